@@ -1,0 +1,195 @@
+// The faces of a client of the hub: Producer, Consumer, Admin. Types only; bridge, subscribers and cli hold these.
+
+/** One header; keys repeat and keep their order. */
+export interface Header {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** What a producer sends. */
+export interface OutRecord {
+  readonly key: Uint8Array | null;
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly Header[];
+  /** CreateTime in ms since the epoch; the wall clock when left out. */
+  readonly timestamp?: number;
+  /** Chosen by murmur2(key), or round-robin without a key, when left out (kafka.md section 3, client side). */
+  readonly partition?: number;
+}
+
+/** What a consumer gets. */
+export interface InRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly Header[];
+}
+
+export type Acks = 0 | 1 | -1;
+
+export interface ProducerOptions {
+  /** -1 (all) when left out. */
+  readonly acks?: Acks;
+  /** Sequence numbers against doubling on retry; true when left out and acks is -1. */
+  readonly idempotent?: boolean;
+  /** Milliseconds a batch waits for company; 0 (the end of the turn) when left out. */
+  readonly lingerMs?: number;
+  readonly batchBytes?: number;
+}
+
+/** Called once per record: with the offset when the record is committed at the producer's acks, else with the error. */
+export type Delivered = (error: Error | null, offset: number, partition: number) => void;
+
+/**
+ * Sends records. Records for one partition keep the order of the `send` calls.
+ * A send beyond `clientBufferBytesMax` of unsent bytes is answered with an error, never queued without bound:
+ * ask `bufferedBytes` before and wait for `whenDrained`.
+ */
+export interface Producer {
+  /** Takes the record now (synchronously, in order); `delivered` is called later, never within the call. */
+  send(topic: string, record: OutRecord, delivered?: Delivered): void;
+  /** As `send`, as a promise. */
+  publish(topic: string, record: OutRecord): Promise<{ readonly partition: number; readonly offset: number }>;
+  /** Bytes taken and not yet answered. */
+  bufferedBytes(): number;
+  /** Resolves when `bufferedBytes` is below half of its bound. */
+  whenDrained(): Promise<void>;
+  /** Resolves when everything taken so far is answered. */
+  flush(): Promise<void>;
+  /** Flushes, then closes. */
+  close(): Promise<void>;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Where to begin when there is no committed offset, or for `assign`: a time is ms since the epoch. */
+export type StartAt = "earliest" | "latest" | { readonly time: number } | { readonly offset: number };
+
+export interface ConsumerOptions {
+  /** Group id; without it the consumer is assigned by hand and does not commit. */
+  readonly group?: string;
+  readonly clientId?: string;
+  /** "latest" when left out. */
+  readonly from?: StartAt;
+  readonly sessionTimeoutMs?: number;
+  readonly fetchWaitMs?: number;
+  readonly fetchBytesMax?: number;
+  /** Called when partitions are taken away, before they are given to another; commit here. */
+  readonly onRevoked?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
+  readonly onAssigned?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
+}
+
+/** Records of one partition, in order, as one fetch gave them. */
+export interface InBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly InRecord[];
+  /** Offset after the last record (control batches and gaps included): what to commit when all are handled. */
+  readonly nextOffset: number;
+  readonly highWatermark: number;
+}
+
+/** Reads records. `poll` is called by one caller at a time. */
+export interface Consumer {
+  /** Joins the group for these topics (they need not exist yet). */
+  subscribe(topics: readonly string[]): Promise<void>;
+  /** Reads these partitions, all of a topic when `partition` is left out, from a place each; no group. */
+  assign(topics: readonly { topic: string; partition?: number; from?: StartAt }[]): Promise<void>;
+  /** The next batches; empty when nothing came within `waitMs`. Rejects after `close` or on a fatal HubError. */
+  poll(waitMs: number): Promise<InBatch[]>;
+  /** Partitions held at this moment. */
+  assignment(): readonly TopicPartition[];
+  /** Commits next offsets for the group; rejects with ILLEGAL_GENERATION and the like when the member was replaced. */
+  commit(offsets: readonly (TopicPartition & { readonly offset: number; readonly metadata?: string })[]): Promise<void>;
+  seek(partition: TopicPartition, at: StartAt): Promise<void>;
+  /** Stops fetching these partitions until `resume`. */
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+  /** Leaves the group, then closes; a `poll` under way resolves empty. */
+  close(): Promise<void>;
+}
+
+export interface TopicDescription {
+  readonly name: string;
+  readonly topicId: string;
+  readonly internal: boolean;
+  readonly partitions: readonly {
+    readonly partition: number;
+    readonly leader: number;
+    readonly leaderEpoch: number;
+    readonly replicas: readonly number[];
+    readonly inSync: readonly number[];
+  }[];
+}
+
+export interface GroupDescription {
+  readonly group: string;
+  readonly state: string;
+  readonly protocolType: string;
+  readonly protocol: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly instanceId: string | null;
+    readonly clientId: string;
+    readonly clientHost: string;
+    readonly assignment: readonly TopicPartition[];
+  }[];
+}
+
+export interface PartitionOffset extends TopicPartition {
+  readonly offset: number;
+}
+
+export interface ConfigEntry {
+  readonly name: string;
+  readonly value: string | null;
+  readonly isDefault: boolean;
+  readonly readOnly: boolean;
+  readonly documentation: string | null;
+}
+
+/** Looks and changes. Every method rejects with a HubError that names the code. */
+export interface Admin {
+  topics(names?: readonly string[]): Promise<TopicDescription[]>;
+  createTopic(
+    name: string,
+    options?: {
+      readonly partitions?: number;
+      readonly replicationFactor?: number;
+      readonly configs?: Readonly<Record<string, string>>;
+      readonly validateOnly?: boolean;
+    },
+  ): Promise<void>;
+  deleteTopic(name: string): Promise<void>;
+  createPartitions(name: string, count: number): Promise<void>;
+  topicConfigs(name: string): Promise<ConfigEntry[]>;
+  /** null removes the topic's own value. */
+  alterTopicConfigs(name: string, changes: Readonly<Record<string, string | null>>): Promise<void>;
+  groups(): Promise<{ readonly group: string; readonly state: string; readonly protocolType: string }[]>;
+  describeGroup(group: string): Promise<GroupDescription>;
+  deleteGroup(group: string): Promise<void>;
+  groupOffsets(group: string): Promise<PartitionOffset[]>;
+  /** Sets committed offsets of an empty group. */
+  setGroupOffsets(group: string, offsets: readonly PartitionOffset[]): Promise<void>;
+  /** Offsets at a place: log start, high watermark, or the first record at or after a time (-1 when none). */
+  offsets(
+    partitions: readonly TopicPartition[],
+    at: StartAt,
+  ): Promise<(PartitionOffset & { readonly timestamp: number })[]>;
+  close(): Promise<void>;
+}
+
+/** What `connect` gives: clients of one hub or cluster, with or without a socket in between. */
+export interface HubClient {
+  producer(options?: ProducerOptions): Producer;
+  consumer(options?: ConsumerOptions): Consumer;
+  admin(): Admin;
+  close(): Promise<void>;
+}

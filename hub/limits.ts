@@ -1,0 +1,137 @@
+// Every bound of the hub, unit and bound last; relations between bounds are asserted when the file loads.
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export const limits = {
+  // wire
+  /** Kafka's socket.request.max.bytes: a larger or negative frame closes the connection before it is buffered. */
+  requestBytesMax: 100 * MiB,
+  /** Elements of one array on the wire; also bounded by the bytes that are left in the frame. */
+  arrayElementsMax: 1_000_000,
+  /** Requests of one connection that wait for their turn; beyond it the socket is paused. */
+  requestsQueuedPerConnectionMax: 100,
+  connectionsMax: 10_000,
+  connectionIdleMsMax: 10 * minute,
+  /** Bytes queued to a slow reader before its connection stops being read. */
+  connectionOutBytesMax: 4 * MiB,
+
+  // records
+  /** Kafka's default of max.message.bytes, log overhead included. */
+  batchBytesDefault: 1_048_588,
+  batchBytesMax: 64 * MiB,
+  recordsPerBatchMax: 1_000_000,
+  headersPerRecordMax: 1_000,
+  /** Largest size one compressed batch may open to. */
+  decompressedBytesMax: 64 * MiB,
+  /** Largest growth of one compressed batch, in times of its compressed size (small batches are exempt to 1 MiB). */
+  decompressionRatioMax: 1_000,
+
+  // topics
+  topicNameLengthMax: 249,
+  partitionsPerTopicMax: 1_000,
+  partitionsMax: 10_000,
+  topicsMax: 5_000,
+
+  // log
+  segmentBytesDefault: 128 * MiB,
+  segmentBytesMin: 64 * KiB,
+  segmentBytesMax: 1024 * MiB,
+  indexIntervalBytesDefault: 4 * KiB,
+  /** Idempotent producers remembered per partition; the least recently used goes first. */
+  producersPerPartitionMax: 10_000,
+  /** Batches remembered per producer and partition for duplicate detection (Kafka's five). */
+  producerBatchesMax: 5,
+  producerIdleMsMax: day,
+  segmentDeleteDelayMs: minute,
+  tailSavedBytesMax: 64 * KiB,
+  fetchBytesMax: 55 * MiB,
+
+  // journal
+  journalFileBytes: 16 * MiB,
+  journalSectorBytes: 4096,
+  /** Payload of one journal group; a larger backlog is split into several groups. */
+  journalGroupBytesMax: 8 * MiB,
+  /** Appended and not yet synced, all partitions together; beyond it produce waits at the socket. */
+  journalBacklogBytesMax: 32 * MiB,
+  journalLingerMsMax: 10,
+  checkpointBytesMax: 64 * MiB,
+  checkpointMsMax: 10 * minute,
+  /** Small state (topics, configs, groups, offsets) in the snapshot group that begins each journal file. */
+  journalSnapshotBytesMax: 8 * MiB,
+  intervalSyncMs: 200,
+  intervalSyncBytes: MiB,
+
+  // disk
+  reserveBytes: 16 * MiB,
+  diskSoftLineBytes: 512 * MiB,
+  diskHardLineBytes: 128 * MiB,
+  diskRetryMs: 5 * second,
+  diskSyncSlowMs: 5 * second,
+  diskSyncDeadMs: 30 * second,
+
+  // waiting
+  parkedRequestsMax: 20_000,
+  fetchWaitMsMax: 10 * minute,
+  produceTimeoutMsMax: 10 * minute,
+
+  // groups
+  groupsMax: 10_000,
+  groupMembersMax: 1_000,
+  groupMetadataBytesMax: 1 * MiB,
+  sessionTimeoutMsMin: 6 * second,
+  sessionTimeoutMsMax: 30 * minute,
+  rebalanceTimeoutMsMax: 60 * minute,
+  initialRebalanceDelayMs: 3 * second,
+  offsetMetadataBytesMax: 4096,
+  offsetsRetentionMs: 7 * day,
+
+  // redis
+  redisCommandMsMax: 500,
+  redisReconnectMsMax: 2 * second,
+  redisRepushBatchMax: 500,
+
+  // client
+  clientBatchBytes: 64 * KiB,
+  clientBufferBytesMax: 32 * MiB,
+  clientRequestMsMax: 30 * second,
+  clientRetriesMax: 10,
+  clientRetryMs: 100,
+
+  // mqtt
+  mqttPacketBytesMax: 1 * MiB,
+  mqttConnectionsMax: 20_000,
+  mqttConnectMsMax: 10 * second,
+  mqttTopicLengthMax: 1024,
+  mqttTopicLevelsMax: 32,
+  mqttSubscriptionsPerClientMax: 100,
+  mqttAckTimeoutMs: 30 * second,
+  /** Payload bytes accepted and not yet committed, all connections together; beyond it sockets are paused. */
+  mqttInFlightBytesMax: 16 * MiB,
+  /** PUBLISHes of one connection accepted and not yet committed; beyond it its socket is paused. */
+  mqttInFlightPerConnectionMax: 512,
+  mqttQueuedPerSessionMax: 1_000,
+
+  // browsers
+  browsersMax: 200,
+  browserBufferBytesMax: 1 * MiB,
+  browserSubscriptionsMax: 16,
+  browserFrameRecordsMax: 500,
+  browserMessageBytesMax: 64 * KiB,
+} as const;
+
+function relation(holds: boolean, text: string): void {
+  if (!holds) throw new Error(`limits.ts: ${text}`);
+}
+
+relation(limits.batchBytesMax < limits.requestBytesMax, "a batch fits into a request");
+relation(limits.batchBytesDefault <= limits.batchBytesMax, "the default batch is within the bound");
+relation(limits.journalSnapshotBytesMax < limits.journalFileBytes, "a snapshot leaves room in its journal file");
+relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs early before produce is refused");
+relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
+relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
+relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
