@@ -1,0 +1,18 @@
+// The log writer: one JSON line an event on stderr, through pino.
+import { pino } from "pino";
+import type { Fields, Level } from "../trace.ts";
+
+export interface LogWriter {
+  event(level: Level, event: string, fields?: Fields): void;
+}
+
+/** Lines below `level` are dropped. CR, LF and ANSI in values are escaped, as JSON does. */
+export function openLogWriter(level: Level, fd = 2): LogWriter {
+  const writer = pino(
+    { base: null, level, messageKey: "event", formatters: { level: (label) => ({ level: label }) } },
+    pino.destination({ fd, sync: true }),
+  );
+  return {
+    event: (at, event, fields) => writer[at](fields ?? {}, event),
+  };
+}
