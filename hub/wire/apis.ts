@@ -1,0 +1,203 @@
+// The one table of APIs: key, versions served and advertised, schemas; and frames to messages, both directions.
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import { HubError } from "../errors.ts";
+import { decode, encode } from "./codec.ts";
+import { readRequestHeader, readResponseHeader, skipTags, writeRequestHeader, writeResponseHeader } from "./frame.ts";
+import type { RequestHeader } from "./frame.ts";
+import { produceRequest, produceResponse } from "./messages/00_produce.ts";
+import { fetchRequest, fetchResponse } from "./messages/01_fetch.ts";
+import { listOffsetsRequest, listOffsetsResponse } from "./messages/02_list_offsets.ts";
+import { metadataRequest, metadataResponse } from "./messages/03_metadata.ts";
+import { offsetCommitRequest, offsetCommitResponse } from "./messages/08_offset_commit.ts";
+import { offsetFetchRequest, offsetFetchResponse } from "./messages/09_offset_fetch.ts";
+import { findCoordinatorRequest, findCoordinatorResponse } from "./messages/10_find_coordinator.ts";
+import { joinGroupRequest, joinGroupResponse } from "./messages/11_join_group.ts";
+import { heartbeatRequest, heartbeatResponse } from "./messages/12_heartbeat.ts";
+import { leaveGroupRequest, leaveGroupResponse } from "./messages/13_leave_group.ts";
+import { syncGroupRequest, syncGroupResponse } from "./messages/14_sync_group.ts";
+import { describeGroupsRequest, describeGroupsResponse } from "./messages/15_describe_groups.ts";
+import { listGroupsRequest, listGroupsResponse } from "./messages/16_list_groups.ts";
+import { apiVersionsRequest, apiVersionsResponse } from "./messages/18_api_versions.ts";
+import { createTopicsRequest, createTopicsResponse } from "./messages/19_create_topics.ts";
+import { deleteTopicsRequest, deleteTopicsResponse } from "./messages/20_delete_topics.ts";
+import { deleteRecordsRequest, deleteRecordsResponse } from "./messages/21_delete_records.ts";
+import { initProducerIdRequest, initProducerIdResponse } from "./messages/22_init_producer_id.ts";
+import { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./messages/23_offset_for_leader_epoch.ts";
+import { describeConfigsRequest, describeConfigsResponse } from "./messages/32_describe_configs.ts";
+import { alterConfigsRequest, alterConfigsResponse } from "./messages/33_alter_configs.ts";
+import { createPartitionsRequest, createPartitionsResponse } from "./messages/37_create_partitions.ts";
+import { deleteGroupsRequest, deleteGroupsResponse } from "./messages/42_delete_groups.ts";
+import {
+  incrementalAlterConfigsRequest,
+  incrementalAlterConfigsResponse,
+} from "./messages/44_incremental_alter_configs.ts";
+import { offsetDeleteRequest, offsetDeleteResponse } from "./messages/47_offset_delete.ts";
+import { describeClusterRequest, describeClusterResponse } from "./messages/60_describe_cluster.ts";
+import type { Decoded, Encodable, Message } from "./schema.ts";
+
+/** One row of the table. */
+export interface Api<Request extends Message = Message, Response extends Message = Message> {
+  readonly key: number;
+  /** First version that is served; below it, down to `advertisedMin`, requests are refused like unknown ones. */
+  readonly min: number;
+  readonly max: number;
+  /** What ApiVersions says in place of `min` (kafka.md 1a, trap 2). */
+  readonly advertisedMin: number;
+  readonly request: Request;
+  readonly response: Response;
+}
+
+function api<Request extends Message, Response extends Message>(
+  key: number,
+  [min, max]: readonly [number, number],
+  request: Request,
+  response: Response,
+  advertisedMin: number = min,
+): Api<Request, Response> {
+  return { key, min, max, advertisedMin, request, response };
+}
+
+/** Every API of this hub. ApiVersions is printed from it. */
+export const apis = {
+  produce: api(0, [3, 9], produceRequest, produceResponse, 0),
+  fetch: api(1, [4, 12], fetchRequest, fetchResponse),
+  listOffsets: api(2, [1, 7], listOffsetsRequest, listOffsetsResponse),
+  metadata: api(3, [0, 12], metadataRequest, metadataResponse),
+  offsetCommit: api(8, [2, 8], offsetCommitRequest, offsetCommitResponse),
+  offsetFetch: api(9, [1, 8], offsetFetchRequest, offsetFetchResponse),
+  findCoordinator: api(10, [0, 4], findCoordinatorRequest, findCoordinatorResponse),
+  joinGroup: api(11, [0, 7], joinGroupRequest, joinGroupResponse),
+  heartbeat: api(12, [0, 4], heartbeatRequest, heartbeatResponse),
+  leaveGroup: api(13, [0, 4], leaveGroupRequest, leaveGroupResponse),
+  syncGroup: api(14, [0, 5], syncGroupRequest, syncGroupResponse),
+  describeGroups: api(15, [0, 5], describeGroupsRequest, describeGroupsResponse),
+  listGroups: api(16, [0, 4], listGroupsRequest, listGroupsResponse),
+  apiVersions: api(18, [0, 4], apiVersionsRequest, apiVersionsResponse),
+  createTopics: api(19, [2, 7], createTopicsRequest, createTopicsResponse),
+  deleteTopics: api(20, [1, 6], deleteTopicsRequest, deleteTopicsResponse),
+  deleteRecords: api(21, [0, 2], deleteRecordsRequest, deleteRecordsResponse),
+  initProducerId: api(22, [0, 4], initProducerIdRequest, initProducerIdResponse),
+  offsetForLeaderEpoch: api(23, [2, 4], offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  describeConfigs: api(32, [1, 4], describeConfigsRequest, describeConfigsResponse),
+  alterConfigs: api(33, [0, 2], alterConfigsRequest, alterConfigsResponse),
+  createPartitions: api(37, [0, 3], createPartitionsRequest, createPartitionsResponse),
+  deleteGroups: api(42, [0, 2], deleteGroupsRequest, deleteGroupsResponse),
+  incrementalAlterConfigs: api(44, [0, 1], incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  offsetDelete: api(47, [0, 0], offsetDeleteRequest, offsetDeleteResponse),
+  describeCluster: api(60, [0, 1], describeClusterRequest, describeClusterResponse),
+} as const;
+
+export type ApiName = keyof typeof apis;
+
+/** A request as a hub decodes it: every field is there. */
+export type RequestOf<N extends ApiName> = Decoded<(typeof apis)[N]["request"]>;
+/** A response as a hub gives it to be encoded: what has a default may be left out. */
+export type ResponseOf<N extends ApiName> = Encodable<(typeof apis)[N]["response"]>;
+/** A request as a client gives it to be encoded. */
+export type CallOf<N extends ApiName> = Encodable<(typeof apis)[N]["request"]>;
+/** A response as a client decodes it. */
+export type ReplyOf<N extends ApiName> = Decoded<(typeof apis)[N]["response"]>;
+
+export const apiNames = Object.keys(apis) as ApiName[];
+
+const namesByKey = new Map<number, ApiName>(apiNames.map((name) => [apis[name].key, name]));
+
+/** The name for a key, or undefined. */
+export function apiOf(key: number): ApiName | undefined {
+  return namesByKey.get(key);
+}
+
+/** A request that arrived, decoded. `api` tells the type of `body`. */
+export type Request = { [N in ApiName]: RequestHeader & { readonly api: N; readonly body: RequestOf<N> } }[ApiName];
+
+/** Rows for an ApiVersions response, in the order of the keys. */
+export function advertised(): { apiKey: number; minVersion: number; maxVersion: number }[] {
+  return apiNames.map((name) => {
+    const { key, advertisedMin, max } = apis[name];
+    return { apiKey: key, minVersion: advertisedMin, maxVersion: max };
+  });
+}
+
+/** True when the response of this API and version has header v1. ApiVersions never has (KIP-511). */
+export function hasFlexibleResponseHeader(name: ApiName, version: number): boolean {
+  return name !== "apiVersions" && version >= apis[name].response.flexible;
+}
+
+/**
+ * Reads only the header of a request: enough to answer an ApiVersions of an unknown version (error 35, encoded as v0).
+ * @throws HubError INVALID_REQUEST
+ */
+export function peekRequest(frame: Uint8Array): RequestHeader {
+  return readRequestHeader(new Reader(frame));
+}
+
+/**
+ * Decodes a request. `records` in it are views of the frame.
+ * @throws HubError UNSUPPORTED_VERSION for a key or version that is not served, INVALID_REQUEST when it is malformed;
+ *   after either the connection is to be closed (but see `peekRequest`).
+ */
+export function decodeRequest(frame: Uint8Array): Request {
+  const reader = new Reader(frame);
+  const header = readRequestHeader(reader);
+  const name = namesByKey.get(header.apiKey);
+  if (name === undefined) throw new HubError("UNSUPPORTED_VERSION", `API key ${header.apiKey} is not served`);
+  const { min, max, request } = apis[name];
+  const version = header.apiVersion;
+  if (version < min || version > max) {
+    throw new HubError("UNSUPPORTED_VERSION", `${name} is served in versions ${min} to ${max}, not ${version}`);
+  }
+  if (version >= request.flexible) skipTags(reader);
+  const { apiKey, apiVersion, correlationId, clientId } = header;
+  return { api: name, apiKey, apiVersion, correlationId, clientId, body: decode(request, version, reader) } as Request;
+}
+
+/** Encodes a response with its size and header; large `records` are parts of their own, by reference. */
+export function encodeResponse<N extends ApiName>(
+  name: N,
+  version: number,
+  correlationId: number,
+  response: ResponseOf<N>,
+): Uint8Array[] {
+  const writer = new Writer();
+  writer.reserveInt32First();
+  writeResponseHeader(writer, correlationId, hasFlexibleResponseHeader(name, version));
+  encode<Message>(apis[name].response, version, response as never, writer);
+  return finished(writer);
+}
+
+/** Encodes a request with its size and header. */
+export function encodeRequest<N extends ApiName>(
+  name: N,
+  version: number,
+  correlationId: number,
+  clientId: string | null,
+  request: CallOf<N>,
+): Uint8Array[] {
+  const { key, request: schema } = apis[name];
+  const writer = new Writer();
+  writer.reserveInt32First();
+  const header = { apiKey: key, apiVersion: version, correlationId, clientId };
+  writeRequestHeader(writer, header, version >= schema.flexible);
+  encode<Message>(schema, version, request as never, writer);
+  return finished(writer);
+}
+
+/** Reads the correlation id that a response begins with. @throws HubError INVALID_REQUEST */
+export function peekResponse(frame: Uint8Array): number {
+  return new Reader(frame).int32();
+}
+
+/** Decodes the response to a request of this API and version. @throws HubError INVALID_REQUEST when it is malformed */
+export function decodeResponse<N extends ApiName>(name: N, version: number, frame: Uint8Array): ReplyOf<N> {
+  const reader = new Reader(frame);
+  readResponseHeader(reader, hasFlexibleResponseHeader(name, version));
+  return decode<Message>(apis[name].response, version, reader) as ReplyOf<N>;
+}
+
+function finished(writer: Writer): Uint8Array[] {
+  const size = writer.size();
+  const parts = writer.parts();
+  Writer.patchInt32First(parts, size - 4);
+  return parts;
+}
