@@ -1,0 +1,357 @@
+// Settings of a hub: flag over environment over file over default, one table that checks and documents itself. Pure.
+import { checkTopicSetting, topicSettings } from "./topic_settings.ts";
+
+/** Where an MQTT message goes; bridge/topic_map.ts gives it its meaning. */
+export type RouteTable = readonly Readonly<Record<string, string | boolean>>[];
+
+export interface Config {
+  readonly hub: { id: number; data: string; listen: readonly string[]; insecure: boolean; clockTrusted: boolean };
+  readonly mqtt: { port: number; ackTimeout: number };
+  readonly kafka: { port: number; advertised: string | null };
+  readonly http: { port: number; origins: readonly string[] };
+  readonly redis: { url: string | null };
+  readonly log: { level: "debug" | "info" | "warn" | "error" };
+  /** Broker-wide settings under Kafka's names (num.partitions, retention.ms ...), as text. */
+  readonly settings: ReadonlyMap<string, string>;
+  readonly routes: RouteTable;
+  readonly demo: boolean;
+}
+
+type Kind = "port" | "id" | "text" | "texts" | "duration" | "boolean" | "level";
+
+interface Setting {
+  readonly path: string;
+  readonly kind: Kind;
+  readonly default: unknown;
+  readonly doc: string;
+  /** The value is taken from this file instead, so that it stays out of command lines. */
+  readonly fileKey?: string;
+}
+
+const setting = (path: string, kind: Kind, value: unknown, doc: string): Setting => ({
+  path,
+  kind,
+  default: value,
+  doc,
+});
+
+/** The default route: sensors/dev-7/temperature -> topic "sensors", key "dev-7" (mqtt.md section 2). */
+export const defaultRoutes: RouteTable = [
+  { match: "{topic}/{device}/#", topic: "{topic}", key: "{device}" },
+  { match: "{topic}", topic: "{topic}", key: "{client}" },
+];
+
+const settings: readonly Setting[] = [
+  setting("hub.id", "id", 1, "This hub's number in its cluster, 0..63."),
+  setting("hub.data", "text", "./data", "The data folder."),
+  setting("hub.listen", "texts", ["127.0.0.1", "::1"], "Addresses to listen on."),
+  setting("hub.insecure", "boolean", false, "Listen beyond loopback although no credentials are configured."),
+  setting("hub.clock-trusted", "boolean", false, "Believe the wall clock although the system cannot say it is set."),
+  setting("mqtt.port", "port", 1883, "MQTT port; 0 picks a free one."),
+  setting(
+    "mqtt.ack-timeout",
+    "duration",
+    30_000,
+    "How long a PUBLISH waits for its commit before its client is closed.",
+  ),
+  setting("kafka.port", "port", 9092, "Kafka port; 0 picks a free one."),
+  setting("kafka.advertised", "text", null, "host:port that clients are told; the address they came to when left out."),
+  setting("http.port", "port", 8080, "Dashboard, health, metrics and MQTT over WebSocket; 0 picks a free one."),
+  setting("http.origins", "texts", [], "Further web origins that may open a WebSocket."),
+  {
+    ...setting("redis.url", "text", null, "redis://[user:password@]host:port[/db] for offsets and coordination."),
+    fileKey: "redis.url_file",
+  },
+  setting("log.level", "level", "info", "Least level of a log line: debug, info, warn or error."),
+];
+
+/** Broker-wide settings that are no topic defaults, with their check and what they mean. */
+export const hubSettings: Readonly<Record<string, { default: string; min: number; max: number; doc: string }>> = {
+  "num.partitions": { default: "4", min: 1, max: 1000, doc: "Partitions of a topic made without a count." },
+  "auto.create.topics.enable": {
+    default: "",
+    min: 0,
+    max: 0,
+    doc: "Make topics that clients ask for; true while everything listens on loopback.",
+  },
+  "group.initial.rebalance.delay.ms": {
+    default: "3000",
+    min: 0,
+    max: 600_000,
+    doc: "How long a new group waits for more members.",
+  },
+  "group.max.size": { default: "1000", min: 1, max: 1000, doc: "Members of a group." },
+  "offsets.retention.minutes": {
+    default: "10080",
+    min: 1,
+    max: 1_000_000,
+    doc: "How long an empty group keeps its offsets.",
+  },
+};
+
+/** What is wrong with a configuration: where, what, and what to do. */
+export class ConfigError extends Error {
+  constructor(where: string, what: string) {
+    super(`${where}: ${what}`);
+    this.name = "ConfigError";
+  }
+}
+
+const units: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** "7d", "512MiB", "1500" or 1500 as a whole number of milliseconds or bytes; null when it is none of these. */
+export function parseAmount(value: unknown): number | null {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? value : null;
+  const parts = /^(-?\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(String(value).trim());
+  if (!parts) return null;
+  const unit = parts[2] === "" ? 1 : units[parts[2]!];
+  const amount = unit === undefined ? Number.NaN : Number(parts[1]) * unit;
+  return Number.isSafeInteger(Math.round(amount)) ? Math.round(amount) : null;
+}
+
+/** The known name nearest to a mistyped one, or null when none is near. */
+export function nearest(name: string, known: Iterable<string>): string | null {
+  let best: string | null = null;
+  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, swap));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+export interface ConfigSources {
+  /** Parsed TOML. */
+  readonly file?: Readonly<Record<string, unknown>>;
+  readonly fileName?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** By path (`mqtt.port`), as the command line gave them. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly demo?: boolean;
+  /** Reads a secret's file (`redis.url_file`). */
+  readonly readSecret?: (name: string) => string;
+}
+
+/** Merges and checks. Throws ConfigError for the first thing that is wrong; an unknown key is an error. */
+export function loadConfig(sources: ConfigSources): Config {
+  const found = new Map<string, { value: unknown; where: string }>();
+  const broker = new Map<string, string>();
+  let routes: RouteTable = defaultRoutes;
+  const fileName = sources.fileName ?? "partidor.toml";
+  for (const [section, content] of Object.entries(sources.file ?? {})) {
+    if (section === "settings") readBroker(content, "", fileName, broker);
+    else if (section === "routes") routes = readRoutes(content, fileName);
+    else readSection(section, content, fileName, found);
+  }
+  for (const [name, value] of Object.entries(sources.env ?? {})) {
+    if (!name.startsWith("PARTIDOR_") || value === undefined) continue;
+    const path = name.slice("PARTIDOR_".length).toLowerCase().replace("__", ".").replaceAll("_", "-");
+    if (path.startsWith("settings."))
+      setBroker(path.slice(9).replaceAll("-", "."), value, `environment ${name}`, broker);
+    else found.set(known(path, `environment ${name}`), { value, where: `environment ${name}` });
+  }
+  for (const [path, value] of Object.entries(sources.flags ?? {})) {
+    if (value !== undefined) found.set(known(path, "command line"), { value, where: "command line" });
+  }
+  const get = (path: string): unknown => {
+    const entry = settings.find((one) => one.path === path)!;
+    const secret = entry.fileKey && found.get(entry.fileKey);
+    if (secret) return (sources.readSecret?.(String(secret.value)) ?? "").trim();
+    const given = found.get(path);
+    return given ? convert(entry, given.value, given.where) : entry.default;
+  };
+  return {
+    hub: {
+      id: get("hub.id") as number,
+      data: get("hub.data") as string,
+      listen: get("hub.listen") as string[],
+      insecure: get("hub.insecure") as boolean,
+      clockTrusted: get("hub.clock-trusted") as boolean,
+    },
+    mqtt: { port: get("mqtt.port") as number, ackTimeout: get("mqtt.ack-timeout") as number },
+    kafka: { port: get("kafka.port") as number, advertised: get("kafka.advertised") as string | null },
+    http: { port: get("http.port") as number, origins: get("http.origins") as string[] },
+    redis: { url: get("redis.url") as string | null },
+    log: { level: get("log.level") as Config["log"]["level"] },
+    settings: broker,
+    routes,
+    demo: sources.demo ?? false,
+  };
+}
+
+function known(path: string, where: string): string {
+  const paths = settings.flatMap((one) => (one.fileKey ? [one.path, one.fileKey] : [one.path]));
+  const plain = path === "redis.url-file" ? "redis.url_file" : path;
+  if (paths.includes(plain)) return plain;
+  const hint = nearest(path, paths);
+  throw new ConfigError(where, `unknown key ${path}${hint ? `, did you mean ${hint}?` : ""}`);
+}
+
+function readSection(
+  section: string,
+  content: unknown,
+  fileName: string,
+  found: Map<string, { value: unknown; where: string }>,
+): void {
+  const sections = [...new Set(settings.map((one) => one.path.split(".")[0]!)), "settings", "routes"];
+  if (!sections.includes(section)) {
+    const hint = nearest(section, sections);
+    throw new ConfigError(fileName, `unknown section [${section}]${hint ? `, did you mean [${hint}]?` : ""}`);
+  }
+  if (typeof content !== "object" || content === null) throw new ConfigError(fileName, `[${section}] is not a section`);
+  for (const [key, value] of Object.entries(content)) {
+    found.set(known(`${section}.${key}`, fileName), { value, where: `${fileName} [${section}]` });
+  }
+}
+
+/** `retention.ms = ...` without quotes arrives as nested tables; both forms mean the same. */
+function readBroker(content: unknown, prefix: string, where: string, broker: Map<string, string>): void {
+  for (const [key, value] of Object.entries(content as Record<string, unknown>)) {
+    if (typeof value === "object" && value !== null) readBroker(value, `${prefix}${key}.`, where, broker);
+    else setBroker(prefix + key, value, `${where} [settings]`, broker);
+  }
+}
+
+function setBroker(name: string, value: unknown, where: string, broker: Map<string, string>): void {
+  const hubSetting = hubSettings[name];
+  const topicSetting = topicSettings.get(name);
+  if (!hubSetting && !topicSetting) {
+    const hint = nearest(name, [...Object.keys(hubSettings), ...topicSettings.keys()]);
+    throw new ConfigError(where, `unknown setting ${name}${hint ? `, did you mean ${hint}?` : ""}`);
+  }
+  const numeric = hubSetting ? hubSetting.max > 0 : topicSetting!.kind === "long" || topicSetting!.kind === "int";
+  const amount = numeric ? parseAmount(value) : null;
+  const text = amount === null ? String(value) : String(amount);
+  if (topicSetting) {
+    const refusal = topicSetting.check(text);
+    if (refusal) throw new ConfigError(where, `${name} = ${String(value)}: it ${refusal}`);
+    checkTopicSetting(name, text);
+  } else if (hubSetting!.max > 0) {
+    const good = amount !== null && amount >= hubSetting!.min && amount <= hubSetting!.max;
+    if (!good) throw new ConfigError(where, `${name} needs a whole number ${hubSetting!.min}..${hubSetting!.max}`);
+  } else if (text !== "true" && text !== "false") throw new ConfigError(where, `${name} needs true or false`);
+  broker.set(name, text);
+}
+
+function readRoutes(content: unknown, fileName: string): RouteTable {
+  const list = Array.isArray(content) ? content : [content];
+  return list.map((entry, i) => {
+    if (typeof entry !== "object" || entry === null) throw new ConfigError(fileName, `route ${i + 1} is not a table`);
+    for (const [key, value] of Object.entries(entry as object)) {
+      if (typeof value !== "string" && typeof value !== "boolean") {
+        throw new ConfigError(fileName, `route ${i + 1}: ${key} needs text, true or false`);
+      }
+    }
+    return entry as Record<string, string | boolean>;
+  });
+}
+
+function convert(entry: Setting, value: unknown, where: string): unknown {
+  const fail = (needs: string): never => {
+    throw new ConfigError(where, `${entry.path} = ${JSON.stringify(value)} needs ${needs}`);
+  };
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  switch (entry.kind) {
+    case "port":
+      return Number.isInteger(number) && (number as number) >= 0 && (number as number) <= 65_535
+        ? number
+        : fail("a port 0..65535");
+    case "id":
+      return Number.isInteger(number) && (number as number) >= 0 && (number as number) <= 63
+        ? number
+        : fail("a number 0..63");
+    case "text":
+      return typeof value === "string" && value !== "" ? value : fail("text");
+    case "texts": {
+      const list = typeof value === "string" ? value.split(",").map((one) => one.trim()) : value;
+      return Array.isArray(list) && list.every((one) => typeof one === "string" && one) ? list : fail("a list of text");
+    }
+    case "duration": {
+      const amount = parseAmount(value);
+      return amount !== null && amount > 0 ? amount : fail('a duration such as "30s"');
+    }
+    case "boolean":
+      return value === true || value === "true"
+        ? true
+        : value === false || value === "false"
+          ? false
+          : fail("true or false");
+    case "level":
+      return ["debug", "info", "warn", "error"].includes(String(value)) ? value : fail("debug, info, warn or error");
+  }
+}
+
+/** True for an address that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** JSON Schema of `partidor.toml`, with every key, default and meaning. */
+export function configSchema(): Record<string, unknown> {
+  const types: Record<Kind, object> = {
+    port: { type: "integer", minimum: 0, maximum: 65_535 },
+    id: { type: "integer", minimum: 0, maximum: 63 },
+    text: { type: "string" },
+    texts: { type: "array", items: { type: "string" } },
+    duration: { type: ["string", "integer"], examples: ["30s", "7d"] },
+    boolean: { type: "boolean" },
+    level: { enum: ["debug", "info", "warn", "error"] },
+  };
+  const sections: Record<string, { type: "object"; additionalProperties: false; properties: Record<string, object> }> =
+    {};
+  const put = (path: string, schema: object): void => {
+    const [section, key] = path.split(".") as [string, string];
+    sections[section] ??= { type: "object", additionalProperties: false, properties: {} };
+    sections[section].properties[key] = schema;
+  };
+  for (const one of settings) {
+    put(one.path, { ...types[one.kind], default: one.default, description: one.doc });
+    if (one.fileKey) put(one.fileKey, { type: "string", description: `A file that holds ${one.path}.` });
+  }
+  const broker: Record<string, object> = {};
+  for (const [name, one] of Object.entries(hubSettings)) broker[name] = { default: one.default, description: one.doc };
+  for (const one of topicSettings.values()) broker[one.name] = { default: one.default, description: one.documentation };
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "partidor.toml",
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      ...sections,
+      settings: { type: "object", additionalProperties: false, properties: broker },
+      routes: {
+        type: "array",
+        items: { type: "object" },
+        description: "MQTT topic -> hub topic, key; first match wins.",
+      },
+    },
+  };
+}

@@ -1,0 +1,83 @@
+// What a batch must be to enter a topic: whole, unharmed, within the topic's bounds.
+import { HubError } from "../errors.ts";
+import type { Clock } from "../io/ports.ts";
+import { checkBatch, readBatchHeader, setLogAppendTime } from "../record/batch.ts";
+import { decodeRecords } from "../record/record.ts";
+import type { EffectiveSettings } from "../topic_settings.ts";
+
+/** A topic's rules for batches, taken out of its settings once. */
+export interface BatchRules {
+  readonly bytesMax: number;
+  readonly stampAtAppend: boolean;
+  /** Milliseconds; Infinity when there is no bound. */
+  readonly timeBeforeMax: number;
+  readonly timeAfterMax: number;
+  /** A compacted topic needs a key on every record. */
+  readonly keysNeeded: boolean;
+}
+
+export function batchRulesOf(settings: EffectiveSettings): BatchRules {
+  return {
+    bytesMax: settings.number("max.message.bytes"),
+    stampAtAppend: settings.text("message.timestamp.type") === "LogAppendTime",
+    timeBeforeMax: unbounded(settings.number("message.timestamp.before.max.ms")),
+    timeAfterMax: unbounded(settings.number("message.timestamp.after.max.ms")),
+    keysNeeded: settings.text("cleanup.policy").includes("compact"),
+  };
+}
+
+const unbounded = (ms: number): number => (ms > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : ms);
+
+/** Attribute bits 4 and 5: transactional and control batches. */
+const transactionalBit = 0x10;
+const controlBit = 0x20;
+
+/**
+ * Checks a client's batch, and stamps it where the topic says LogAppendTime.
+ * Throws CORRUPT_MESSAGE, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD.
+ */
+export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock): void {
+  if (batch.length > rules.bytesMax) {
+    throw new HubError("MESSAGE_TOO_LARGE", `A batch of ${batch.length} bytes; max.message.bytes is ${rules.bytesMax}`);
+  }
+  checkBatch(batch);
+  const header = readBatchHeader(batch);
+  if (header.attributes & controlBit) throw new HubError("INVALID_RECORD", "A client may not send control batches");
+  if (header.attributes & transactionalBit) {
+    throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
+  }
+  if (rules.keysNeeded) checkKeys(batch);
+  if (rules.stampAtAppend) setLogAppendTime(batch, clock.wall());
+  else checkTime(header.baseTimestamp, header.maxTimestamp, rules, clock);
+}
+
+function checkTime(base: number, max: number, rules: BatchRules, clock: Clock): void {
+  if (rules.timeBeforeMax === Number.POSITIVE_INFINITY && rules.timeAfterMax === Number.POSITIVE_INFINITY) return;
+  const now = clock.wall();
+  if (base >= 0 && now - base > rules.timeBeforeMax) {
+    throw new HubError("INVALID_TIMESTAMP", `Record time ${base} is over ${rules.timeBeforeMax} ms behind ${now}`);
+  }
+  if (max - now > rules.timeAfterMax) {
+    throw new HubError("INVALID_TIMESTAMP", `Record time ${max} is over ${rules.timeAfterMax} ms ahead of ${now}`);
+  }
+}
+
+/** A record without a key in a compacted topic: `recordIndexes` are their places in the batch (KIP-467). */
+export class KeylessRecords extends HubError {
+  readonly recordIndexes: readonly number[];
+
+  constructor(recordIndexes: readonly number[]) {
+    super("INVALID_RECORD", "A compacted topic takes only records with a key");
+    this.recordIndexes = recordIndexes;
+  }
+}
+
+function checkKeys(batch: Uint8Array): void {
+  const keyless: number[] = [];
+  let index = 0;
+  for (const record of decodeRecords(batch)) {
+    if (record.key === null) keyless.push(index);
+    index++;
+  }
+  if (keyless.length > 0) throw new KeylessRecords(keyless);
+}

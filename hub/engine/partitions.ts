@@ -1,0 +1,232 @@
+// Runs the partitions this hub leads: appends, commits, reads, and the life of their logs.
+import { type Leader, mayCommit, newLoneLeader, onDurable, onMinInSync } from "../cluster/leader.ts";
+import { HubError } from "../errors.ts";
+import type { Clock } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import type { PartitionLog } from "../log/log.ts";
+import type { LogSettings, Store } from "../log/store.ts";
+import type { EffectiveSettings } from "../topic_settings.ts";
+import { admitBatch, type BatchRules, batchRulesOf } from "./admission.ts";
+import type { Topic, Topics } from "./topics.ts";
+import { type Committed, FetchPlace, FetchRoom, WriteQueue } from "./waiting_room.ts";
+
+/** The epoch of a lone hub: no other ever leads, so it never changes. */
+const loneEpoch = 0;
+
+/** One led partition with everything that waits on it. */
+export class Partition {
+  readonly topic: string;
+  readonly log: PartitionLog;
+  readonly leader: Leader;
+  readonly place = new FetchPlace();
+  readonly writes = new WriteQueue();
+  rules: BatchRules;
+  /** Appended since the watermark last moved: an upper bound of what the next move makes readable. */
+  unreadBytes = 0;
+
+  constructor(topic: string, log: PartitionLog, leader: Leader, rules: BatchRules) {
+    this.topic = topic;
+    this.log = log;
+    this.leader = leader;
+    this.rules = rules;
+  }
+
+  get highWatermark(): number {
+    return this.leader.highWatermark;
+  }
+}
+
+/** Where a write went. `end` is the offset after it: committed when the watermark reaches it. */
+export interface Written {
+  readonly baseOffset: number;
+  readonly end: number;
+  readonly logAppendTime: number;
+  readonly logStart: number;
+}
+
+/** Topic settings as the log understands them. */
+export function logSettingsOf(settings: EffectiveSettings): LogSettings {
+  return {
+    fsync: settings.text("log.fsync") as LogSettings["fsync"],
+    segmentBytes: settings.number("segment.bytes"),
+    segmentMs: settings.number("segment.ms"),
+    indexIntervalBytes: settings.number("index.interval.bytes"),
+    retentionMs: unlessCompacted(settings, "retention.ms"),
+    retentionBytes: unlessCompacted(settings, "retention.bytes"),
+    timestampType: settings.text("message.timestamp.type") as LogSettings["timestampType"],
+    compacted: settings.text("cleanup.policy").includes("compact"),
+    corruptRead: settings.text("corrupt.read") as LogSettings["corruptRead"],
+    pinned: settings.flag("retention.pin"),
+  };
+}
+
+function unlessCompacted(settings: EffectiveSettings, name: string): number {
+  return settings.text("cleanup.policy").includes("delete") ? settings.number(name) : -1;
+}
+
+export class Partitions {
+  readonly topics: Topics;
+  readonly room: FetchRoom;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #hubId: number;
+  readonly #byTopic = new Map<string, Partition[]>();
+  readonly #byLog = new Map<PartitionLog, Partition>();
+
+  constructor(store: Store, topics: Topics, clock: Clock, hubId: number) {
+    this.#store = store;
+    this.topics = topics;
+    this.#clock = clock;
+    this.#hubId = hubId;
+    this.room = new FetchRoom(clock);
+  }
+
+  /** Finishes what a crash interrupted, then opens every log. */
+  async open(): Promise<void> {
+    for (const { topicId, partitions } of this.topics.unfinishedDeletions()) await this.#discard(topicId, partitions);
+    for (const topic of this.topics.all()) await this.#openTopic(topic);
+  }
+
+  async #openTopic(topic: Topic): Promise<void> {
+    const settings = this.topics.settingsOf(topic);
+    const logSettings = logSettingsOf(settings);
+    const opened = this.#byTopic.get(topic.name) ?? [];
+    for (let i = opened.length; i < topic.partitions; i++) {
+      let log = this.#store.partition(topic.topicId, i);
+      if (log) await log.configure(logSettings);
+      else log = await this.#store.createPartition(topic.topicId, i, topic.name, logSettings);
+      const leader = newLoneLeader(this.#hubId, loneEpoch, settings.number("min.insync.replicas"), log.durableEnd);
+      const partition = new Partition(topic.name, log, leader, batchRulesOf(settings));
+      opened.push(partition);
+      this.#byLog.set(log, partition);
+    }
+    this.#byTopic.set(topic.name, opened);
+  }
+
+  of(topic: string): readonly Partition[] | undefined {
+    return this.#byTopic.get(topic);
+  }
+
+  get(topic: string, partition: number): Partition | undefined {
+    return this.#byTopic.get(topic)?.[partition];
+  }
+
+  /** As `get`, but throws UNKNOWN_TOPIC_OR_PARTITION. */
+  must(topic: string, partition: number): Partition {
+    const found = this.get(topic, partition);
+    if (!found) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${topic}-${partition} here`);
+    return found;
+  }
+
+  all(): Iterable<Partition> {
+    return this.#byLog.values();
+  }
+
+  async createTopic(name: string, partitions: number, configs: ReadonlyMap<string, string>): Promise<Topic> {
+    const topic = await this.topics.create(name, partitions, configs, this.#clock.wall());
+    await this.#openTopic(topic);
+    return topic;
+  }
+
+  async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
+    const topic = await this.topics.grow(name, partitions, validateOnly);
+    if (!validateOnly) await this.#openTopic(topic);
+  }
+
+  /** Replaces the topic's own settings and applies them to its logs. */
+  async configureTopic(name: string, configs: ReadonlyMap<string, string>, validateOnly: boolean): Promise<void> {
+    const topic = await this.topics.configure(name, configs, validateOnly);
+    if (validateOnly) return;
+    const settings = this.topics.settingsOf(topic);
+    const logSettings = logSettingsOf(settings);
+    for (const partition of this.#byTopic.get(name) ?? []) {
+      await partition.log.configure(logSettings);
+      partition.rules = batchRulesOf(settings);
+      this.#apply(partition, onMinInSync(partition.leader, settings.number("min.insync.replicas")));
+    }
+  }
+
+  async deleteTopic(name: string): Promise<Topic> {
+    const topic = this.topics.byName(name);
+    if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
+    const partitions = this.#byTopic.get(name) ?? [];
+    this.#byTopic.delete(name);
+    const gone = new HubError("UNKNOWN_TOPIC_OR_PARTITION", `Topic ${name} was deleted`);
+    for (const partition of partitions) {
+      this.#byLog.delete(partition.log);
+      partition.writes.fail(gone);
+      this.room.disturbed(partition.place);
+    }
+    await this.topics.remove(topic);
+    await this.#discard(topic.topicId, topic.partitions);
+    return topic;
+  }
+
+  async #discard(topicId: string, partitions: number): Promise<void> {
+    for (let i = 0; i < partitions; i++) {
+      if (this.#store.partition(topicId, i)) await this.#store.deletePartition(topicId, i);
+    }
+    await this.topics.deleted(topicId);
+  }
+
+  /**
+   * Appends one batch, synchronously and in call order; `batch` is the hub's from now on.
+   * Throws what a producer gets: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR ...
+   */
+  append(partition: Partition, batch: Uint8Array, acks: number): Written {
+    if (acks === -1 && !mayCommit(partition.leader)) {
+      const { inSync, minInSync } = partition.leader;
+      throw new HubError("NOT_ENOUGH_REPLICAS", `${inSync.size} in sync, min.insync.replicas is ${minInSync}`);
+    }
+    admitBatch(batch, partition.rules, this.#clock);
+    const appended = partition.log.append(batch, partition.leader.epoch);
+    if (!appended.duplicate) partition.unreadBytes += batch.length;
+    return {
+      baseOffset: appended.baseOffset,
+      end: appended.lastOffset + 1,
+      logAppendTime: appended.logAppendTime,
+      logStart: partition.log.logStart,
+    };
+  }
+
+  /** Calls back when a write is committed at this ack level; later, or at once when it already is. */
+  whenCommitted(partition: Partition, written: Written, acks: number, committed: Committed): void {
+    // A lone hub's watermark is its durable end, so acks 1 and acks all wait for the same thing.
+    if (acks === 0 || written.end <= partition.highWatermark) committed(null);
+    else partition.writes.add(written.end, committed);
+  }
+
+  /** The store says: these logs are durable up to their `durableEnd`. */
+  durable(logs: readonly PartitionLog[]): void {
+    for (const log of logs) {
+      const partition = this.#byLog.get(log);
+      if (partition) this.#apply(partition, onDurable(partition.leader, this.#hubId, log.durableEnd));
+    }
+  }
+
+  #apply(partition: Partition, effects: ReturnType<typeof onDurable>): void {
+    for (const effect of effects) {
+      partition.writes.passed(effect.to);
+      const bytes = partition.unreadBytes;
+      partition.unreadBytes = 0;
+      this.room.advanced(partition.place, bytes);
+    }
+  }
+
+  /** The data folder failed: nothing that waits will be answered well. */
+  failAll(error: Error): void {
+    for (const partition of this.#byLog.values()) {
+      partition.writes.fail(error);
+      this.room.disturbed(partition.place);
+    }
+  }
+
+  /** True while more produce would only lengthen the queue to the disk. */
+  overloaded(): boolean {
+    return this.#store.backlogBytes() > limits.journalBacklogBytesMax;
+  }
+
+  whenRoom(): Promise<void> {
+    return this.#store.whenRoom();
+  }
+}

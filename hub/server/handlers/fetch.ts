@@ -1,0 +1,126 @@
+// Fetch (1): batches out, with long poll.
+import type { Partition } from "../../engine/partitions.ts";
+import type { FetchPlace } from "../../engine/waiting_room.ts";
+import { codeOfThrown, HubError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
+import type { HubServices } from "../services.ts";
+import { checkLeaderEpoch } from "./epochs.ts";
+
+type Request = RequestOf<"fetch">;
+type Response = ResponseOf<"fetch">;
+type Answer = Response["responses"][number]["partitions"][number];
+type Wanted = Request["topics"][number]["partitions"][number];
+
+/** One look at everything the request wants. */
+interface Look {
+  readonly responses: Response["responses"];
+  readonly bytes: number;
+  readonly failed: boolean;
+  readonly places: FetchPlace[];
+}
+
+const nothing = new Uint8Array(0);
+
+export function fetchHandlers(services: HubServices) {
+  return {
+    async fetch(request: Request): Promise<Response> {
+      if (request.replicaId >= 0) {
+        // Only a hub principal may fetch as a replica: it moves the watermark (testing.md 4e, offset forging).
+        throw new HubError("CLUSTER_AUTHORIZATION_FAILED", "A client may not fetch as a replica");
+      }
+      const deadline = services.clock.now() + Math.min(request.maxWaitMs, limits.fetchWaitMsMax);
+      for (;;) {
+        const look = await lookAt(services, request);
+        const left = deadline - services.clock.now();
+        const enough = look.failed || look.bytes >= request.minBytes || look.places.length === 0;
+        if (enough || left < 1) return answer(look);
+        const { woken } = services.partitions.room.park(look.places, request.minBytes - look.bytes, left);
+        await woken;
+      }
+    },
+  };
+}
+
+/** Session id 0 tells the client that nothing is cached and every fetch is a full one (KIP-227). */
+function answer(look: Look): Response {
+  return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: look.responses };
+}
+
+async function lookAt(services: HubServices, request: Request): Promise<Look> {
+  const bytesMax = Math.min(Math.max(request.maxBytes, 0), limits.fetchBytesMax);
+  const places: FetchPlace[] = [];
+  let bytes = 0;
+  let failed = false;
+  const responses: Response["responses"][number][] = [];
+  for (const topic of request.topics) {
+    const partitions: Answer[] = [];
+    for (const wanted of topic.partitions) {
+      const partition = services.partitions.get(topic.topic, wanted.partition);
+      let one: Answer;
+      try {
+        if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
+        checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
+        const room = Math.min(wanted.partitionMaxBytes, bytesMax - bytes);
+        const records = await readPartition(partition, wanted, room, bytes === 0);
+        bytes += records.length;
+        places.push(partition.place);
+        one = partitionAnswer(partition, wanted, records, request.isolationLevel);
+      } catch (error) {
+        failed = true;
+        one = refusal(wanted.partition, error);
+      }
+      partitions.push(one);
+    }
+    responses.push({ topic: topic.topic, partitions });
+  }
+  return { responses, bytes, failed, places };
+}
+
+/** At least one whole batch for the first partition that has any (KIP-74); none when the request is full. */
+function readPartition(
+  partition: Partition,
+  wanted: Wanted,
+  room: number,
+  first: boolean,
+): Uint8Array | Promise<Uint8Array> {
+  const { log, highWatermark } = partition;
+  if (wanted.fetchOffset === highWatermark) return nothing;
+  if (wanted.fetchOffset < log.logStart || wanted.fetchOffset > log.logEnd) {
+    const range = `${log.logStart}..${highWatermark}`;
+    throw new HubError("OFFSET_OUT_OF_RANGE", `${partition.topic}: offset ${wanted.fetchOffset} is not in ${range}`);
+  }
+  if (wanted.fetchOffset > highWatermark) return nothing; // appended, not committed yet
+  if (room <= 0 && !first) return nothing;
+  const read = log.read(wanted.fetchOffset, Math.max(1, room), highWatermark);
+  if (first) return read;
+  const bounded = (bytes: Uint8Array): Uint8Array => (bytes.length > room ? nothing : bytes);
+  return read instanceof Promise ? read.then(bounded) : bounded(read);
+}
+
+function partitionAnswer(partition: Partition, wanted: Wanted, records: Uint8Array, isolation: number): Answer {
+  return {
+    partitionIndex: wanted.partition,
+    errorCode: 0,
+    highWatermark: partition.highWatermark,
+    lastStableOffset: partition.highWatermark,
+    logStartOffset: partition.log.logStart,
+    abortedTransactions: isolation === 1 ? [] : null,
+    preferredReadReplica: -1,
+    records,
+  };
+}
+
+function refusal(partitionIndex: number, error: unknown): Answer {
+  const errorCode = codeOfThrown(error);
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: null,
+    preferredReadReplica: -1,
+    records: nothing,
+  };
+}

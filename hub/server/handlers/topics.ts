@@ -1,0 +1,140 @@
+// CreateTopics (19), DeleteTopics (20), CreatePartitions (37).
+import { isInternalName } from "../../engine/topics.ts";
+import { codeOfThrown, HubError } from "../../errors.ts";
+import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
+import { zeroUuid } from "../../wire/schema.ts";
+import { describeTopicConfigs } from "./configs.ts";
+import { defaultPartitions, type HubServices } from "../services.ts";
+
+type Wanted = RequestOf<"createTopics">["topics"][number];
+type Created = ResponseOf<"createTopics">["topics"][number];
+
+/** What listeners are told when a topic is gone: its committed offsets go too. */
+export type TopicDeleted = (topicId: string) => Promise<void>;
+
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Names that stand more than once in one request. */
+function doubled(names: readonly string[]): Set<string> {
+  return new Set(names.filter((name, i) => names.indexOf(name) !== i));
+}
+
+export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted) {
+  return {
+    async createTopics(request: RequestOf<"createTopics">): Promise<ResponseOf<"createTopics">> {
+      const twice = doubled(request.topics.map((topic) => topic.name));
+      const topics: Created[] = [];
+      for (const wanted of request.topics) {
+        try {
+          if (twice.has(wanted.name))
+            throw new HubError("INVALID_REQUEST", `${wanted.name} stands twice in the request`);
+          topics.push(await create(services, wanted, request.validateOnly));
+        } catch (error) {
+          topics.push({
+            name: wanted.name,
+            topicId: zeroUuid,
+            errorCode: codeOfThrown(error),
+            errorMessage: message(error),
+            configs: null,
+          });
+        }
+      }
+      return { throttleTimeMs: 0, topics };
+    },
+
+    async deleteTopics(
+      request: RequestOf<"deleteTopics">,
+      context: { readonly version: number },
+    ): Promise<ResponseOf<"deleteTopics">> {
+      const wanted =
+        context.version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }));
+      const responses: ResponseOf<"deleteTopics">["responses"][number][] = [];
+      for (const { name, topicId } of wanted) {
+        const { topics } = services.partitions;
+        const topic = name === null ? topics.byId(topicId) : topics.byName(name);
+        const answer = { name: topic?.name ?? name, topicId: topic?.topicId ?? topicId };
+        try {
+          if (!topic) throw new HubError(name === null ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION");
+          if (topic.internal) throw new HubError("TOPIC_DELETION_DISABLED", `${topic.name} is internal`);
+          await services.partitions.deleteTopic(topic.name);
+          await topicDeleted(topic.topicId);
+          services.trace.event("info", "topic_deleted", { topic: topic.name, topicId: topic.topicId });
+          responses.push({ ...answer, errorCode: 0 });
+        } catch (error) {
+          responses.push({ ...answer, errorCode: codeOfThrown(error), errorMessage: message(error) });
+        }
+      }
+      return { throttleTimeMs: 0, responses };
+    },
+
+    async createPartitions(request: RequestOf<"createPartitions">): Promise<ResponseOf<"createPartitions">> {
+      const twice = doubled(request.topics.map((topic) => topic.name));
+      const results: ResponseOf<"createPartitions">["results"][number][] = [];
+      for (const { name, count, assignments } of request.topics) {
+        try {
+          if (twice.has(name)) throw new HubError("INVALID_REQUEST", `${name} stands twice in the request`);
+          for (const { brokerIds } of assignments ?? []) checkReplicas(services, brokerIds);
+          await services.partitions.growTopic(name, count, request.validateOnly);
+          results.push({ name, errorCode: 0 });
+        } catch (error) {
+          results.push({ name, errorCode: codeOfThrown(error), errorMessage: message(error) });
+        }
+      }
+      return { throttleTimeMs: 0, results };
+    },
+  };
+}
+
+function checkReplicas(services: HubServices, brokerIds: readonly number[]): void {
+  if (brokerIds.length !== 1 || brokerIds[0] !== services.hubId) {
+    const detail = `Replicas ${JSON.stringify(brokerIds)}: this cluster has one hub, ${services.hubId}`;
+    throw new HubError("INVALID_REPLICA_ASSIGNMENT", detail);
+  }
+}
+
+/** Partitions asked for: an assignment's own count, -1 = the default (KIP-464). */
+function partitionsOf(services: HubServices, wanted: Wanted): number {
+  if (wanted.assignments.length === 0) {
+    return wanted.numPartitions === -1 ? defaultPartitions(services) : wanted.numPartitions;
+  }
+  if (wanted.numPartitions !== -1 || wanted.replicationFactor !== -1) {
+    throw new HubError("INVALID_REQUEST", `${wanted.name}: give an assignment or counts, not both`);
+  }
+  const indexes = wanted.assignments.map((one) => one.partitionIndex).sort((a, b) => a - b);
+  if (indexes.some((index, i) => index !== i)) {
+    throw new HubError("INVALID_REPLICA_ASSIGNMENT", `${wanted.name}: partitions are to be numbered 0, 1, 2 ...`);
+  }
+  for (const { brokerIds } of wanted.assignments) checkReplicas(services, brokerIds);
+  return indexes.length;
+}
+
+async function create(services: HubServices, wanted: Wanted, validateOnly: boolean): Promise<Created> {
+  const { partitions } = services;
+  if (isInternalName(wanted.name)) {
+    throw new HubError("INVALID_TOPIC_EXCEPTION", `${wanted.name}: names that begin with __ are the hub's own`);
+  }
+  const count = partitionsOf(services, wanted);
+  if (wanted.replicationFactor !== -1 && wanted.replicationFactor !== 1 && wanted.assignments.length === 0) {
+    const detail = `${wanted.name}: replication factor ${wanted.replicationFactor}, and this cluster has one hub`;
+    throw new HubError("INVALID_REPLICATION_FACTOR", detail);
+  }
+  const configs = new Map<string, string>();
+  for (const { name, value } of wanted.configs) {
+    if (value === null) throw new HubError("INVALID_CONFIG", `${wanted.name}: ${name} has no value`);
+    configs.set(name, value);
+  }
+  partitions.topics.check(wanted.name, count, configs);
+  const topic = validateOnly ? null : await partitions.createTopic(wanted.name, count, configs);
+  if (topic) services.trace.event("info", "topic_created", { topic: topic.name, partitions: count });
+  return {
+    name: wanted.name,
+    topicId: topic?.topicId ?? zeroUuid,
+    errorCode: 0,
+    errorMessage: null,
+    numPartitions: count,
+    replicationFactor: 1,
+    configs: describeTopicConfigs(configs, services.settings).map(
+      ({ name, value, readOnly, configSource, isSensitive }) => ({ name, value, readOnly, configSource, isSensitive }),
+    ),
+  };
+}

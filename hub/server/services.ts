@@ -1,0 +1,39 @@
+// What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
+import type { Partitions } from "../engine/partitions.ts";
+import type { Clock, Random } from "../io/ports.ts";
+import type { Trace } from "../trace.ts";
+
+/** Who asks, and where. */
+export interface RequestContext {
+  readonly version: number;
+  readonly clientId: string | null;
+  readonly clientHost: string;
+  readonly connectionId: number;
+  /** The address the client came to: what it is told as this hub's address when none is configured. */
+  readonly listener: { readonly host: string; readonly port: number };
+}
+
+export interface HubServices {
+  readonly hubId: number;
+  readonly clusterId: string;
+  readonly partitions: Partitions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  /** Whether a client's question for a topic may make it. */
+  readonly autoCreateTopics: boolean;
+  /** Broker-wide settings under Kafka's names, as configured. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** What clients are told to connect to; null = the address they came to. */
+  readonly advertised: { readonly host: string; readonly port: number } | null;
+}
+
+/** num.partitions */
+export function defaultPartitions(services: HubServices): number {
+  return Number(services.settings.get("num.partitions") ?? 4);
+}
+
+/** The address of this hub as the asking client can reach it. */
+export function addressFor(services: HubServices, context: RequestContext): { host: string; port: number } {
+  return services.advertised ?? context.listener;
+}
