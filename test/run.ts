@@ -1,0 +1,104 @@
+// The test command: fetches what the tests need, then types, lint, the house, and every test on three runtimes.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import path from "node:path";
+
+const root = path.resolve(import.meta.dirname, "..");
+const tools = path.join(root, "test/.tools");
+const bin = (name: string): string => path.join(tools, "node_modules/.bin", name);
+
+/** Foreign programs the tests speak with: a command that shows one is there, and Debian's package for it. */
+const programs: readonly { readonly check: readonly string[]; readonly debian: string }[] = [
+  { check: ["mosquitto_pub", "--help"], debian: "mosquitto-clients" },
+  { check: ["redis-server", "--version"], debian: "redis-server" },
+  { check: ["kcat", "-V"], debian: "kcat" },
+  { check: ["/usr/bin/python3", "-c", "import kafka"], debian: "python3-kafka" },
+  { check: ["chromium", "--version"], debian: "chromium" },
+];
+
+/** Tests of this kind need a foreign program or a browser, and run on the first runtime only. */
+const foreign = /^test\/(?:compat|dashboards\/browser|cli|house_test|bench)/;
+
+function present(check: readonly string[]): boolean {
+  const result = spawnSync(check[0]!, check.slice(1), { stdio: "ignore" });
+  return result.error === undefined && (result.status === 0 || check[1] === "--help");
+}
+
+function must(command: string, args: readonly string[], options: { cwd?: string } = {}): void {
+  const result = spawnSync(command, args, { stdio: "inherit", cwd: options.cwd ?? root });
+  if (result.status !== 0) fail(`${path.basename(command)} ${args.join(" ")} failed`);
+}
+
+function fail(sentence: string): never {
+  console.error(`\ntest: ${sentence}`);
+  process.exit(1);
+}
+
+function installPrograms(): void {
+  const missing = programs.filter(({ check }) => !present(check)).map(({ debian }) => debian);
+  if (missing.length === 0) return;
+  const sentence = `install with: sudo apt-get install ${missing.join(" ")}`;
+  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) fail(`missing ${missing.join(", ")}; ${sentence}`);
+  console.log(`test: installing ${missing.join(", ")}`);
+  const quiet = { stdio: "ignore" as const, env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
+  spawnSync("apt-get", ["update", "-qq"], quiet);
+  // Without recommended packages: a server's start-up files and a desktop are not needed here.
+  spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], quiet);
+  const still = programs.filter(({ check }) => !present(check)).map(({ debian }) => debian);
+  if (still.length > 0) fail(`could not install ${still.join(", ")}; ${sentence}`);
+}
+
+function installTools(): void {
+  if (existsSync(bin("tsc")) && existsSync(bin("deno")) && existsSync(bin("node"))) return;
+  console.log("test: fetching the test tools (once)");
+  must("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: tools });
+  // npm may have been told to run no install scripts; these two only put a binary in its place
+  if (!existsSync(bin("node")) || !present([bin("node"), "--version"])) {
+    must("npm", ["rebuild", "--ignore-scripts=false", "--loglevel=error", "node", "deno"], { cwd: tools });
+  }
+}
+
+function testsBelow(folder: string): string[] {
+  return readdirSync(path.join(root, folder)).sort().flatMap((name) => {
+    const file = `${folder}/${name}`;
+    if (name.startsWith(".") || name === "node_modules") return [];
+    if (statSync(path.join(root, file)).isDirectory()) return testsBelow(file);
+    return name.endsWith("_test.ts") ? [file] : [];
+  });
+}
+
+/** Runs one part, its output shown; its seconds and outcome are noted. */
+const parts: { name: string; seconds: number; good: boolean }[] = [];
+async function part(name: string, command: string, args: readonly string[]): Promise<void> {
+  console.log(`\n== ${name}`);
+  const began = Date.now();
+  const code = await new Promise<number | null>((resolve) => {
+    spawn(command, args, { cwd: root, stdio: "inherit" }).on("exit", resolve).on("error", () => resolve(-1));
+  });
+  parts.push({ name, seconds: Math.round((Date.now() - began) / 1000), good: code === 0 });
+}
+
+const wanted = process.argv.slice(2);
+const all = testsBelow("test").filter((file) => wanted.length === 0 || wanted.some((one) => file.includes(one)));
+const own = all.filter((file) => !foreign.test(file));
+const concurrency = "--test-concurrency=2";
+const limit = "--test-timeout=240000";
+
+installPrograms();
+installTools();
+if (wanted.length === 0) {
+  await part("types", bin("tsc"), ["-p", "."]);
+  await part("lint", bin("biome"), ["check", "--diagnostic-level=error", "."]);
+}
+// dots on the way and failures whole: a thousand passing lines help nobody
+const report = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
+await part("Node, through tsx", process.execPath, ["--import", "tsx", "--test", concurrency, limit, ...report, ...all]);
+if (own.length > 0) {
+  await part("Node 24, natively", bin("node"), ["--test", concurrency, limit, ...report, ...own]);
+  await part("Deno", bin("deno"), ["test", "-A", "--no-check", "--quiet", "--reporter=dot", ...own]);
+}
+console.log("");
+for (const { name, seconds, good } of parts) console.log(`${good ? "passed" : "FAILED"}  ${name} (${seconds} s)`);
+const failed = parts.filter((one) => !one.good).length;
+console.log(`\nparts: ${parts.length - failed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
