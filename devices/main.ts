@@ -22,7 +22,7 @@ function main(): void {
   const report = setInterval(() => {
     const { devices, connected, taken, acknowledged, dropped } = fleet.counts();
     process.stderr.write(
-      `${connected}/${devices} devices connected, ${taken} readings, ${acknowledged} acknowledged, ${dropped} dropped\n`,
+      `${connected}/${devices} connected, ${taken} readings, ${acknowledged} acknowledged, ${dropped} dropped\n`,
     );
   }, 5_000);
   const stop = (): void => {

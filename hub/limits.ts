@@ -115,6 +115,22 @@ export const limits = {
   /** PUBLISHes of one connection accepted and not yet committed; beyond it its socket is paused. */
   mqttInFlightPerConnectionMax: 512,
   mqttQueuedPerSessionMax: 1_000,
+  /** Bytes queued for offline sessions, all together. */
+  mqttQueuedBytesMax: 64 * MiB,
+  /** Sessions that outlive their connection (clean session 0 with a subscription or an open QoS 2 id). */
+  mqttSessionsMax: 10_000,
+  mqttClientIdLengthMax: 1024,
+  /** QoS 2 PUBLISHes of one client stored and not yet released by PUBREL. */
+  mqttQos2PerClientMax: 512,
+  mqttRetainedMax: 10_000,
+  mqttRetainedBytesMax: 64 * MiB,
+  mqttRoutesMax: 1_000,
+  /** Route decisions remembered per connection. */
+  mqttRouteMemoMax: 64,
+  /** Bytes queued to one connection: beyond it QoS 0 deliveries are skipped and its own PUBLISHes wait. */
+  mqttOutBytesMax: 1 * MiB,
+  /** A connection whose queue does not drain for so long is closed. */
+  mqttDrainMsMax: 10 * second,
 
   // browsers
   browsersMax: 200,
@@ -134,4 +150,5 @@ relation(limits.journalSnapshotBytesMax < limits.journalFileBytes, "a snapshot l
 relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs early before produce is refused");
 relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
+relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
