@@ -38,7 +38,7 @@ export class Reader {
   take(count: number): number {
     const start = this.at;
     const end = start + count;
-    if (end > this.bytes.length) throw short(count, this.bytes.length - start);
+    if (count < 0 || end > this.bytes.length) throw short(count, this.bytes.length - start);
     this.at = end;
     return start;
   }
