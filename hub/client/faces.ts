@@ -175,7 +175,8 @@ export interface Admin {
   groups(): Promise<{ readonly group: string; readonly state: string; readonly protocolType: string }[]>;
   describeGroup(group: string): Promise<GroupDescription>;
   deleteGroup(group: string): Promise<void>;
-  groupOffsets(group: string): Promise<PartitionOffset[]>;
+  /** Committed offsets with their metadata ("" when none was given). */
+  groupOffsets(group: string): Promise<(PartitionOffset & { readonly metadata?: string })[]>;
   /** Sets committed offsets of an empty group. */
   setGroupOffsets(group: string, offsets: readonly PartitionOffset[]): Promise<void>;
   /** Offsets at a place: log start, high watermark, or the first record at or after a time (-1 when none). */
