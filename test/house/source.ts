@@ -15,7 +15,17 @@ export interface Source {
 
 export const root = path.resolve(import.meta.dirname, "../..");
 
-const skipped = new Set(["node_modules", ".git", ".tools", ".runs", "data", "vendor", "recorded", "golden", "scenarios"]);
+const skipped = new Set([
+  "node_modules",
+  ".git",
+  ".tools",
+  ".runs",
+  "data",
+  "vendor",
+  "recorded",
+  "golden",
+  "scenarios",
+]);
 
 /** Every file below `folder` with one of the endings, from the project's root. */
 export function filesBelow(folder: string, endings: readonly string[]): string[] {
@@ -102,7 +112,8 @@ function quoted(text: string, from: number, quote: string): number {
   for (let at = from + 1; at < text.length; at++) {
     const char = text[at]!;
     if (char === "\\") at++;
-    else if (char === "\n") return from; // a division sign after all
+    else if (char === "\n")
+      return from; // a division sign after all
     else if (quote === "/" && char === "[") inClass = true;
     else if (quote === "/" && char === "]") inClass = false;
     else if (char === quote && !inClass) return at + 1;

@@ -1,4 +1,5 @@
-// TOML text to plain data.
+// Configuration files: their text, and TOML as plain data.
+import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 
 /** Throws an Error whose message names line and column. */
@@ -9,5 +10,15 @@ export function parseToml(text: string): Record<string, unknown> {
     if (!(error instanceof TomlError)) throw error;
     const [what = "not TOML"] = error.message.split("\n");
     throw new Error(`line ${error.line}, column ${error.column}: ${what}`);
+  }
+}
+
+/** The text of a file, or null when there is none. Throws with the errno as `code` when it cannot be read. */
+export function readTextFile(name: string): string | null {
+  try {
+    return readFileSync(name, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
   }
 }

@@ -1,0 +1,91 @@
+// Parked fetches and waiting writes.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { FetchPlace, FetchRoom, WriteQueue } from "../../../hub/engine/waiting_room.ts";
+import type { Clock } from "../../../hub/io/ports.ts";
+
+/** Timers that fire when told. */
+function handClock(): { clock: Clock; fire(): void; pending(): number } {
+  const timers = new Set<() => void>();
+  const clock = {
+    now: () => 0,
+    wall: () => 0,
+    wallTrusted: () => true,
+    after(_delayMs: number, call: () => void) {
+      timers.add(call);
+      return { cancel: () => void timers.delete(call) };
+    },
+    soon: (call: () => void) => call(),
+  };
+  return { clock, fire: () => [...timers].forEach((call) => call()), pending: () => timers.size };
+}
+
+test("a parked fetch wakes when enough bytes became readable, not before", async () => {
+  const { clock, pending } = handClock();
+  const room = new FetchRoom(clock);
+  const [a, b] = [new FetchPlace(), new FetchPlace()];
+  let woken = false;
+  const parked = room.park([a, b], 100, 500);
+  void parked.woken.then(() => (woken = true));
+  room.advanced(a, 60);
+  await Promise.resolve();
+  assert.equal(woken, false);
+  room.advanced(b, 40);
+  await parked.woken;
+  assert.deepEqual([room.count, a.waiting.size, b.waiting.size, pending()], [0, 0, 0, 0]);
+});
+
+test("a parked fetch wakes at its deadline, and when its place is disturbed", async () => {
+  const { clock, fire } = handClock();
+  const room = new FetchRoom(clock);
+  const place = new FetchPlace();
+  const late = room.park([place], 1, 500);
+  fire();
+  await late.woken;
+  const disturbed = room.park([place], 1, 500);
+  room.disturbed(place);
+  await disturbed.woken;
+  assert.equal(room.count, 0);
+});
+
+test("without time to wait nothing is parked", async () => {
+  const room = new FetchRoom(handClock().clock);
+  await room.park([new FetchPlace()], 1, 0).woken;
+  assert.equal(room.count, 0);
+});
+
+test("a parked fetch that leaves is gone everywhere, twice is once", () => {
+  const { clock, pending } = handClock();
+  const room = new FetchRoom(clock);
+  const place = new FetchPlace();
+  const parked = room.park([place], 1, 500);
+  parked.leave();
+  parked.leave();
+  assert.deepEqual([room.count, place.waiting.size, pending()], [0, 0, 0]);
+});
+
+test("writes are answered in order up to the watermark", () => {
+  const queue = new WriteQueue();
+  const answered: string[] = [];
+  for (const end of [3, 5, 9]) queue.add(end, (error) => answered.push(error ? `${end}: ${error.message}` : `${end}`));
+  queue.passed(2);
+  assert.deepEqual(answered, []);
+  queue.passed(5);
+  assert.deepEqual(answered, ["3", "5"]);
+  assert.equal(queue.length, 1);
+  queue.fail(new Error("gone"));
+  assert.deepEqual(answered, ["3", "5", "9: gone"]);
+  assert.equal(queue.length, 0);
+});
+
+test("a long queue that is never empty does not keep what it answered", () => {
+  const queue = new WriteQueue();
+  let count = 0;
+  queue.add(1, () => count++);
+  for (let end = 2; end <= 5000; end++) {
+    queue.add(end, () => count++);
+    queue.passed(end - 1);
+  }
+  assert.equal(count, 4999);
+  assert.equal(queue.length, 1);
+});
