@@ -122,6 +122,8 @@ export const limits = {
   mqttClientIdLengthMax: 1024,
   /** QoS 2 PUBLISHes of one client stored and not yet released by PUBREL. */
   mqttQos2PerClientMax: 512,
+  /** The same, all sessions together (each is a fact in the journal). */
+  mqttQos2IdsMax: 20_000,
   mqttRetainedMax: 10_000,
   mqttRetainedBytesMax: 64 * MiB,
   mqttRoutesMax: 1_000,
