@@ -1,0 +1,113 @@
+// Records inside a batch: decoding, with a bound on everything a batch may open to.
+import { getInt16 } from "../bytes/fixed.ts";
+import { readSigned } from "../bytes/varint.ts";
+import type { Cursor } from "../bytes/varint.ts";
+import { HubError } from "../errors.ts";
+import { decompress } from "../io/compression.ts";
+import { limits } from "../limits.ts";
+import { batchHeaderBytes, readBatchHeader } from "./batch.ts";
+import type { BatchHeader } from "./batch.ts";
+
+/** One header; keys repeat and keep their order. */
+export interface RecordHeader {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** One record as it stands in a log. Key, value and header values are views of the (opened) batch. */
+export interface StoredRecord {
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly RecordHeader[];
+}
+
+/** What to put into a batch. */
+export interface NewRecord {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+  /** ms since the epoch. */
+  readonly timestamp?: number;
+}
+
+/** Length, attributes, timestamp delta, offset delta, key length, value length, header count: a byte each. */
+const recordBytesMin = 7;
+const noHeaders: readonly RecordHeader[] = [];
+const text = new TextDecoder();
+const kind = "INVALID_RECORD";
+
+/**
+ * The records of the one batch that begins at byte 0 (a control batch's too: ask its header). The CRC is not checked
+ * here; whatever the bytes say, nothing beyond `decompressedBytesMax` is allocated.
+ * Codec zstd may first need `loadCodec` (hub/io/compression.ts).
+ * @throws HubError INVALID_RECORD, CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE
+ */
+export function decodeRecords(batch: Uint8Array): StoredRecord[] {
+  const header = readBatchHeader(batch);
+  if (header.size > batch.length) throw new HubError("CORRUPT_MESSAGE", "a batch is cut short");
+  return decodeOpened(openRecords(batch, header), header);
+}
+
+/** The bytes of the records, decompressed. */
+export function openRecords(batch: Uint8Array, header: BatchHeader): Uint8Array {
+  return decompress(header.codec, batch.subarray(batchHeaderBytes, header.size));
+}
+
+function decodeOpened(bytes: Uint8Array, header: BatchHeader): StoredRecord[] {
+  const { count } = header;
+  if (count < 0 || count > limits.recordsPerBatchMax || count * recordBytesMin > bytes.length) {
+    throw new HubError(kind, `${count} records do not fit into ${bytes.length} bytes`);
+  }
+  const records: StoredRecord[] = new Array(count);
+  const cursor: Cursor = { at: 0 };
+  for (let i = 0; i < count; i += 1) records[i] = readRecord(bytes, cursor, header);
+  if (cursor.at !== bytes.length) throw new HubError(kind, "bytes are left behind the last record");
+  return records;
+}
+
+function readRecord(bytes: Uint8Array, cursor: Cursor, header: BatchHeader): StoredRecord {
+  const length = readSigned(bytes, cursor, kind);
+  const end = cursor.at + length;
+  if (length < recordBytesMin - 1 || end > bytes.length) throw new HubError(kind, "a record is cut short");
+  cursor.at += 1; // attributes: none are defined
+  const timestamp = header.baseTimestamp + readSigned(bytes, cursor, kind);
+  const offset = header.baseOffset + readSigned(bytes, cursor, kind);
+  const key = readBytes(bytes, cursor, end);
+  const value = readBytes(bytes, cursor, end);
+  const headers = readHeaders(bytes, cursor, end);
+  if (cursor.at !== end) throw new HubError(kind, "a record's length differs from its content");
+  return { offset, timestamp: header.logAppendTime ? header.maxTimestamp : timestamp, key, value, headers };
+}
+
+function readBytes(bytes: Uint8Array, cursor: Cursor, end: number): Uint8Array | null {
+  const length = readSigned(bytes, cursor, kind);
+  if (length < 0) return null;
+  const from = cursor.at;
+  if (from + length > end) throw new HubError(kind, "a key, value or header is cut short");
+  cursor.at = from + length;
+  return bytes.subarray(from, from + length);
+}
+
+function readHeaders(bytes: Uint8Array, cursor: Cursor, end: number): readonly RecordHeader[] {
+  const count = readSigned(bytes, cursor, kind);
+  if (count === 0) return noHeaders;
+  if (count < 0 || count > limits.headersPerRecordMax || count * 2 > end - cursor.at) {
+    throw new HubError(kind, `${count} headers in a record`);
+  }
+  const headers: RecordHeader[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const key = readBytes(bytes, cursor, end);
+    if (key === null) throw new HubError(kind, "a header without a key");
+    headers.push({ key: text.decode(key), value: readBytes(bytes, cursor, end) });
+  }
+  return headers;
+}
+
+/** What the one record of a control batch says (KIP-98): the end of a transaction. null for an unknown kind. */
+export function controlType(record: StoredRecord): "commit" | "abort" | null {
+  if (record.key === null || record.key.length < 4 || getInt16(record.key, 0) < 0) return null;
+  const type = getInt16(record.key, 2);
+  return type === 0 ? "abort" : type === 1 ? "commit" : null;
+}
