@@ -1,5 +1,5 @@
 // Frames and headers: bytes in, frames out; the four headers in front of every message, both directions.
-import { Reader } from "../bytes/reader.ts";
+import type { Reader } from "../bytes/reader.ts";
 import type { Writer } from "../bytes/writer.ts";
 import { HubError } from "../errors.ts";
 import { limits } from "../limits.ts";

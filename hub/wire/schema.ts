@@ -59,9 +59,11 @@ export type InferInput<S extends Fields> = Flat<
 >;
 
 type Nullable<O, T> = O extends { readonly nullable: number } ? T | null : T;
-type IsLoose<O> = O extends { readonly since: number } | { readonly until: number } | { readonly tag: number } ? true
-  : O extends { readonly default: unknown } ? true
-  : false;
+type IsLoose<O> = O extends { readonly since: number } | { readonly until: number } | { readonly tag: number }
+  ? true
+  : O extends { readonly default: unknown }
+    ? true
+    : false;
 type Typed<O, Out, In = Out> = Field<Nullable<O, Out>, Nullable<O, In>, IsLoose<O>>;
 
 type Primitive<T> = <const O extends FieldOptions<T> = Record<never, never>>(options?: O) => Typed<O, T>;

@@ -13,18 +13,54 @@ function written(write: (writer: Writer) => void): Buffer {
 
 test("primitives have the documented bytes", () => {
   const hex = (write: (writer: Writer) => void): string => written(write).toString("hex");
-  assert.equal(hex((writer) => writer.int8(-1)), "ff");
-  assert.equal(hex((writer) => writer.int16(-2)), "fffe");
-  assert.equal(hex((writer) => writer.uint16(0xfffe)), "fffe");
-  assert.equal(hex((writer) => writer.int32(-3)), "fffffffd");
-  assert.equal(hex((writer) => writer.int64(-1)), "ffffffffffffffff");
-  assert.equal(hex((writer) => writer.int64(2 ** 40 + 5)), "0000010000000005");
-  assert.equal(hex((writer) => writer.int64(Number.MIN_SAFE_INTEGER)), "ffe0000000000001");
-  assert.equal(hex((writer) => writer.uvarint(300)), "ac02");
-  assert.equal(hex((writer) => writer.bool(true)), "01");
-  assert.equal(hex((writer) => writer.string("ab", false)), "00026162");
-  assert.equal(hex((writer) => writer.string("ab", true)), "036162");
-  assert.equal(hex((writer) => writer.string("ü", true)), "03c3bc");
+  assert.equal(
+    hex((writer) => writer.int8(-1)),
+    "ff",
+  );
+  assert.equal(
+    hex((writer) => writer.int16(-2)),
+    "fffe",
+  );
+  assert.equal(
+    hex((writer) => writer.uint16(0xfffe)),
+    "fffe",
+  );
+  assert.equal(
+    hex((writer) => writer.int32(-3)),
+    "fffffffd",
+  );
+  assert.equal(
+    hex((writer) => writer.int64(-1)),
+    "ffffffffffffffff",
+  );
+  assert.equal(
+    hex((writer) => writer.int64(2 ** 40 + 5)),
+    "0000010000000005",
+  );
+  assert.equal(
+    hex((writer) => writer.int64(Number.MIN_SAFE_INTEGER)),
+    "ffe0000000000001",
+  );
+  assert.equal(
+    hex((writer) => writer.uvarint(300)),
+    "ac02",
+  );
+  assert.equal(
+    hex((writer) => writer.bool(true)),
+    "01",
+  );
+  assert.equal(
+    hex((writer) => writer.string("ab", false)),
+    "00026162",
+  );
+  assert.equal(
+    hex((writer) => writer.string("ab", true)),
+    "036162",
+  );
+  assert.equal(
+    hex((writer) => writer.string("ü", true)),
+    "03c3bc",
+  );
   assert.equal(
     hex((writer) => writer.uuid("00112233-4455-6677-8899-AABBCCDDEEFF")),
     "00112233445566778899aabbccddeeff",

@@ -162,13 +162,21 @@ test("unknown tagged fields are skipped, badly ordered or badly sized ones are r
 });
 
 test("fields a version does not have get their defaults, and are not sent", () => {
-  const value = decode(fetchRequest, 4, new Reader(encoded(fetchRequest, 4, {
-    maxWaitMs: 1,
-    minBytes: 2,
-    sessionEpoch: 77,
-    rackId: "left out",
-    topics: [{ topic: "t", partitions: [{ partition: 0, fetchOffset: 5, partitionMaxBytes: 9, lastFetchedEpoch: 3 }] }],
-  })));
+  const value = decode(
+    fetchRequest,
+    4,
+    new Reader(
+      encoded(fetchRequest, 4, {
+        maxWaitMs: 1,
+        minBytes: 2,
+        sessionEpoch: 77,
+        rackId: "left out",
+        topics: [
+          { topic: "t", partitions: [{ partition: 0, fetchOffset: 5, partitionMaxBytes: 9, lastFetchedEpoch: 3 }] },
+        ],
+      }),
+    ),
+  );
   assert.equal(value.sessionEpoch, -1);
   assert.equal(value.rackId, "");
   assert.equal(value.maxBytes, 0x7fff_ffff);
@@ -198,8 +206,20 @@ test("a version without a schema is refused", () => {
 test("records decode to a view of the frame and encode by reference, from one array or several", () => {
   const batch = Buffer.alloc(5000, 7);
   const response = {
-    responses: [{ topic: "t", partitions: [{ partitionIndex: 0, errorCode: 0, highWatermark: 1, abortedTransactions: null,
-      records: [batch.subarray(0, 2000), batch.subarray(2000)] }] }],
+    responses: [
+      {
+        topic: "t",
+        partitions: [
+          {
+            partitionIndex: 0,
+            errorCode: 0,
+            highWatermark: 1,
+            abortedTransactions: null,
+            records: [batch.subarray(0, 2000), batch.subarray(2000)],
+          },
+        ],
+      },
+    ],
   };
   for (const version of [11, 12]) {
     const writer = new Writer();
@@ -223,8 +243,14 @@ test("fill gives what the newest version would decode to, and joins records", ()
     );
   }
   const filled = fill(fetchResponse, {
-    responses: [{ topic: "t", partitions: [{ partitionIndex: 0, errorCode: 0, highWatermark: 1,
-      records: [Uint8Array.of(1, 2), Uint8Array.of(3)] }] }],
+    responses: [
+      {
+        topic: "t",
+        partitions: [
+          { partitionIndex: 0, errorCode: 0, highWatermark: 1, records: [Uint8Array.of(1, 2), Uint8Array.of(3)] },
+        ],
+      },
+    ],
   });
   const partition = filled.responses[0]!.partitions[0]!;
   assert.deepEqual([...partition.records!], [1, 2, 3]);
@@ -234,9 +260,13 @@ test("fill gives what the newest version would decode to, and joins records", ()
 });
 
 test("a nullable struct is preceded by a byte that says whether it is there", () => {
-  const schema = message("Maybe", { min: 0, max: 0, flexible: 0 }, {
-    inner: struct({ value: int32() }, { nullable: 0 }),
-  });
+  const schema = message(
+    "Maybe",
+    { min: 0, max: 0, flexible: 0 },
+    {
+      inner: struct({ value: int32() }, { nullable: 0 }),
+    },
+  );
   assert.equal(Buffer.from(encoded(schema, 0, { inner: null })).toString("hex"), "ff00");
   assert.equal(Buffer.from(encoded(schema, 0, { inner: { value: 5 } })).toString("hex"), "01000000050000");
   for (const inner of [null, { value: 5 }]) {

@@ -37,7 +37,11 @@ test("frames come out whole however the stream is cut in two or three", () => {
     for (let two = one; two <= stream.length; two += one < 24 ? 1 : 41) {
       const splitter = new FrameSplitter();
       const parts = [stream.subarray(0, one), stream.subarray(one, two), stream.subarray(two)];
-      assert.deepEqual(parts.flatMap((part) => push(splitter, part)), expected, `cut at ${one} and ${two}`);
+      assert.deepEqual(
+        parts.flatMap((part) => push(splitter, part)),
+        expected,
+        `cut at ${one} and ${two}`,
+      );
       assert.equal(splitter.pendingBytes(), 0);
     }
   }
@@ -45,7 +49,10 @@ test("frames come out whole however the stream is cut in two or three", () => {
 
 test("frames come out whole byte by byte", () => {
   const splitter = new FrameSplitter();
-  assert.deepEqual([...framed(...bodies)].flatMap((byte) => push(splitter, Uint8Array.of(byte))), expected);
+  assert.deepEqual(
+    [...framed(...bodies)].flatMap((byte) => push(splitter, Uint8Array.of(byte))),
+    expected,
+  );
 });
 
 test("a frame within one chunk is a view of it", () => {
@@ -78,7 +85,10 @@ test("negative sizes and sizes above the bound are refused at once", () => {
     const bytes = Buffer.alloc(4);
     bytes.writeInt32BE(size);
     splitter.push(bytes);
-    assert.throws(() => splitter.next(), (error) => error instanceof HubError && error.kind === "INVALID_REQUEST");
+    assert.throws(
+      () => splitter.next(),
+      (error) => error instanceof HubError && error.kind === "INVALID_REQUEST",
+    );
   }
   const small = new FrameSplitter(10);
   small.push(framed(Buffer.alloc(11)));

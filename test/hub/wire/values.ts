@@ -11,7 +11,7 @@ const text = fc.oneof(
 );
 const octets = fc.uint8Array({ maxLength: 40 });
 
-function valueOf(field: Field, version: number): fc.Arbitrary<unknown> {
+function anyOf(field: Field, version: number): fc.Arbitrary<unknown> {
   const plain = plainOf(field, version);
   if (!isNullable(field, version) || field.options.tag !== undefined) return plain;
   return fc.oneof({ weight: 4, arbitrary: plain }, { weight: 1, arbitrary: fc.constant(null) });
@@ -39,7 +39,7 @@ function plainOf(field: Field, version: number): fc.Arbitrary<unknown> {
     case "records":
       return octets;
     case "array":
-      return fc.array(valueOf(field.element!, version), { maxLength: 3 });
+      return fc.array(anyOf(field.element!, version), { maxLength: 3 });
     case "struct":
       return structOf(field.fields!, version);
   }
@@ -51,7 +51,7 @@ function structOf(fields: Fields, version: number): fc.Arbitrary<Record<string, 
     Object.fromEntries(
       Object.entries(fields).map(([name, field]) => [
         name,
-        isPresent(field, version) ? valueOf(field, version) : fc.constant(defaultOf(field)),
+        isPresent(field, version) ? anyOf(field, version) : fc.constant(defaultOf(field)),
       ]),
     ),
     { noNullPrototype: true },

@@ -61,12 +61,22 @@ function oracleDefault(field: OracleField): unknown {
 /** 2^63 - 1 cannot be a number here: see the note in 01_fetch.ts. */
 const otherDefaults = new Set(["FetchRequest.topics.partitions.highWatermark"]);
 
-function compare(path: string, fields: Fields, oracle: readonly OracleField[], version: number, flexible: boolean): number {
+function compare(
+  path: string,
+  fields: Fields,
+  oracle: readonly OracleField[],
+  version: number,
+  flexible: boolean,
+): number {
   const named = (name: string): string => name[0]!.toLowerCase() + name.slice(1);
   const theirs = oracle.filter((field) => within(version, field.versions));
   const ours = Object.entries(fields).filter(([, field]) => isPresent(field, version));
   const where = `${path} v${version}`;
-  assert.deepEqual(ours.map(([name]) => name), theirs.map((field) => named(field.name)), `${where}: names and order`);
+  assert.deepEqual(
+    ours.map(([name]) => name),
+    theirs.map((field) => named(field.name)),
+    `${where}: names and order`,
+  );
   let count = 0;
   for (const [index, [name, field]] of ours.entries()) {
     const their = theirs[index]!;
