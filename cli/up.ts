@@ -1,0 +1,257 @@
+// `partidor up`: the composition root. Starts what a hub is made of; stop is the list of starts, reversed.
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { startBridge } from "../bridge/mod.ts";
+import { startDashboard } from "../dashboards/mod.ts";
+import { type Config, ConfigError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
+import { startDemo } from "./demo.ts";
+
+export const usage = `partidor up [--config FILE] [--data DIR] [--hub-id N] [--listen HOST] [--advertise HOST]
+            [--mqtt-port N] [--kafka-port N] [--http-port N] [--redis URL] [--demo] [--insecure] [--json]
+
+Runs a hub: MQTT in, durable partitioned logs, the Kafka protocol and a dashboard out.
+  --config FILE     settings file (partidor.toml in this folder, when there is one)
+  --data DIR        data folder (./data)
+  --hub-id N        this hub's number, 0..63 (1)
+  --listen HOST     address to listen on, repeatable (127.0.0.1 and ::1)
+  --advertise HOST  host or host:port that Kafka clients are told
+  --mqtt-port N     MQTT port (1883); 0 picks a free one, also for the other two
+  --kafka-port N    Kafka port (9092)
+  --http-port N     dashboard, /readyz, /metrics and MQTT over WebSocket (8080)
+  --redis URL       keep group offsets in Redis: redis://[user:password@]host:port[/db]
+  --demo            add a demo fleet of devices and two consumer groups
+  --insecure        listen beyond this machine without credentials
+  --json            print one line {"event":"ready",...} on stdout when the hub serves`;
+
+const options = {
+  config: { type: "string" },
+  data: { type: "string" },
+  "hub-id": { type: "string" },
+  listen: { type: "string", multiple: true },
+  advertise: { type: "string" },
+  "mqtt-port": { type: "string" },
+  "kafka-port": { type: "string" },
+  "http-port": { type: "string" },
+  redis: { type: "string" },
+  demo: { type: "boolean" },
+  insecure: { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
+
+const Exit = { Ok: 0, Failure: 1, Usage: 2, DataFolderFailed: 70 } as const;
+
+/** A start that failed for a reason the operator can mend: one sentence, no stack trace. */
+class StartError extends Error {
+  readonly exit: number;
+
+  constructor(sentence: string, exit: number = Exit.Failure) {
+    super(sentence);
+    this.exit = exit;
+  }
+}
+
+/** Runs until it is told to stop; resolves with the exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options });
+  const config = loadConfig({
+    ...(values.config === undefined ? {} : { file: values.config }),
+    env: process.env,
+    demo: values.demo ?? false,
+    flags: {
+      "hub.data": values.data,
+      "hub.id": values["hub-id"],
+      "hub.listen": values.listen,
+      "hub.insecure": values.insecure,
+      "kafka.advertised": values.advertise,
+      "mqtt.port": values["mqtt-port"],
+      "kafka.port": values["kafka-port"],
+      "http.port": values["http-port"],
+      "redis.url": values.redis,
+    },
+  });
+  checkListening(config);
+  return new Promise((resolve) => {
+    const process_ = new HubProcess(config, values.json ?? false, resolve);
+    void process_.start();
+  });
+}
+
+function checkListening(config: Config): void {
+  const open = config.hub.listen.filter((host) => !isLoopback(host));
+  if (open.length === 0) return;
+  if (!config.hub.insecure) {
+    const sentence =
+      `Listening on ${open.join(", ")} lets everybody on that network read and write, and no credentials are ` +
+      "configured. Listen on 127.0.0.1, or add --insecure if the network is trusted.";
+    throw new ConfigError("--listen", sentence);
+  }
+  console.error(`WARNING: listening on ${open.join(", ")} without credentials: everybody there can read and write.`);
+}
+
+interface Part {
+  readonly name: string;
+  readonly stop: () => Promise<void>;
+}
+
+class HubProcess {
+  readonly #config: Config;
+  readonly #json: boolean;
+  readonly #exit: (code: number) => void;
+  readonly #parts: Part[] = [];
+  #stopping = false;
+
+  constructor(config: Config, json: boolean, exit: (code: number) => void) {
+    this.#config = config;
+    this.#json = json;
+    this.#exit = exit;
+  }
+
+  async start(): Promise<void> {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#signalled(signal));
+    try {
+      await this.#startParts();
+    } catch (error) {
+      console.error(`partidor: ${sentenceOf(error)}`);
+      if (!(error instanceof StartError || error instanceof ConfigError) && process.env.PARTIDOR_DEBUG) console.error(error);
+      await this.#stopParts();
+      this.#exit(exitOf(error));
+    }
+  }
+
+  async #startParts(): Promise<void> {
+    const config = this.#config;
+    const { hub: hubConfig } = config;
+    const { trace, metricsText, onScrape } = openTelemetry(config.log.level);
+    const hub = this.#openHub(trace);
+    onScrape(() => hub.measure());
+    const upgrades = new Map<string, Parameters<typeof startDashboard>[0]["upgrades"] extends Map<string, infer H> ? H : never>();
+    const dashboard = await listening("dashboard", "--http-port", config.http.port, () =>
+      startDashboard({
+        host: hubConfig.listen,
+        port: config.http.port,
+        trace,
+        health: () => hub.health(),
+        metrics: metricsText,
+        upgrades,
+        allowedOrigins: [...config.http.origins],
+      }),
+    );
+    this.#parts.push({ name: "dashboard", stop: () => dashboard.close() });
+    this.#parts.push({ name: "hub", stop: () => hub.stop() });
+    const { kafka } = await listening("Kafka", "--kafka-port", config.kafka.port, () => hub.start());
+    const client = hub.client("bridge");
+    const bridge = await listening("MQTT", "--mqtt-port", config.mqtt.port, () =>
+      startBridge({
+        client,
+        store: { storeOnce: (topic, record, facts) => hub.storeOnce(topic, record, facts), facts: hub.facts() },
+        ensureTopic: (topic) => hub.ensureTopic(topic),
+        host: hubConfig.listen,
+        port: config.mqtt.port,
+        routes: config.routes,
+        trace,
+        ackTimeoutMs: config.mqtt.ackTimeout,
+      }),
+    );
+    this.#parts.push({ name: "bridge", stop: () => bridge.close() });
+    upgrades.set("/mqtt", (stream) => bridge.accept(stream));
+    dashboard.attach(hub.client("dashboard"));
+    const ports = { mqtt: bridge.port, kafka, http: dashboard.port };
+    if (config.demo) {
+      const demo = await startDemo({ hub, mqttPort: bridge.port, trace });
+      this.#parts.push({ name: "demo", stop: () => demo.stop() });
+    }
+    this.#announce(ports);
+  }
+
+  #openHub(trace: Parameters<typeof openHub>[1]): ReturnType<typeof openHub> {
+    const { data } = this.#config.hub;
+    try {
+      mkdirSync(data, { recursive: true });
+      return openHub(this.#config, trace, (why) => this.#failed(why));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === undefined) throw error;
+      throw new StartError(`The data folder ${data} cannot be used (${code}): ${reasons[code] ?? "see --data"}`);
+    }
+  }
+
+  #announce(ports: { readonly mqtt: number; readonly kafka: number; readonly http: number }): void {
+    if (this.#json) {
+      console.log(JSON.stringify({ event: "ready", ...ports, hubId: this.#config.hub.id }));
+      return;
+    }
+    const host = this.#config.hub.listen.some(isLoopback) ? "localhost" : this.#config.hub.listen[0]!;
+    const rows = [
+      ["Dashboard", `http://${host}:${ports.http}`],
+      ["MQTT", `${host}:${ports.mqtt}   (over WebSocket: ws://${host}:${ports.http}/mqtt)`],
+      ["Kafka", `${host}:${ports.kafka}`],
+      ["Data folder", this.#config.hub.data],
+    ];
+    console.log(`\nPartidor hub ${this.#config.hub.id} serves:\n`);
+    for (const [name, value] of rows) console.log(`  ${name!.padEnd(12)} ${value}`);
+    console.log("\nCtrl-C stops it.\n");
+  }
+
+  #signalled(signal: string): void {
+    if (this.#stopping) process.exit(Exit.Failure);
+    if (!this.#json) console.error(`partidor: ${signal}, draining; once more stops at once`);
+    void this.#stopParts().then((good) => this.#exit(good ? Exit.Ok : Exit.Failure));
+  }
+
+  #failed(why: string): void {
+    console.error(`partidor: the data folder failed: ${why}. Nothing acknowledged after this; replace or repair the disk.`);
+    void this.#stopParts().then(() => this.#exit(Exit.DataFolderFailed));
+  }
+
+  async #stopParts(): Promise<boolean> {
+    this.#stopping = true;
+    let good = true;
+    for (const part of this.#parts.splice(0).reverse()) {
+      try {
+        await part.stop();
+      } catch (error) {
+        good = false;
+        console.error(`partidor: stopping the ${part.name}: ${sentenceOf(error)}`);
+      }
+    }
+    return good;
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "this user may not write there; choose another folder with --data, or change its owner.",
+  EPERM: "this user may not write there; choose another folder with --data, or change its owner.",
+  EROFS: "its file system is read-only; choose another with --data.",
+  ENOTDIR: "a part of the path is a file; choose another with --data.",
+  EEXIST: "a file of that name is in the way; choose another with --data.",
+  ENOSPC: "its file system is full; free space or choose another with --data.",
+};
+
+/** Says which port of which face is taken, and what to do. */
+async function listening<T>(face: string, flag: string, port: number, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE") {
+      throw new StartError(`The ${face} port ${port} is taken by another program; choose another with ${flag}.`);
+    }
+    if (syscall === "listen" && code === "EACCES") {
+      throw new StartError(`The ${face} port ${port} is not open to this user; choose one above 1023 with ${flag}.`);
+    }
+    if (syscall === "listen" && code === "EADDRNOTAVAIL") {
+      throw new StartError(`This machine has no such address to listen on; check --listen (${face}).`);
+    }
+    if (code !== undefined && reasons[code]) throw new StartError(`The data folder cannot be used: ${reasons[code]}`);
+    throw error;
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function exitOf(error: unknown): number {
+  if (error instanceof StartError) return error.exit;
+  return error instanceof ConfigError ? Exit.Usage : Exit.Failure;
+}

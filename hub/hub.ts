@@ -1,0 +1,251 @@
+// Wires the rooms of the hub from ports and options, in the order of their starts; stop is that order reversed.
+import { connectLocal } from "./client/client.ts";
+import type { HubClient, OutRecord } from "./client/faces.ts";
+import { choosePartition } from "./client/partitioner.ts";
+import type { Config } from "./config.ts";
+import { isLoopback } from "./config.ts";
+import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
+import { type Partition, Partitions } from "./engine/partitions.ts";
+import { Topics } from "./engine/topics.ts";
+import { HubError } from "./errors.ts";
+import type { Clock, Disk, Net, Random } from "./io/ports.ts";
+import type { FactStore, Registry } from "./io/registry.ts";
+import { openStore, type Store, type StoreState } from "./log/store.ts";
+import { encodeBatch } from "./record/batch.ts";
+import { Acceptor } from "./server/acceptor.ts";
+import { createDispatch, type Dispatch } from "./server/dispatch.ts";
+import { groupHandlers } from "./server/handlers/groups.ts";
+import { addressFor, defaultPartitions, type HubServices } from "./server/services.ts";
+import type { Trace } from "./trace.ts";
+
+/** The world, handed in. */
+export interface HubPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly net: Net;
+  readonly trace: Trace;
+  /** Opens the place of committed offsets; `facts` is this hub's journal, `clusterId` names the keys. */
+  readonly openRegistry: (facts: FactStore, clusterId: string) => Promise<Registry>;
+}
+
+export interface Health {
+  readonly status: "starting" | "ready" | "degraded" | "draining" | "failed";
+  readonly why: readonly string[];
+}
+
+const drainMs = 5_000;
+
+/** One running hub. */
+export class Hub {
+  readonly #ports: HubPorts;
+  readonly #config: Config;
+  readonly #onFailed: (why: string) => void;
+  #store: Store | null = null;
+  #partitions: Partitions | null = null;
+  #registry: Registry | null = null;
+  #groups: GroupEngine | null = null;
+  #acceptor: Acceptor | null = null;
+  #dispatch: Dispatch | null = null;
+  #services: HubServices | null = null;
+  #phase: "starting" | "serving" | "draining" = "starting";
+  #failure: string | null = null;
+  #stopped: Promise<void> | null = null;
+
+  /** `onFailed` is called once when the data folder failed and the process should end (exit code 70). */
+  constructor(ports: HubPorts, config: Config, onFailed: (why: string) => void) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#onFailed = onFailed;
+  }
+
+  /** Opens the data folder, recovers it, and serves. Resolves with the Kafka port. */
+  async start(): Promise<{ readonly kafka: number }> {
+    const { clock, random, disk, trace, net } = this.#ports;
+    const store = await openStore({
+      disk,
+      clock,
+      random,
+      trace,
+      hubId: this.#config.hub.id,
+      listener: {
+        durable: (logs) => this.#partitions?.durable(logs),
+        stateChanged: (state, why) => this.#storeChanged(state, why),
+        possibleLoss: (log, detail) =>
+          trace.event("error", "possible_loss", { topic: log?.topicId ?? null, partition: log?.partition, detail }),
+      },
+    });
+    this.#store = store;
+    const { settings } = this.#config;
+    const partitions = new Partitions(store, new Topics(store, random, settings), clock, this.#config.hub.id);
+    this.#partitions = partitions;
+    await partitions.open();
+    this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
+    this.#groups = await this.#openGroups(partitions, this.#registry);
+    this.#services = this.#makeServices(partitions, store.meta.clusterId);
+    const services = this.#services;
+    const groups = groupHandlers(
+      () => this.#groups,
+      (context) => ({ nodeId: services.hubId, ...addressFor(services, context) }),
+    );
+    this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
+    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch });
+    const kafka = await this.#acceptor.listen(this.#config.hub.listen, this.#config.kafka.port);
+    if (this.#phase === "starting") this.#phase = "serving";
+    return { kafka };
+  }
+
+  #makeServices(partitions: Partitions, clusterId: string): HubServices {
+    const { clock, random, trace } = this.#ports;
+    const { hub, kafka, settings } = this.#config;
+    const asked = settings.get("auto.create.topics.enable");
+    return {
+      hubId: hub.id,
+      clusterId,
+      partitions,
+      clock,
+      random,
+      trace,
+      settings,
+      autoCreateTopics: asked === undefined ? hub.listen.every(isLoopback) : asked === "true",
+      advertised: kafka.advertised === null ? null : parseAddress(kafka.advertised, kafka.port),
+    };
+  }
+
+  #openGroups(partitions: Partitions, registry: Registry): Promise<GroupEngine> {
+    const { clock, random, trace } = this.#ports;
+    const number = (name: string, otherwise: number): number =>
+      Number(this.#config.settings.get(name) ?? otherwise);
+    const { topics } = partitions;
+    return openGroupEngine({
+      registry,
+      clock,
+      random,
+      trace,
+      coordinatorEpoch: 0,
+      settings: {
+        initialRebalanceDelayMs: number("group.initial.rebalance.delay.ms", 3000),
+        groupMaxSize: number("group.max.size", 1000),
+        offsetsRetentionMs: number("offsets.retention.minutes", 10_080) * 60_000,
+      },
+      topics: {
+        idOf: (topic) => topics.byName(topic)?.topicId,
+        nameOf: (topicId) => topics.byId(topicId)?.name,
+        partitionCount: (topic) => topics.byName(topic)?.partitions,
+      },
+    });
+  }
+
+  #storeChanged(state: StoreState, why: string): void {
+    this.#ports.trace.event(state === "ok" ? "info" : "error", "data_folder_state", { state, why });
+    if (state !== "failed" || this.#failure !== null) return;
+    this.#failure = why;
+    this.#partitions?.failAll(new HubError("KAFKA_STORAGE_ERROR", `The data folder failed: ${why}`));
+    this.#onFailed(why);
+  }
+
+  /** A client of this hub without a socket in between. */
+  client(clientId: string): HubClient {
+    if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
+    const { clock, random } = this.#ports;
+    return connectLocal({ dispatch: this.#dispatch, clock, random, clientId });
+  }
+
+  /** The hub's durable small state; a name belongs to who writes it (`mqtt/...` is the bridge's). */
+  facts(): FactStore {
+    if (!this.#store) throw new HubError("KAFKA_STORAGE_ERROR", "The hub has not started");
+    return this.#store;
+  }
+
+  /** Makes a topic unless it is there: MQTT routes make theirs whatever auto.create.topics.enable says. */
+  async ensureTopic(name: string): Promise<void> {
+    const { partitions } = this.#services!;
+    if (partitions.topics.byName(name)) return;
+    try {
+      await partitions.createTopic(name, defaultPartitions(this.#services!), new Map());
+    } catch (error) {
+      if (!(error instanceof HubError && error.kind === "TOPIC_ALREADY_EXISTS")) throw error;
+    }
+  }
+
+  /**
+   * Stores a record and facts in one journal group: after a crash both are there or neither is. Resolves when they are
+   * committed. This is how a QoS 2 message and its packet id become one (mqtt.md section 3).
+   */
+  async storeOnce(
+    topic: string,
+    record: OutRecord,
+    facts: readonly (readonly [string, Uint8Array | null])[],
+  ): Promise<{ readonly partition: number; readonly offset: number }> {
+    await this.ensureTopic(topic);
+    const { partitions } = this.#services!;
+    const led = partitions.of(topic) ?? [];
+    const index = record.partition ?? choosePartition(record.key, led.length);
+    const partition: Partition = partitions.must(topic, index);
+    const timestamp = record.timestamp ?? this.#ports.clock.wall();
+    const batch = encodeBatch([{ ...record, headers: record.headers ?? [], timestamp }]);
+    // No await between these two: one turn is one journal group.
+    const written = partitions.append(partition, batch, -1);
+    const stored = this.#store!.put(facts);
+    await Promise.all([
+      stored,
+      new Promise<void>((resolve, reject) => {
+        partitions.whenCommitted(partition, written, -1, (error) => (error ? reject(error) : resolve()));
+      }),
+    ]);
+    return { partition: index, offset: written.baseOffset };
+  }
+
+  health(): Health {
+    if (this.#failure !== null) return { status: "failed", why: [this.#failure] };
+    if (this.#phase !== "serving") return { status: this.#phase, why: [] };
+    const why: string[] = [];
+    const state = this.#store?.state;
+    if (state !== "ok") why.push(`data folder: ${state}`);
+    if (this.#registry?.state() === "down") why.push("redis: not reachable, offsets are kept in the journal");
+    if (!this.#ports.clock.wallTrusted()) why.push("clock: not synchronised, retention by time waits");
+    return { status: why.length === 0 ? "ready" : "degraded", why };
+  }
+
+  /** Sets the gauges that are worth reading at a scrape. */
+  measure(): void {
+    const { trace } = this.#ports;
+    let bytes = 0;
+    let count = 0;
+    for (const partition of this.#partitions?.all() ?? []) {
+      bytes += partition.log.sizeBytes;
+      count++;
+    }
+    trace.gauge("log_bytes", bytes);
+    trace.gauge("partitions", count);
+    trace.gauge("journal_backlog_bytes", this.#store?.backlogBytes() ?? 0);
+    trace.gauge("fetches_parked", this.#partitions?.room.count ?? 0);
+    trace.gauge("kafka_connections", this.#acceptor?.connections ?? 0);
+  }
+
+  /** From now on health says draining; called before the bridges close. */
+  drain(): void {
+    this.#phase = "draining";
+  }
+
+  /** Finishes what is under way, then closes everything in the reverse order of the starts. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.drain();
+    await this.#acceptor?.close(drainMs);
+    await this.#groups?.close();
+    await this.#registry?.close();
+    await this.#store?.close();
+  }
+}
+
+/** "host:port", "[::1]:9092" or "host"; the port defaults to the Kafka port. */
+export function parseAddress(text: string, port: number): { host: string; port: number } {
+  const parts = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  if (!parts) throw new HubError("INVALID_CONFIG", `${JSON.stringify(text)} is not host:port`);
+  return { host: parts[1] ?? parts[2]!, port: parts[3] === undefined ? port : Number(parts[3]) };
+}

@@ -1,0 +1,123 @@
+// The door of hub/: what bridge, subscribers, dashboards and cli may hold.
+import { connectNet } from "./client/client.ts";
+import type { HubClient } from "./client/faces.ts";
+import { type Config, ConfigError, type ConfigSources, loadConfig as loadSettings } from "./config.ts";
+import { openEmbeddedRegistry } from "./engine/embedded_registry.ts";
+import { Hub, parseAddress } from "./hub.ts";
+import { parseToml, readTextFile } from "./io/config_file.ts";
+import { openClock } from "./io/clock.ts";
+import { openRandom } from "./io/crypto.ts";
+import { openDisk } from "./io/disk.ts";
+import { openLogWriter } from "./io/log.ts";
+import { openMetrics } from "./io/metrics.ts";
+import { openNet } from "./io/net.ts";
+import type { Trace } from "./trace.ts";
+
+export type {
+  Acks,
+  Admin,
+  ConfigEntry,
+  Consumer,
+  ConsumerOptions,
+  Delivered,
+  GroupDescription,
+  Header,
+  HubClient,
+  InBatch,
+  InRecord,
+  OutRecord,
+  PartitionOffset,
+  Producer,
+  ProducerOptions,
+  StartAt,
+  TopicDescription,
+  TopicPartition,
+} from "./client/faces.ts";
+export { type Config, ConfigError, configSchema, isLoopback, nearest, parseAmount, type RouteTable } from "./config.ts";
+export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
+export { type Health, Hub } from "./hub.ts";
+export type { Clock } from "./io/ports.ts";
+export type { FactStore } from "./io/registry.ts";
+export { limits } from "./limits.ts";
+export { type Fields, type Level, silentTrace, type Trace } from "./trace.ts";
+
+/** What the metrics mean, by name. */
+const metricTexts: Readonly<Record<string, string>> = {
+  log_bytes: "Bytes of all partition logs.",
+  partitions: "Partitions this hub leads.",
+  journal_backlog_bytes: "Bytes appended and not yet synced.",
+  fetches_parked: "Fetches that wait for data.",
+  kafka_connections: "Open Kafka connections.",
+  connections_refused_total: "Connections closed because of what they sent.",
+};
+
+/** Logs and metrics of one process. */
+export interface Telemetry {
+  readonly trace: Trace;
+  readonly metricsText: () => Promise<string>;
+  readonly onScrape: (call: () => void) => void;
+}
+
+/** JSON lines on stderr from `level` up, and a metrics registry. */
+export function openTelemetry(level: Config["log"]["level"]): Telemetry {
+  const metrics = openMetrics(metricTexts);
+  const { event } = openLogWriter(level);
+  const { count, gauge, observe, onScrape, text } = metrics;
+  return { trace: { event, count, gauge, observe }, metricsText: text, onScrape };
+}
+
+/**
+ * A hub over the real disk, clock and network; `start` it, `stop` it. `onFailed` is called when its data folder failed.
+ * Throws ConfigError for a Redis address that is none, the DiskFault for a data folder that cannot be made.
+ */
+export function openHub(config: Config, trace: Trace, onFailed: (why: string) => void): Hub {
+  const clock = openClock(config.hub.clockTrusted);
+  const { url } = config.redis;
+  const ports = {
+    clock,
+    random: openRandom(),
+    disk: openDisk(config.hub.data),
+    net: openNet(clock),
+    trace,
+    openRegistry: (facts, clusterId) => openEmbeddedRegistry(facts),
+  };
+  return new Hub(ports, config, onFailed);
+}
+
+/** Clients of a hub, or of any Kafka cluster, over the network; nothing is dialled before it is needed. */
+export function connect(options: { readonly bootstrap: string; readonly clientId: string }): HubClient {
+  const clock = openClock();
+  const bootstrap = options.bootstrap.split(",").map((one) => parseAddress(one.trim(), 9092));
+  return connectNet({ net: openNet(clock), clock, random: openRandom(), bootstrap, clientId: options.clientId });
+}
+
+/** Reads `partidor.toml` (when `file` is given it must exist), environment and flags. Throws ConfigError. */
+export function loadConfig(options: {
+  readonly file?: string;
+  readonly flags?: ConfigSources["flags"];
+  readonly env?: ConfigSources["env"];
+  readonly demo?: boolean;
+}): Config {
+  const fileName = options.file ?? "partidor.toml";
+  const text = readText(fileName, options.file !== undefined);
+  let file: Record<string, unknown> = {};
+  try {
+    if (text !== null) file = parseToml(text);
+  } catch (error) {
+    throw new ConfigError(fileName, (error as Error).message);
+  }
+  const { flags = {}, env = {}, demo = false } = options;
+  const readSecret = (name: string): string => readText(name, true) ?? "";
+  return loadSettings({ file, fileName, flags, env, demo, readSecret });
+}
+
+function readText(name: string, needed: boolean): string | null {
+  let text: string | null;
+  try {
+    text = readTextFile(name);
+  } catch (error) {
+    throw new ConfigError(name, `cannot be read (${(error as { code?: string }).code ?? String(error)})`);
+  }
+  if (text === null && needed) throw new ConfigError(name, "there is no such file");
+  return text;
+}
