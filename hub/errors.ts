@@ -33,6 +33,7 @@ export const errorCatalogue = {
   REPLICA_NOT_AVAILABLE: kind(9, true, "The replica is not on this hub."),
   MESSAGE_TOO_LARGE: kind(10, false, "Raise the topic's `max.message.bytes`, or send smaller batches."),
   OFFSET_METADATA_TOO_LARGE: kind(12, false, "Commit with metadata of at most 4096 bytes."),
+  NETWORK_EXCEPTION: kind(13, true, "The connection broke before the answer came; the client connects again."),
   COORDINATOR_LOAD_IN_PROGRESS: kind(14, true, "Wait: the group coordinator is reading its state."),
   COORDINATOR_NOT_AVAILABLE: kind(15, true, "Wait, or see why the hub cannot store group state."),
   NOT_COORDINATOR: kind(16, true, "The client looks the coordinator up again."),

@@ -89,18 +89,47 @@ export const limits = {
   initialRebalanceDelayMs: 3 * second,
   offsetMetadataBytesMax: 4096,
   offsetsRetentionMs: 7 * day,
+  /** A parked first JoinGroup of a client that does not know its id yet. */
+  newMemberJoinMsMax: 5 * minute,
+  /** How often empty groups are looked at, and after how much more observed empty time the count is stored. */
+  groupSweepMs: 10 * minute,
+  groupEmptyStoreMs: hour,
+  /** Deleted groups, and deleted offsets of one group, that a registry remembers against late or older writes. */
+  groupTombstonesMax: 1_000,
+  offsetTombstonesMax: 1_000,
+  /** After this long the hub serves other requests while the groups are still being loaded. */
+  groupLoadWaitMsMax: 2 * second,
 
   // redis
   redisCommandMsMax: 500,
   redisReconnectMsMax: 2 * second,
   redisRepushBatchMax: 500,
+  /** How often a connected Redis is asked whether it still holds what was written. */
+  redisProbeMs: second,
+  /** Commits acknowledged by Redis reach the journal's mirror within this time. */
+  redisMirrorMsMax: second,
 
   // client
   clientBatchBytes: 64 * KiB,
   clientBufferBytesMax: 32 * MiB,
   clientRequestMsMax: 30 * second,
   clientRetriesMax: 10,
+  /** First pause before a retry; it doubles up to `clientRetryMsMax`. */
   clientRetryMs: 100,
+  clientRetryMsMax: 2 * second,
+  clientConnectMsMax: 10 * second,
+  /** Requests of one dialled connection that wait for their answers. */
+  clientCallsMax: 1_000,
+  /** Produce requests in flight to one hub over a socket: as many as a broker remembers batches of a producer. */
+  clientProduceInFlightMax: 5,
+  /** Metadata older than this is asked for again; while a wanted topic is missing, after `clientMissingTopicMs`. */
+  clientMetadataMs: 5 * minute,
+  clientMissingTopicMs: 2 * second,
+  clientFetchBytes: 4 * MiB,
+  clientFetchPartitionBytes: 1 * MiB,
+  clientFetchWaitMs: 500,
+  clientSessionMs: 30 * second,
+  clientRebalanceMs: 60 * second,
 
   // mqtt
   mqttPacketBytesMax: 1 * MiB,
@@ -140,6 +169,26 @@ export const limits = {
   browserSubscriptionsMax: 16,
   browserFrameRecordsMax: 500,
   browserMessageBytesMax: 64 * KiB,
+  /** Payload bytes of one record that a browser is shown; the rest is cut, and said so. */
+  browserValueBytesMax: 8 * KiB,
+  browserFrameBytesMax: 256 * KiB,
+  /** Records a browser may grant ahead. */
+  browserCreditMax: 100_000,
+  browserKeysMax: 1_000,
+  /** Records held for one partition of a slow browser before the newest of each series wins. */
+  browserHeldRecordsMax: 2_000,
+  browserPingMs: 15 * second,
+  browserBeatMs: 5 * second,
+  /** Topics that are tailed for browsers at a time. */
+  tailTopicsMax: 64,
+  /** Recent records of one topic, kept so that history can hand over to live. */
+  tailRingBytesMax: 4 * MiB,
+  tailLingerMs: 10 * second,
+  historyFetchBytes: 256 * KiB,
+  /** History reads under way at a time, all browsers together. */
+  historyReadsMax: 8,
+  /** Unread records looked up in one round to tell a lag in seconds. */
+  lagLookupsMax: 256,
 } as const;
 
 function relation(holds: boolean, text: string): void {
@@ -154,3 +203,6 @@ relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer 
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
+relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
+relation(limits.browserValueBytesMax < limits.browserFrameBytesMax, "a record fits into a frame");
+relation(limits.browserFrameRecordsMax <= limits.browserHeldRecordsMax, "a whole frame can be held");

@@ -1,0 +1,229 @@
+// One dialled connection to a hub or broker: pipelined calls, answers in order, a deadline for each.
+import { HubError } from "../errors.ts";
+import type { Clock, Millis, Net, Socket, Timer } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import { apis, decodeResponse, encodeRequest, peekResponse } from "../wire/apis.ts";
+import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
+import { FrameSplitter } from "../wire/frame.ts";
+
+/** A way to one hub, with or without a socket. */
+export interface Connection {
+  /** False once it is closed; it does not open again. */
+  readonly open: boolean;
+  /** True when no socket lies in between: calls take effect in the order they are made, within the call. */
+  readonly direct: boolean;
+  /** The highest version both sides speak. Throws HubError UNSUPPORTED_VERSION when there is none. */
+  version(api: ApiName): number;
+  /**
+   * Sends a request and waits for its answer. Rejects with HubError REQUEST_TIMED_OUT (the connection is closed then,
+   * because answers are in order), NETWORK_EXCEPTION when it broke, INVALID_REQUEST when the answer is malformed.
+   */
+  call<N extends ApiName>(api: N, request: CallOf<N>, timeoutMs?: Millis): Promise<ReplyOf<N>>;
+  /** Sends a request that has no answer: produce with acks=0. */
+  tell<N extends ApiName>(api: N, request: CallOf<N>): void;
+  /** Idempotent; calls under way reject with NETWORK_EXCEPTION. */
+  close(): void;
+}
+
+export interface DialOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly clientId: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Call {
+  readonly api: ApiName;
+  readonly version: number;
+  readonly correlationId: number;
+  readonly resolve: (reply: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly deadline: Timer;
+}
+
+const correlationMax = 0x7fff_ffff;
+const software = { clientSoftwareName: "partidor", clientSoftwareVersion: "0.1.0" };
+
+/**
+ * Connects and asks which versions are spoken.
+ * @throws HubError NETWORK_EXCEPTION, REQUEST_TIMED_OUT
+ */
+export async function dial(options: DialOptions): Promise<Connection> {
+  const { net, clock, clientId, host, port } = options;
+  let socket: Socket;
+  try {
+    socket = await net.dial(host, port, limits.clientConnectMsMax);
+  } catch (cause) {
+    throw new HubError("NETWORK_EXCEPTION", `no connection to ${host}:${port}: ${messageOf(cause)}`, { cause });
+  }
+  const connection = new DialledConnection(socket, clock, clientId, `${host}:${port}`);
+  try {
+    await connection.learnVersions();
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return connection;
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+class DialledConnection implements Connection {
+  readonly direct = false;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #clientId: string;
+  readonly #address: string;
+  readonly #splitter = new FrameSplitter();
+  readonly #versions = new Map<number, readonly [number, number]>();
+  /** In the order of their requests; [#first] is the one that is answered next. */
+  #calls: Call[] = [];
+  #first = 0;
+  #correlationId = 0;
+  #open = true;
+
+  constructor(socket: Socket, clock: Clock, clientId: string, address: string) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#clientId = clientId;
+    this.#address = address;
+    socket.onData = (bytes) => this.#received(bytes);
+    socket.onClose = (error) => this.#broken(error?.message ?? "the other side closed it");
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** ApiVersions: v3 first; a broker that does not know it answers error 35 in the form of v0 (KIP-511). */
+  async learnVersions(): Promise<void> {
+    let reply = await this.#send("apiVersions", 3, software, limits.clientRequestMsMax);
+    if (reply.errorCode === unsupportedVersion) {
+      reply = await this.#send("apiVersions", 0, {}, limits.clientRequestMsMax);
+    }
+    if (reply.errorCode !== 0) {
+      throw new HubError("UNSUPPORTED_VERSION", `${this.#address} answers ApiVersions with error ${reply.errorCode}`);
+    }
+    for (const { apiKey, minVersion, maxVersion } of reply.apiKeys) this.#versions.set(apiKey, [minVersion, maxVersion]);
+  }
+
+  version(api: ApiName): number {
+    const { key, min, max } = apis[api];
+    const theirs = this.#versions.get(key);
+    const version = Math.min(max, theirs?.[1] ?? -1);
+    if (theirs === undefined || version < Math.max(min, theirs[0])) {
+      throw new HubError("UNSUPPORTED_VERSION", `${this.#address} and this client have no version of ${api} in common`);
+    }
+    return version;
+  }
+
+  call<N extends ApiName>(api: N, request: CallOf<N>, timeoutMs: Millis = limits.clientRequestMsMax) {
+    try {
+      return this.#send(api, this.version(api), request, timeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tell<N extends ApiName>(api: N, request: CallOf<N>): void {
+    if (!this.#open) throw this.#closedError("it is closed");
+    this.#socket.write(encodeRequest(api, this.version(api), this.#nextId(), this.#clientId, request));
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#broken("it was closed");
+    this.#socket.end();
+  }
+
+  #nextId(): number {
+    this.#correlationId = (this.#correlationId + 1) & correlationMax;
+    return this.#correlationId;
+  }
+
+  #send<N extends ApiName>(api: N, version: number, request: CallOf<N>, timeoutMs: Millis): Promise<ReplyOf<N>> {
+    if (!this.#open) return Promise.reject(this.#closedError("it is closed"));
+    if (this.#calls.length - this.#first >= limits.clientCallsMax) {
+      return Promise.reject(new HubError("THROTTLING_QUOTA_EXCEEDED", `too many requests wait at ${this.#address}`));
+    }
+    const correlationId = this.#nextId();
+    const parts = encodeRequest(api, version, correlationId, this.#clientId, request);
+    return new Promise<ReplyOf<N>>((resolve, reject) => {
+      const deadline = this.#clock.after(timeoutMs, () => this.#timedOut(call, timeoutMs));
+      const call: Call = { api, version, correlationId, resolve, reject, deadline };
+      this.#calls.push(call);
+      this.#socket.write(parts);
+    });
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (!this.#open) return;
+    try {
+      this.#splitter.push(bytes);
+      for (let frame = this.#splitter.next(); frame !== null && this.#open; frame = this.#splitter.next()) {
+        this.#answered(frame);
+      }
+    } catch (error) {
+      this.#broken(messageOf(error));
+      this.#socket.destroy();
+    }
+  }
+
+  #answered(frame: Uint8Array): void {
+    const call = this.#calls[this.#first];
+    const correlationId = peekResponse(frame);
+    if (call === undefined || call.correlationId !== correlationId) {
+      throw new HubError("INVALID_REQUEST", `an answer bears the number ${correlationId}, not the one that is due`);
+    }
+    this.#first += 1;
+    if (this.#first === this.#calls.length) {
+      this.#calls = [];
+      this.#first = 0;
+    } else if (this.#first > 64) {
+      this.#calls = this.#calls.slice(this.#first);
+      this.#first = 0;
+    }
+    call.deadline.cancel();
+    try {
+      call.resolve(decodeResponse(call.api, versionInAnswer(call, frame), frame) as never);
+    } catch (error) {
+      call.reject(error as Error);
+      throw error;
+    }
+  }
+
+  #timedOut(late: Call, timeoutMs: Millis): void {
+    if (!this.#open) return;
+    late.reject(new HubError("REQUEST_TIMED_OUT", `${this.#address} did not answer ${late.api} in ${timeoutMs} ms`));
+    this.#broken(`${late.api} was not answered in ${timeoutMs} ms`);
+    this.#socket.destroy();
+  }
+
+  #closedError(why: string): HubError {
+    return new HubError("NETWORK_EXCEPTION", `the connection to ${this.#address} broke: ${why}`);
+  }
+
+  #broken(why: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const calls = this.#calls.slice(this.#first);
+    this.#calls = [];
+    this.#first = 0;
+    const error = this.#closedError(why);
+    for (const call of calls) {
+      call.deadline.cancel();
+      call.reject(error);
+    }
+  }
+}
+
+const unsupportedVersion = 35;
+
+/** The answer to an ApiVersions of an unknown version is in the form of v0: its error code tells. */
+function versionInAnswer(call: Call, frame: Uint8Array): number {
+  if (call.api !== "apiVersions" || frame.length < 6) return call.version;
+  return ((frame[4]! << 8) | frame[5]!) === unsupportedVersion ? 0 : call.version;
+}
