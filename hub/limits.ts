@@ -50,6 +50,8 @@ export const limits = {
   segmentDeleteDelayMs: minute,
   tailSavedBytesMax: 64 * KiB,
   fetchBytesMax: 55 * MiB,
+  /** Newest batches kept in memory for readers at the tail, all partitions together. */
+  hotTailBytesMax: 16 * MiB,
 
   // journal
   journalFileBytes: 16 * MiB,
