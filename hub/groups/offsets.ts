@@ -80,11 +80,6 @@ export function applyDeletion(
   }
 }
 
-/** Every offset, topic by topic. */
-export function* eachOffset(offsets: Offsets): Iterable<Committed> {
-  for (const partitions of offsets.values()) yield* partitions.values();
-}
-
 /**
  * Adds the time the group was seen empty. Only monotonic time that a running hub observed counts: a jump of the wall
  * clock, or a year in a drawer, expires nothing.

@@ -40,34 +40,63 @@ export interface CommitFence {
 
 export type CommitResult = "stored" | "stale-coordinator" | "stale-generation";
 
-/** The group as it must survive its coordinator: stored before SyncGroup answers. Opaque bytes, made by groups/. */
-export interface StoredGroup {
-  readonly group: string;
+/** Where a write stands among all writes of a group: by coordinatorEpoch, then by sequence. Never by wall time. */
+export interface Position {
   readonly coordinatorEpoch: number;
+  readonly sequence: number;
+}
+
+/** The group as it must survive its coordinator: stored before SyncGroup answers. Opaque bytes, made by groups/. */
+export interface StoredGroup extends Position {
+  readonly group: string;
   readonly generation: number;
   readonly record: Uint8Array;
 }
 
-export interface LoadedGroup extends StoredGroup {
-  readonly offsets: readonly CommittedOffset[];
-  /** Highest sequence stored for `coordinatorEpoch`. */
-  readonly sequence: number;
+/** One partition of a group as a registry keeps it; `value` null: deleted at `position`. */
+export interface ImageOffset {
+  readonly topicId: string;
+  readonly partition: number;
+  readonly position: Position;
+  readonly value: CommittedOffset | null;
+}
+
+/**
+ * All a registry knows of one group. Each part is a last-write-wins register ordered by its position, so two images
+ * merge part by part, in any order and any number of times, to the same result. What stands at or below `deleted` is
+ * gone; a group that was deleted and not made anew has no record, no offsets, and `deleted`.
+ */
+export interface GroupImage {
+  readonly group: string;
+  /** Highest coordinatorEpoch that wrote; lower ones are refused. */
+  readonly fenceEpoch: number;
+  /** null: only offsets were ever committed. */
+  readonly record: StoredGroup | null;
+  readonly deleted: Position | null;
+  readonly offsets: readonly ImageOffset[];
 }
 
 /**
  * Promises of every implementation (test/conformance/registry_conformance.ts):
  * - a resolved write is read back by every later `loadGroups`, in this process and after kill -9;
- * - a commit is stored whole or not at all, and only when its fence holds;
- * - of two commits the higher (coordinatorEpoch, sequence) wins, whatever order they arrive in;
+ * - a commit is stored whole or not at all, and only when its fence holds: no newer coordinator epoch has written, and
+ *   the generation is that of the stored group or -1;
+ * - of two writes to one part the higher (coordinatorEpoch, sequence) wins, whatever order they arrive in;
  * - writes may be repeated: the same (coordinatorEpoch, sequence) again answers "stored" and changes nothing;
- * - nothing expires by itself.
+ * - nothing expires by itself. Deletions are remembered, at least the last `groupTombstonesMax` groups and
+ *   `offsetTombstonesMax` offsets of a group.
  */
 export interface Registry {
   readonly kind: "embedded" | "redis";
   /** "down" while the far side cannot be reached; reads and writes go on from the journal then. */
   state(): "up" | "down";
-  /** All groups with their offsets. */
-  loadGroups(): Promise<LoadedGroup[]>;
+  /**
+   * Reserves a coordinator epoch >= `atLeast` above all that this registry has seen, durably. A coordinator calls it
+   * before `loadGroups`; what an earlier one still has under way is refused from its first write to a group on.
+   */
+  beginEpoch(atLeast: number): Promise<number>;
+  /** All groups with their offsets, deleted ones included. */
+  loadGroups(): Promise<GroupImage[]>;
   storeGroup(group: StoredGroup): Promise<CommitResult>;
   commitOffsets(fence: CommitFence, offsets: readonly CommittedOffset[]): Promise<CommitResult>;
   /** Removes single offsets (topic deletion, OffsetDelete, expiry). */
@@ -75,7 +104,15 @@ export interface Registry {
     fence: CommitFence,
     partitions: readonly { readonly topicId: string; readonly partition: number }[],
   ): Promise<CommitResult>;
-  /** Removes the group and its offsets; later commits of a lower (coordinatorEpoch, sequence) stay refused. */
+  /** Removes the group and its offsets; later writes of a lower (coordinatorEpoch, sequence) stay without effect. */
   deleteGroup(fence: CommitFence): Promise<CommitResult>;
   close(): Promise<void>;
+}
+
+/** A registry that can take over what another one knows. */
+export interface MergeableRegistry extends Registry {
+  /** Merges part by part; parts that are not newer change nothing. Fences do not apply. */
+  merge(image: GroupImage): Promise<void>;
+  /** Drops the memory of a deleted group, if nothing of it is newer than `deleted`. */
+  forget(group: string, deleted: Position): Promise<void>;
 }

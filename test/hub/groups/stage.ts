@@ -210,7 +210,8 @@ export class Stage {
     const actor = this.#actor(name);
     const { reply } = effect;
     if ("assignment" in reply) {
-      this.#shown.push(reply.error === "NONE" ? `${name} synced "${textOf(reply.assignment)}"` : `${name} sync ${reply.error}`);
+      const told = reply.error === "NONE" ? `synced "${textOf(reply.assignment)}"` : `sync ${reply.error}`;
+      this.#shown.push(`${name} ${told}`);
       return;
     }
     if (reply.error === "NONE" || reply.error === "MEMBER_ID_REQUIRED") actor.memberId = reply.memberId;
