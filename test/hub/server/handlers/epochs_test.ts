@@ -1,0 +1,76 @@
+// ListOffsets, OffsetForLeaderEpoch, DeleteRecords over the wire.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { codeOf } from "../../../../hub/errors.ts";
+import { encodeBatch } from "../../../../hub/record/batch.ts";
+import { openTestHub, withHub } from "../../../tools/test_hub.ts";
+import { scratch } from "../../../tools/hub_process.ts";
+import type { WireClient } from "../../../tools/wire_client.ts";
+
+async function append(wire: WireClient, timestamps: readonly number[]): Promise<void> {
+  const records = encodeBatch(timestamps.map((timestamp) => ({ key: null, value: new Uint8Array(9), headers: [], timestamp })));
+  const topicData = [{ name: "t", partitionData: [{ index: 0, records }] }];
+  const { responses } = await wire.call("produce", 9, { acks: -1, timeoutMs: 1000, topicData });
+  assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0);
+}
+
+async function offsetAt(wire: WireClient, timestamp: number, version = 7) {
+  const partitions = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp }];
+  const reply = await wire.call("listOffsets", version, { replicaId: -1, isolationLevel: 0, topics: [{ name: "t", partitions }] });
+  return reply.topics[0]!.partitions[0]!;
+}
+
+test("offsets by time are precise to the record; the ends and the largest time have places of their own", async () => {
+  await withHub({}, async ({ hub, wire }) => {
+    await hub.ensureTopic("t");
+    const base = Date.now() - 100_000;
+    await append(wire, [base, base + 10, base + 20]);
+    await append(wire, [base + 30, base + 25, base + 40]);
+    const table: [number, number][] = [[0, 0], [base, 0], [base + 1, 1], [base + 20, 2], [base + 21, 3], [base + 31, 5], [-2, 0], [-1, 6], [-3, 5]];
+    for (const [time, offset] of table) assert.equal((await offsetAt(wire, time)).offset, offset, `at ${time}`);
+    const none = await offsetAt(wire, base + 41);
+    assert.deepEqual([none.offset, none.timestamp, none.errorCode], [-1, -1, 0]);
+    for (let version = 1; version <= 7; version++) assert.equal((await offsetAt(wire, -1, version)).offset, 6, `v${version}`);
+    assert.equal((await offsetAt(wire, -9)).errorCode, codeOf("UNSUPPORTED_VERSION"));
+  });
+});
+
+test("epochs: the lone leader's is the only one", async () => {
+  await withHub({}, async ({ hub, wire }) => {
+    await hub.ensureTopic("t");
+    await append(wire, [1, 2]);
+    const ask = async (leaderEpoch: number, currentLeaderEpoch = -1) => {
+      const partitions = [{ partition: 0, currentLeaderEpoch, leaderEpoch }];
+      const reply = await wire.call("offsetForLeaderEpoch", 4, { replicaId: -1, topics: [{ topic: "t", partitions }] });
+      return reply.topics[0]!.partitions[0]!;
+    };
+    const found = await ask(0);
+    assert.deepEqual([found.leaderEpoch, found.endOffset], [0, 2]);
+    assert.equal((await ask(0, 7)).errorCode, codeOf("UNKNOWN_LEADER_EPOCH"));
+  });
+});
+
+test("deleted records stay deleted over a restart; beyond the watermark is refused", async () => {
+  const { folder, remove } = scratch();
+  try {
+    let opened = await openTestHub({ folder });
+    await opened.hub.ensureTopic("t");
+    await append(opened.wire, [1, 2, 3]);
+    await append(opened.wire, [4]);
+    const drop = async (offset: number, partitionIndex = 0) => {
+      const topics = [{ name: "t", partitions: [{ partitionIndex, offset }] }];
+      return (await opened.wire.call("deleteRecords", 2, { topics, timeoutMs: 1000 })).topics[0]!.partitions[0]!;
+    };
+    assert.equal((await drop(5)).errorCode, codeOf("OFFSET_OUT_OF_RANGE"));
+    assert.equal((await drop(0, 99)).errorCode, codeOf("UNKNOWN_TOPIC_OR_PARTITION"));
+    assert.deepEqual(await drop(2), { partitionIndex: 0, lowWatermark: 2, errorCode: 0 });
+    assert.equal((await offsetAt(opened.wire, -2)).offset, 2);
+    await opened.close();
+    opened = await openTestHub({ folder });
+    assert.equal((await offsetAt(opened.wire, -2)).offset, 2);
+    assert.equal((await drop(-1)).lowWatermark, 4);
+    await opened.close();
+  } finally {
+    remove();
+  }
+});

@@ -1,0 +1,134 @@
+// Produce and InitProducerId over the wire, each refusal by its code.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { codeOf, type ErrorName } from "../../../../hub/errors.ts";
+import { encodeBatch } from "../../../../hub/record/batch.ts";
+import type { WireClient } from "../../../tools/wire_client.ts";
+import { withHub } from "../../../tools/test_hub.ts";
+
+const now = Date.now();
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+function batch(values: readonly string[], options: { key?: string | null; timestamp?: number; producer?: object } = {}): Uint8Array {
+  const key = options.key === null ? null : text(options.key ?? "k");
+  const timestamp = options.timestamp ?? now;
+  return encodeBatch(values.map((value) => ({ key, value: text(value), headers: [], timestamp })), options.producer ?? {});
+}
+
+async function topic(wire: WireClient, name: string, configs: Record<string, string> = {}): Promise<void> {
+  const entries = Object.entries(configs).map(([key, value]) => ({ name: key, value }));
+  const wanted = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: entries };
+  const { topics } = await wire.call("createTopics", 7, { topics: [wanted] });
+  assert.equal(topics[0]!.errorCode, 0, String(topics[0]!.errorMessage));
+}
+
+async function produce(wire: WireClient, name: string, records: Uint8Array | null, options: { acks?: number; version?: number; index?: number } = {}) {
+  const { acks = -1, version = 9, index = 0 } = options;
+  const topicData = [{ name, partitionData: [{ index, records }] }];
+  const reply = await wire.call("produce", version, { acks, timeoutMs: 5000, topicData });
+  return reply.responses[0]!.partitionResponses[0]!;
+}
+
+const is = (answer: { errorCode: number; errorMessage?: string | null }, name: ErrorName): void =>
+  assert.equal(answer.errorCode, codeOf(name), `wanted ${name}, got ${answer.errorCode} ${answer.errorMessage}`);
+
+test("offsets follow one another, for each acks and each version", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "t");
+    let offset = 0;
+    for (let version = 3; version <= 9; version++) {
+      for (const acks of [1, -1]) {
+        const answer = await produce(wire, "t", batch(["a", "b"]), { acks, version });
+        assert.deepEqual([answer.errorCode, answer.baseOffset], [0, offset]);
+        offset += 2;
+      }
+    }
+  });
+});
+
+test("acks=0 has no answer, and the next request has its own", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "t");
+    const { encodeRequest } = await import("../../../../hub/wire/apis.ts");
+    const topicData = [{ name: "t", partitionData: [{ index: 0, records: batch(["a"]) }] }];
+    for (const part of encodeRequest("produce", 7, 99, "test", { acks: 0, timeoutMs: 1, topicData })) wire.send(part);
+    const answer = await produce(wire, "t", batch(["b"]));
+    assert.equal(answer.baseOffset, 1);
+  });
+});
+
+test("each refusal has its code and leaves the other partitions alone", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "t");
+    await topic(wire, "small", { "max.message.bytes": "200" });
+    await topic(wire, "keyed", { "cleanup.policy": "compact" });
+    await topic(wire, "timely", { "message.timestamp.before.max.ms": "1000", "message.timestamp.after.max.ms": "1000" });
+    await topic(wire, "two", { "min.insync.replicas": "2" });
+    is(await produce(wire, "none", batch(["a"])), "UNKNOWN_TOPIC_OR_PARTITION");
+    is(await produce(wire, "t", batch(["a"]), { index: 7 }), "UNKNOWN_TOPIC_OR_PARTITION");
+    is(await produce(wire, "t", batch(["a"]), { acks: 2 }), "INVALID_REQUIRED_ACKS");
+    is(await produce(wire, "__consumer_offsets", batch(["a"])), "INVALID_TOPIC_EXCEPTION");
+    is(await produce(wire, "small", batch(["x".repeat(300)])), "MESSAGE_TOO_LARGE");
+    is(await produce(wire, "two", batch(["a"])), "NOT_ENOUGH_REPLICAS");
+    assert.equal((await produce(wire, "two", batch(["a"]), { acks: 1 })).errorCode, 0);
+    is(await produce(wire, "timely", batch(["a"], { timestamp: now - 60_000 })), "INVALID_TIMESTAMP");
+    is(await produce(wire, "timely", batch(["a"], { timestamp: now + 60_000 })), "INVALID_TIMESTAMP");
+    const keyless = await produce(wire, "keyed", batch(["a", "b"], { key: null }));
+    is(keyless, "INVALID_RECORD");
+    assert.deepEqual(keyless.recordErrors.map((one) => one.batchIndex), [0, 1]);
+    const flipped = batch(["a"]);
+    flipped[flipped.length - 1]! ^= 1;
+    is(await produce(wire, "t", flipped), "CORRUPT_MESSAGE");
+    const control = batch(["a"]);
+    control[22]! |= 0x20;
+    is(await produce(wire, "t", control), "CORRUPT_MESSAGE");
+    const old = batch(["a"]);
+    old[16] = 1;
+    is(await produce(wire, "t", old), "UNSUPPORTED_FOR_MESSAGE_FORMAT");
+    const zstd = batch(["a"]);
+    zstd[22]! |= 4;
+    is(await produce(wire, "t", zstd, { version: 6 }), "UNSUPPORTED_COMPRESSION_TYPE");
+    const reply = await wire.call("produce", 9, {
+      acks: -1,
+      timeoutMs: 5000,
+      topicData: [{ name: "t", partitionData: [{ index: 9, records: batch(["a"]) }, { index: 0, records: batch(["b"]) }] }],
+    });
+    assert.deepEqual(reply.responses[0]!.partitionResponses.map((one) => one.errorCode), [3, 0]);
+  });
+});
+
+test("LogAppendTime stamps the batch with the hub's clock and says so", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "stamped", { "message.timestamp.type": "LogAppendTime" });
+    const answer = await produce(wire, "stamped", batch(["a"], { timestamp: 5 }));
+    assert.ok(Math.abs(answer.logAppendTimeMs - Date.now()) < 10_000);
+  });
+});
+
+test("an idempotent producer: duplicates get their first offset, gaps and old epochs are refused", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "t");
+    const { producerId, producerEpoch, errorCode } = await wire.call("initProducerId", 4, {
+      transactionalId: null,
+      transactionTimeoutMs: 1000,
+    });
+    assert.deepEqual([errorCode, producerEpoch], [0, 0]);
+    assert.ok(producerId > 0 && Number.isSafeInteger(producerId));
+    const send = (baseSequence: number, epoch = producerEpoch) =>
+      produce(wire, "t", batch(["a", "b"], { producer: { producerId, producerEpoch: epoch, baseSequence } }));
+    assert.equal((await send(0)).baseOffset, 0);
+    assert.equal((await send(2)).baseOffset, 2);
+    assert.equal((await send(0)).baseOffset, 0);
+    assert.equal((await send(2)).baseOffset, 2);
+    is(await send(6), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    assert.equal((await send(0, 1)).baseOffset, 4);
+    is(await send(4, 0), "INVALID_PRODUCER_EPOCH");
+  });
+});
+
+test("a transactional id is refused, not taken in silence", async () => {
+  await withHub({}, async ({ wire }) => {
+    const reply = await wire.call("initProducerId", 4, { transactionalId: "tx", transactionTimeoutMs: 1000 });
+    is(reply, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED");
+  });
+});
