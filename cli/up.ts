@@ -1,7 +1,8 @@
 // `partidor up`: the composition root. Starts what a hub is made of; stop is the list of starts, reversed.
 import { mkdirSync } from "node:fs";
+import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
-import { startBridge } from "../bridge/mod.ts";
+import { type RouteConfig, startBridge } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
 import { type Config, ConfigError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
 import { startDemo } from "./demo.ts";
@@ -124,7 +125,7 @@ class HubProcess {
     const { trace, metricsText, onScrape } = openTelemetry(config.log.level);
     const hub = this.#openHub(trace);
     onScrape(() => hub.measure());
-    const upgrades = new Map<string, Parameters<typeof startDashboard>[0]["upgrades"] extends Map<string, infer H> ? H : never>();
+    const upgrades = new Map<string, (stream: Duplex) => void>();
     const dashboard = await listening("dashboard", "--http-port", config.http.port, () =>
       startDashboard({
         host: hubConfig.listen,
@@ -144,10 +145,10 @@ class HubProcess {
       startBridge({
         client,
         store: { storeOnce: (topic, record, facts) => hub.storeOnce(topic, record, facts), facts: hub.facts() },
-        ensureTopic: (topic) => hub.ensureTopic(topic),
+        clock: hub.clock,
         host: hubConfig.listen,
         port: config.mqtt.port,
-        routes: config.routes,
+        ...(config.routes === null ? {} : { routes: config.routes as unknown as readonly RouteConfig[] }),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
       }),

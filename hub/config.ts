@@ -13,7 +13,8 @@ export interface Config {
   readonly log: { level: "debug" | "info" | "warn" | "error" };
   /** Broker-wide settings under Kafka's names (num.partitions, retention.ms ...), as text. */
   readonly settings: ReadonlyMap<string, string>;
-  readonly routes: RouteTable;
+  /** null: the bridge's own default. */
+  readonly routes: RouteTable | null;
   readonly demo: boolean;
 }
 
@@ -34,12 +35,6 @@ const setting = (path: string, kind: Kind, value: unknown, doc: string): Setting
   default: value,
   doc,
 });
-
-/** The default route: sensors/dev-7/temperature -> topic "sensors", key "dev-7" (mqtt.md section 2). */
-export const defaultRoutes: RouteTable = [
-  { match: "{topic}/{device}/#", topic: "{topic}", key: "{device}" },
-  { match: "{topic}", topic: "{topic}", key: "{client}" },
-];
 
 const settings: readonly Setting[] = [
   setting("hub.id", "id", 1, "This hub's number in its cluster, 0..63."),
@@ -164,7 +159,7 @@ export interface ConfigSources {
 export function loadConfig(sources: ConfigSources): Config {
   const found = new Map<string, { value: unknown; where: string }>();
   const broker = new Map<string, string>();
-  let routes: RouteTable = defaultRoutes;
+  let routes: RouteTable | null = null;
   const fileName = sources.fileName ?? "partidor.toml";
   for (const [section, content] of Object.entries(sources.file ?? {})) {
     if (section === "settings") readBroker(content, "", fileName, broker);

@@ -11,7 +11,7 @@ import { HubError } from "./errors.ts";
 import type { Clock, Disk, Net, Random } from "./io/ports.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
-import { encodeBatch } from "./record/batch.ts";
+import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch, type Dispatch } from "./server/dispatch.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
@@ -30,7 +30,8 @@ export interface HubPorts {
 }
 
 export interface Health {
-  readonly status: "starting" | "ready" | "degraded" | "draining" | "failed";
+  /** "draining" too while a failed data folder ends the process. */
+  readonly status: "starting" | "ready" | "degraded" | "draining";
   readonly why: readonly string[];
 }
 
@@ -144,6 +145,10 @@ export class Hub {
     this.#onFailed(why);
   }
 
+  get clock(): Clock {
+    return this.#ports.clock;
+  }
+
   /** A client of this hub without a socket in between. */
   client(clientId: string): HubClient {
     if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
@@ -183,7 +188,7 @@ export class Hub {
     const index = record.partition ?? choosePartition(record.key, led.length);
     const partition: Partition = partitions.must(topic, index);
     const timestamp = record.timestamp ?? this.#ports.clock.wall();
-    const batch = encodeBatch([{ ...record, headers: record.headers ?? [], timestamp }]);
+    const batch = encodeBatch([record], {}, timestamp);
     // No await between these two: one turn is one journal group.
     const written = partitions.append(partition, batch, -1);
     const stored = this.#store!.put(facts);
@@ -197,7 +202,7 @@ export class Hub {
   }
 
   health(): Health {
-    if (this.#failure !== null) return { status: "failed", why: [this.#failure] };
+    if (this.#failure !== null) return { status: "draining", why: [this.#failure] };
     if (this.#phase !== "serving") return { status: this.#phase, why: [] };
     const why: string[] = [];
     const state = this.#store?.state;

@@ -13,6 +13,7 @@ export interface LocalContext {
   readonly clientHost: string;
   readonly connectionId: number;
   readonly listener: { readonly host: string; readonly port: number };
+  readonly inProcess: true;
 }
 
 /** How a hub takes a request: it begins within the call, so that calls take effect in their order. */
@@ -28,7 +29,7 @@ let lastId = 0;
 export function openLocal(dispatch: LocalDispatch, clientId: string): Connection {
   lastId += 1;
   const listener = { host: "127.0.0.1", port: 0 };
-  const base = { clientId, clientHost: "local", connectionId: -lastId, listener };
+  const base = { clientId, clientHost: "local", connectionId: -lastId, listener, inProcess: true as const };
   const contexts = new Map<ApiName, LocalContext>();
   let open = true;
 
@@ -61,6 +62,7 @@ export function openLocal(dispatch: LocalDispatch, clientId: string): Connection
       // Without an answer there is nobody to tell of a failure either (acks=0).
       begin(api, request).catch(() => {});
     },
+    buffered: () => 0,
     close() {
       open = false;
     },

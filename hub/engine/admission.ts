@@ -1,7 +1,7 @@
 // What a batch must be to enter a topic: whole, unharmed, within the topic's bounds.
 import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
-import { checkBatch, readBatchHeader, setLogAppendTime } from "../record/batch.ts";
+import { checkBatch, setLogAppendTime } from "../record/batch.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { EffectiveSettings } from "../topic_settings.ts";
 
@@ -28,10 +28,6 @@ export function batchRulesOf(settings: EffectiveSettings): BatchRules {
 
 const unbounded = (ms: number): number => (ms > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : ms);
 
-/** Attribute bits 4 and 5: transactional and control batches. */
-const transactionalBit = 0x10;
-const controlBit = 0x20;
-
 /**
  * Checks a client's batch, and stamps it where the topic says LogAppendTime.
  * Throws CORRUPT_MESSAGE, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD.
@@ -40,12 +36,9 @@ export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock): 
   if (batch.length > rules.bytesMax) {
     throw new HubError("MESSAGE_TOO_LARGE", `A batch of ${batch.length} bytes; max.message.bytes is ${rules.bytesMax}`);
   }
-  checkBatch(batch);
-  const header = readBatchHeader(batch);
-  if (header.attributes & controlBit) throw new HubError("INVALID_RECORD", "A client may not send control batches");
-  if (header.attributes & transactionalBit) {
-    throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
-  }
+  const header = checkBatch(batch);
+  if (header.control) throw new HubError("INVALID_RECORD", "A client may not send control batches");
+  if (header.transactional) throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
   if (rules.keysNeeded) checkKeys(batch);
   if (rules.stampAtAppend) setLogAppendTime(batch, clock.wall());
   else checkTime(header.baseTimestamp, header.maxTimestamp, rules, clock);

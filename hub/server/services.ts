@@ -11,6 +11,8 @@ export interface RequestContext {
   readonly connectionId: number;
   /** The address the client came to: what it is told as this hub's address when none is configured. */
   readonly listener: { readonly host: string; readonly port: number };
+  /** True for the hub's own rooms (bridge, dashboards): routed MQTT topics are made whatever clients may make. */
+  readonly inProcess: boolean;
 }
 
 export interface HubServices {

@@ -111,6 +111,7 @@ export class Session {
       clientHost: socket.remoteAddress,
       connectionId: socket.id,
       listener: { host: socket.localAddress, port: socket.localPort },
+      inProcess: false,
     };
     dispatch(request.api, request.body as never, context)
       .then((response) => {

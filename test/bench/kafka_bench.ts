@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openClock } from "../../hub/io/clock.ts";
 import { openNet } from "../../hub/io/net.ts";
-import { encodeBatch } from "../../hub/record/batch.ts";
+import { encodeBatch } from "../../hub/record/builder.ts";
 import { decodeResponse, encodeRequest, peekResponse } from "../../hub/wire/apis.ts";
 import { FrameSplitter } from "../../hub/wire/frame.ts";
 import { root, scratch } from "../tools/hub_process.ts";

@@ -19,11 +19,12 @@ export function metadataHandlers(services: HubServices) {
   return {
     async metadata(request: RequestOf<"metadata">, context: RequestContext): Promise<ResponseOf<"metadata">> {
       const wantsAll = request.topics === null || (context.version === 0 && request.topics.length === 0);
+      const mayCreate = request.allowAutoTopicCreation && (services.autoCreateTopics || context.inProcess);
       const topics: TopicAnswer[] = [];
       if (wantsAll) for (const topic of services.partitions.topics.all()) topics.push(describe(services, topic));
       else {
         for (const { name, topicId } of request.topics ?? []) {
-          topics.push(await find(services, name, topicId, request.allowAutoTopicCreation));
+          topics.push(await find(services, name, topicId, mayCreate));
         }
       }
       const operations = request.includeTopicAuthorizedOperations ? allTopicOperations : notAsked;
@@ -96,7 +97,7 @@ async function find(
   if (name === null) return { ...missing, errorCode: codeOf("UNKNOWN_TOPIC_ID") };
   try {
     checkTopicName(name);
-    if (!mayCreate || !services.autoCreateTopics || isInternalName(name)) {
+    if (!mayCreate || isInternalName(name)) {
       throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
     }
     return describe(services, await services.partitions.createTopic(name, defaultPartitions(services), new Map()));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
-import { encodeBatch } from "../../../../hub/record/batch.ts";
+import { encodeBatch } from "../../../../hub/record/builder.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
 import { scratch } from "../../../tools/hub_process.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf, type ErrorName } from "../../../../hub/errors.ts";
-import { encodeBatch } from "../../../../hub/record/batch.ts";
+import { encodeBatch } from "../../../../hub/record/builder.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
 import { withHub } from "../../../tools/test_hub.ts";
 
