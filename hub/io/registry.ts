@@ -116,3 +116,14 @@ export interface MergeableRegistry extends Registry {
   /** Drops the memory of a deleted group, if nothing of it is newer than `deleted`. */
   forget(group: string, deleted: Position): Promise<void>;
 }
+
+/** A registry on another machine, which can be away, be emptied, or come back older than it was. */
+export interface RemoteRegistry extends MergeableRegistry {
+  /** Calls `listener` at each change between reachable (and fit for use) and not. */
+  watch(listener: (up: boolean) => void): void;
+  /**
+   * Leaves `position` as a mark that later probes look for. False: the mark of the probe before is not there, so the
+   * far side was emptied or put back to an earlier state.
+   */
+  probe(position: Position): Promise<boolean>;
+}

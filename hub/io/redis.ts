@@ -1,0 +1,364 @@
+// The registry on a Redis server: each change is one Lua call, fenced by epoch, generation and sequence.
+import { Buffer } from "node:buffer";
+import { Redis, type RedisOptions } from "ioredis";
+import { HubError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Trace } from "../trace.ts";
+import type { Clock, Timer } from "./ports.ts";
+import * as scripts from "./redis_scripts.ts";
+import { parseRedisUrl } from "./redis_url.ts";
+import type {
+  CommitFence,
+  CommitResult,
+  CommittedOffset,
+  GroupImage,
+  ImageOffset,
+  Position,
+  RemoteRegistry,
+  StoredGroup,
+} from "./registry.ts";
+
+export interface RedisRegistryOptions {
+  readonly url: string;
+  /** Part of every key. */
+  readonly clusterId: string;
+  readonly clock: Clock;
+  readonly trace: Trace;
+}
+
+const groupsPerLoad = 100;
+
+/**
+ * Connects and goes on connecting for as long as it is open. Resolves once Redis answered or did not within
+ * `redisReconnectMsMax`; it is "down" then, and every call rejects with COORDINATOR_NOT_AVAILABLE at once.
+ * @throws HubError INVALID_CONFIG for a wrong URL, or when Redis may evict keys (maxmemory-policy)
+ */
+export async function openRedisRegistry(options: RedisRegistryOptions): Promise<RemoteRegistry> {
+  const registry = new RedisRegistry(options);
+  try {
+    await registry.firstAnswer();
+    return registry;
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
+}
+
+function connectionOptions(url: string): RedisOptions & { readonly replyMapping: "legacy" } {
+  const { host, port, database, username, password, tls, path } = parseRedisUrl(url);
+  return {
+    ...(path === null ? { host, port } : { path }),
+    db: database,
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password }),
+    ...(tls ? { tls: {} } : {}),
+    // A call that cannot be made now is refused now: waiting is decided above, and the journal is there.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: limits.redisCommandMsMax,
+    connectTimeout: limits.redisReconnectMsMax,
+    // A call whose answer was lost may have been made; repeating it is decided above, where its place is known.
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), limits.redisReconnectMsMax),
+    // After a failover the old primary answers so: look the name up again.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    disableClientInfo: true,
+    replyMapping: "legacy",
+    lazyConnect: true,
+  };
+}
+
+class RedisRegistry implements RemoteRegistry {
+  readonly kind = "redis";
+  readonly #redis: Redis;
+  readonly #clock: Clock;
+  readonly #trace: Trace;
+  readonly #keys: string;
+  readonly #listeners: ((up: boolean) => void)[] = [];
+  /** Groups that are in the index since this connection was made. */
+  readonly #indexed = new Set<string>();
+  #up = false;
+  #closed = false;
+  #mark = "";
+  #lastError = "";
+  #answered: (refusal: HubError | null) => void = () => {};
+
+  constructor(options: RedisRegistryOptions) {
+    this.#clock = options.clock;
+    this.#trace = options.trace;
+    this.#keys = `hub:{${options.clusterId}:`;
+    this.#redis = new Redis(connectionOptions(options.url));
+    for (const [name, script] of Object.entries(scripts)) this.#redis.defineCommand(name, script);
+    this.#redis.on("error", (error: Error) => this.#failed(error));
+    this.#redis.on("ready", () => void this.#check());
+    this.#redis.on("close", () => this.#setUp(false));
+  }
+
+  /** Resolves at the first answer, or after a while without one; rejects when Redis is not fit for use. */
+  firstAnswer(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer: Timer = this.#clock.after(limits.redisReconnectMsMax, resolve);
+      this.#answered = (refusal) => {
+        timer.cancel();
+        if (refusal === null) resolve();
+        else reject(refusal);
+      };
+      // Refused at once: go on without it; the retries go on too.
+      this.#redis.connect().catch(() => {
+        timer.cancel();
+        if (!/^(NOAUTH|WRONGPASS|NOPERM)/.test(this.#lastError)) resolve();
+        else reject(new HubError("INVALID_CONFIG", `Redis refuses this hub: ${this.#lastError}`));
+      });
+    });
+  }
+
+  /** Asks what kind of Redis this is, at every new connection: it may be another one than before. */
+  async #check(): Promise<void> {
+    try {
+      const info = new Map(
+        (await this.#redis.info()).split("\r\n").map((line) => {
+          const at = line.indexOf(":");
+          return [line.slice(0, at), line.slice(at + 1)] as const;
+        }),
+      );
+      const policy = info.get("maxmemory_policy");
+      const role = info.get("role");
+      if (policy !== undefined && policy !== "noeviction") {
+        const refusal = new HubError(
+          "INVALID_CONFIG",
+          `Redis may delete what the hub keeps there: set its maxmemory-policy to noeviction (it is ${policy}).`,
+        );
+        this.#failed(refusal);
+        this.#answered(refusal);
+        return;
+      }
+      if (role !== undefined && role !== "master") {
+        this.#failed(new Error(`READONLY this Redis is a ${role}`));
+        this.#clock.after(limits.redisReconnectMsMax, () => {
+          if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
+        });
+        return;
+      }
+      this.#indexed.clear();
+      this.#mark = "";
+      this.#trace.event("info", "redis_up", { runId: info.get("run_id"), version: info.get("redis_version") });
+      this.#answered(null);
+      this.#setUp(true);
+    } catch (error) {
+      this.#failed(error);
+      if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
+    }
+  }
+
+  #setUp(up: boolean): void {
+    if (this.#up === up) return;
+    this.#up = up;
+    if (!up && !this.#closed) this.#trace.event("warn", "redis_down", { why: this.#lastError });
+    for (const listener of this.#listeners) listener(up);
+  }
+
+  /** One line per new reason, not one per attempt. */
+  #failed(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#trace.count("redis_errors", 1, { kind: /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? "connection" });
+    if (text === this.#lastError || this.#closed) return;
+    this.#lastError = text;
+    this.#trace.event("warn", "redis_error", { error: text });
+  }
+
+  state(): "up" | "down" {
+    return this.#up ? "up" : "down";
+  }
+
+  watch(listener: (up: boolean) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async beginEpoch(atLeast: number): Promise<number> {
+    return Number(await this.#run("beginEpoch", [this.#markKey()], [atLeast]));
+  }
+
+  async probe({ coordinatorEpoch, sequence }: Position): Promise<boolean> {
+    const mark = `${coordinatorEpoch} ${sequence}`;
+    const there = Number(await this.#run("probe", [this.#markKey()], [this.#mark, mark])) === 1;
+    this.#mark = mark;
+    if (!there) this.#indexed.clear();
+    return there;
+  }
+
+  async storeGroup(group: StoredGroup): Promise<CommitResult> {
+    const { coordinatorEpoch, sequence, generation, record } = group;
+    return this.#change("storeGroup", group.group, [coordinatorEpoch, sequence, generation, asBuffer(record)]);
+  }
+
+  async commitOffsets(fence: CommitFence, offsets: readonly CommittedOffset[]): Promise<CommitResult> {
+    return this.#commit(fence, offsets.flatMap((offset) => [fieldOf(offset), columnsOf(offset)]));
+  }
+
+  async deleteOffsets(
+    fence: CommitFence,
+    partitions: readonly { readonly topicId: string; readonly partition: number }[],
+  ): Promise<CommitResult> {
+    return this.#commit(fence, partitions.flatMap((partition) => [fieldOf(partition), ""]));
+  }
+
+  #commit(fence: CommitFence, fields: readonly string[]): Promise<CommitResult> {
+    const { coordinatorEpoch, sequence, generation } = fence;
+    const head = [coordinatorEpoch, sequence, generation, limits.offsetTombstonesMax];
+    return this.#change("commitOffsets", fence.group, [...head, ...fields]);
+  }
+
+  async deleteGroup(fence: CommitFence): Promise<CommitResult> {
+    return this.#change("deleteGroup", fence.group, [fence.coordinatorEpoch, fence.sequence]);
+  }
+
+  async merge(image: GroupImage): Promise<void> {
+    const { fenceEpoch, record, deleted } = image;
+    const head = [
+      fenceEpoch,
+      ...(deleted === null ? ["", ""] : [deleted.coordinatorEpoch, deleted.sequence]),
+      ...(record === null
+        ? ["", "", "", ""]
+        : [record.coordinatorEpoch, record.sequence, record.generation, asBuffer(record.record)]),
+      limits.offsetTombstonesMax,
+    ];
+    await this.#change("mergeGroup", image.group, [...head, ...image.offsets.flatMap(fieldAndValue)]);
+  }
+
+  async forget(group: string, { coordinatorEpoch, sequence }: Position): Promise<void> {
+    const forgotten = await this.#run("forgetGroup", this.#groupKeys(group), [coordinatorEpoch, sequence]);
+    if (Number(forgotten) !== 1) return;
+    // A crash in between leaves a name without a group in the index: loading passes over it.
+    this.#indexed.delete(group);
+    await this.#guard(() => this.#redis.srem(this.#indexKey(), groupKey(group)));
+  }
+
+  async loadGroups(): Promise<GroupImage[]> {
+    const images: GroupImage[] = [];
+    const seen = new Set<string>();
+    let cursor = "0";
+    do {
+      const [next, keys] = await this.#guard(() => {
+        return this.#redis.sscan(this.#indexKey(), cursor, "COUNT", groupsPerLoad);
+      });
+      cursor = next;
+      const fresh = keys.filter((key) => !seen.has(key));
+      for (const key of fresh) seen.add(key);
+      const found = await Promise.all(fresh.map((key) => this.#load(groupOfKey(key))));
+      for (const image of found) if (image !== null) images.push(image);
+    } while (cursor !== "0");
+    return images;
+  }
+
+  async #load(group: string): Promise<GroupImage | null> {
+    const [metaKey, offsetsKey] = this.#groupKeys(group);
+    const [meta, offsets] = await this.#guard(() => {
+      return Promise.all([this.#redis.hgetallBuffer(metaKey), this.#redis.hgetall(offsetsKey)]);
+    });
+    return Object.keys(meta).length === 0 ? null : imageOf(group, meta, offsets);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#redis.disconnect();
+    this.#setUp(false);
+  }
+
+  /** A change of one group; the group is named in the index before the first change, so that loading finds it. */
+  async #change(script: keyof typeof scripts, group: string, args: readonly Argument[]): Promise<CommitResult> {
+    if (!this.#indexed.has(group)) {
+      await this.#guard(() => this.#redis.sadd(this.#indexKey(), groupKey(group)));
+      this.#indexed.add(group);
+    }
+    return (await this.#run(script, this.#groupKeys(group), [group, ...args])) as CommitResult;
+  }
+
+  /** EVALSHA, and EVAL where the server does not know the script (ioredis falls back by itself). */
+  #run(script: keyof typeof scripts, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const commands = this.#redis as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;
+    return this.#guard(async () => commands[script]?.(...keys, ...args));
+  }
+
+  async #guard<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.#up) throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis is not reachable");
+    try {
+      return await call();
+    } catch (error) {
+      this.#failed(error);
+      throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis did not take the change", { cause: error });
+    }
+  }
+
+  #groupKeys(group: string): [string, string] {
+    const stem = `${this.#keys}g:${groupKey(group)}}`;
+    return [`${stem}:m`, `${stem}:o`];
+  }
+
+  #indexKey(): string {
+    return `${this.#keys}groups}:index`;
+  }
+
+  #markKey(): string {
+    return `${this.#keys}groups}:mark`;
+  }
+}
+
+type Argument = string | number | Buffer;
+
+/** Group ids are free text; braces in them must not move the hash tag. */
+function groupKey(group: string): string {
+  return Buffer.from(group, "utf8").toString("base64url");
+}
+
+function groupOfKey(key: string): string {
+  return Buffer.from(key, "base64url").toString("utf8");
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function fieldOf(part: { readonly topicId: string; readonly partition: number }): string {
+  return `${part.topicId}/${part.partition}`;
+}
+
+function columnsOf({ offset, leaderEpoch, metadata, committedAt, topic }: CommittedOffset): string {
+  return JSON.stringify([offset, leaderEpoch, metadata, committedAt, topic]);
+}
+
+function fieldAndValue(part: ImageOffset): [string, string] {
+  const { position, value } = part;
+  const place = `${position.coordinatorEpoch} ${position.sequence} `;
+  return [fieldOf(part), place + (value === null ? "" : columnsOf(value))];
+}
+
+function partOf(field: string, text: string): ImageOffset {
+  const at = field.lastIndexOf("/");
+  const topicId = field.slice(0, at);
+  const partition = Number(field.slice(at + 1));
+  const [, epoch, sequence, json = ""] = /^(\d+) (\d+) (.*)$/s.exec(text) ?? [];
+  const position = { coordinatorEpoch: Number(epoch), sequence: Number(sequence) };
+  if (json === "") return { topicId, partition, position, value: null };
+  const columns = JSON.parse(json) as [number, number, string, number, string];
+  const [offset, leaderEpoch, metadata, committedAt, topic] = columns;
+  const value = { topicId, topic, partition, offset, leaderEpoch, metadata, committedAt };
+  return { topicId, partition, position, value };
+}
+
+function imageOf(group: string, meta: Record<string, Buffer>, offsets: Record<string, string>): GroupImage {
+  const number = (name: string): number => Number(meta[name]?.toString() ?? "-1");
+  const record = meta["r"] === undefined ? null : {
+    group,
+    coordinatorEpoch: number("re"),
+    sequence: number("rs"),
+    generation: number("g"),
+    record: meta["r"],
+  };
+  return {
+    group,
+    fenceEpoch: number("e"),
+    record,
+    deleted: meta["de"] === undefined ? null : { coordinatorEpoch: number("de"), sequence: number("ds") },
+    offsets: Object.entries(offsets).map(([field, text]) => partOf(field, text)),
+  };
+}
