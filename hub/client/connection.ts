@@ -21,6 +21,8 @@ export interface Connection {
   call<N extends ApiName>(api: N, request: CallOf<N>, timeoutMs?: Millis): Promise<ReplyOf<N>>;
   /** Sends a request that has no answer: produce with acks=0. */
   tell<N extends ApiName>(api: N, request: CallOf<N>): void;
+  /** Bytes that wait to be taken by the other side's socket. */
+  buffered(): number;
   /** Idempotent; calls under way reject with NETWORK_EXCEPTION. */
   close(): void;
 }
@@ -131,6 +133,10 @@ class DialledConnection implements Connection {
   tell<N extends ApiName>(api: N, request: CallOf<N>): void {
     if (!this.#open) throw this.#closedError("it is closed");
     this.#socket.write(encodeRequest(api, this.version(api), this.#nextId(), this.#clientId, request));
+  }
+
+  buffered(): number {
+    return this.#socket.buffered();
   }
 
   close(): void {

@@ -76,6 +76,8 @@ export interface ConsumerOptions {
   /** Group id; without it the consumer is assigned by hand and does not commit. */
   readonly group?: string;
   readonly clientId?: string;
+  /** A name that outlives restarts: the member keeps its partitions while it is away (KIP-345). */
+  readonly instanceId?: string;
   /** "latest" when left out. */
   readonly from?: StartAt;
   readonly sessionTimeoutMs?: number;

@@ -1,0 +1,268 @@
+// Reads ahead for a consumer: one long poll per leader, positions that move only as records are handed out in order.
+import { errorNameOf, HubError } from "../errors.ts";
+import type { ErrorName } from "../errors.ts";
+import type { Clock, Millis } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import type { ReplyOf } from "../wire/apis.ts";
+import type { Connection } from "./connection.ts";
+import type { InBatch, StartAt, TopicPartition } from "./faces.ts";
+import { openBatches } from "./opening.ts";
+import { findOffsets } from "./places.ts";
+import { pause, retryPause } from "./routes.ts";
+import type { Routes } from "./routes.ts";
+
+export interface FetcherOptions {
+  readonly fetchWaitMs: Millis;
+  readonly fetchBytesMax: number;
+  /** Where to go on when an offset is not in the log any more. */
+  readonly reset: StartAt;
+  /** Called when there is something to take, or a failure to see. */
+  readonly onNews: () => void;
+}
+
+/** One partition being read. */
+interface Position extends TopicPartition {
+  /** Next offset to ask for. */
+  next: number;
+  /** True while a fetch, a lookup or a pause for it is under way. */
+  busy: boolean;
+  paused: boolean;
+  /** Fetched and not yet taken; nothing more is fetched meanwhile. */
+  ready: InBatch | null;
+  failures: number;
+}
+
+type PartitionData = ReplyOf<"fetch">["responses"][number]["partitions"][number];
+
+const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}\n${partition}`;
+const graceMs = 10_000;
+
+/** Errors after which the leader is looked up again. */
+const moved: ReadonlySet<ErrorName> = new Set([
+  "NOT_LEADER_OR_FOLLOWER",
+  "LEADER_NOT_AVAILABLE",
+  "UNKNOWN_TOPIC_OR_PARTITION",
+  "UNKNOWN_TOPIC_ID",
+  "FENCED_LEADER_EPOCH",
+  "UNKNOWN_LEADER_EPOCH",
+  "REPLICA_NOT_AVAILABLE",
+  "KAFKA_STORAGE_ERROR",
+  "OFFSET_NOT_AVAILABLE",
+  "NETWORK_EXCEPTION",
+  "REQUEST_TIMED_OUT",
+]);
+
+export class Fetcher {
+  readonly #routes: Routes;
+  readonly #clock: Clock;
+  readonly #options: FetcherOptions;
+  /** A position that was replaced or removed is another object: what comes for the old one is dropped. */
+  readonly #positions = new Map<string, Position>();
+  readonly #polling = new Set<Connection>();
+  #closed = false;
+  /** An error that no retry can heal; poll rejects with it. */
+  failure: Error | null = null;
+
+  constructor(routes: Routes, options: FetcherOptions) {
+    this.#routes = routes;
+    this.#clock = routes.clock;
+    this.#options = options;
+  }
+
+  /** Sets what is read and from where; what is not named is no longer read. */
+  assign(places: readonly (TopicPartition & { readonly offset: number })[]): void {
+    this.#positions.clear();
+    for (const place of places) this.#put(place, place.offset, false);
+    this.pump();
+  }
+
+  assignment(): TopicPartition[] {
+    return [...this.#positions.values()].map(({ topic, partition }) => ({ topic, partition }));
+  }
+
+  /** Goes on from another offset; throws for a partition that is not assigned. */
+  seek(at: TopicPartition, offset: number): void {
+    const position = this.#positions.get(keyOf(at));
+    if (position === undefined) {
+      throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `${at.topic}-${at.partition} is not assigned to this consumer`);
+    }
+    this.#put(at, offset, position.paused);
+    this.pump();
+  }
+
+  setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
+    for (const at of partitions) {
+      const position = this.#positions.get(keyOf(at));
+      if (position !== undefined) position.paused = paused;
+    }
+    if (paused) return;
+    this.pump();
+    this.#options.onNews();
+  }
+
+  #put({ topic, partition }: TopicPartition, next: number, paused: boolean): void {
+    const position = { topic, partition, next, busy: false, paused, ready: null, failures: 0 };
+    this.#positions.set(keyOf(position), position);
+  }
+
+  /** Everything that is ready, a batch per partition; what was taken is read on from. */
+  take(): InBatch[] {
+    const taken: InBatch[] = [];
+    for (const position of this.#positions.values()) {
+      if (position.ready === null || position.paused) continue;
+      taken.push(position.ready);
+      position.ready = null;
+    }
+    if (taken.length > 0) this.pump();
+    return taken;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#positions.clear();
+  }
+
+  #isCurrent(position: Position): boolean {
+    return this.#positions.get(keyOf(position)) === position;
+  }
+
+  /** Sends the fetches that are due: per leader one over a socket, any number without one. */
+  pump(): void {
+    if (this.#closed) return;
+    const due = new Map<Connection, Position[]>();
+    for (const position of this.#positions.values()) {
+      if (position.busy || position.paused || position.ready !== null) continue;
+      const connection = this.#routes.leaderNow(position.topic, position.partition, "fetch");
+      if (connection === undefined) {
+        this.#hold(position, () => this.#locate(position));
+        continue;
+      }
+      if (!connection.direct && this.#polling.has(connection)) continue;
+      const positions = due.get(connection);
+      if (positions === undefined) due.set(connection, [position]);
+      else positions.push(position);
+    }
+    for (const [connection, positions] of due) void this.#fetch(connection, positions);
+  }
+
+  /** Keeps a position out of the fetches until the work is done; a failure of it is tried again after a pause. */
+  #hold(position: Position, work: () => Promise<void>): void {
+    position.busy = true;
+    work()
+      .catch(async (error: unknown) => {
+        if (error instanceof HubError && error.retriable) await pause(this.#clock, retryPause(position.failures++));
+        else this.#fail(position, error as Error);
+      })
+      .then(() => {
+        position.busy = false;
+        if (this.#isCurrent(position)) this.pump();
+      });
+  }
+
+  #fail(position: Position, error: Error): void {
+    if (this.#closed || !this.#isCurrent(position)) return;
+    this.failure = error;
+    position.paused = true;
+    this.#options.onNews();
+  }
+
+  async #locate(position: Position): Promise<void> {
+    const { topic, partition } = position;
+    if (position.failures > 0 || this.#routes.topic(topic) === undefined) await this.#routes.refresh([topic]);
+    await this.#routes.leader(topic, partition, "fetch");
+  }
+
+  async #fetch(connection: Connection, positions: readonly Position[]): Promise<void> {
+    const { fetchWaitMs, fetchBytesMax } = this.#options;
+    for (const position of positions) position.busy = true;
+    if (!connection.direct) this.#polling.add(connection);
+    const asked = new Map(positions.map((position) => [keyOf(position), position]));
+    try {
+      const reply = await connection.call(
+        "fetch",
+        {
+          maxWaitMs: fetchWaitMs,
+          minBytes: 1,
+          maxBytes: fetchBytesMax,
+          topics: requestTopics(positions, Math.min(fetchBytesMax, limits.clientFetchPartitionBytes)),
+        },
+        fetchWaitMs + graceMs,
+      );
+      const code = errorNameOf(reply.errorCode);
+      if (code !== "NONE") throw new HubError(code, `fetch: ${code}`);
+      for (const { topic, partitions } of reply.responses) {
+        for (const data of partitions) {
+          const position = asked.get(keyOf({ topic, partition: data.partitionIndex }));
+          if (position === undefined) continue;
+          asked.delete(keyOf(position));
+          await this.#received(connection, position, data);
+        }
+      }
+    } catch (error) {
+      for (const position of asked.values()) this.#troubled(position, error as Error);
+      asked.clear();
+    }
+    // A hub may leave out what has no news.
+    for (const position of asked.values()) position.busy = false;
+    this.#polling.delete(connection);
+    this.pump();
+  }
+
+  async #received(connection: Connection, position: Position, data: PartitionData): Promise<void> {
+    if (!this.#isCurrent(position)) return;
+    try {
+      const kind = errorNameOf(data.errorCode);
+      const where = `${position.topic}-${position.partition}`;
+      if (kind !== "NONE") throw new HubError(kind, `fetch of ${where}: ${kind}`);
+      const opened = await openBatches(position, position.next, data.records, !connection.direct);
+      if (!this.#isCurrent(position)) return;
+      if (opened.nextOffset === position.next && (data.records?.length ?? 0) > 0) {
+        throw new HubError("CORRUPT_MESSAGE", `fetch of ${where}: bytes without a whole batch at ${position.next}`);
+      }
+      position.failures = 0;
+      position.next = opened.nextOffset;
+      position.busy = false;
+      if (opened.records.length === 0) return;
+      const { topic, partition } = position;
+      position.ready = { topic, partition, ...opened, highWatermark: data.highWatermark };
+      this.#options.onNews();
+    } catch (error) {
+      this.#troubled(position, error as Error);
+    }
+  }
+
+  #troubled(position: Position, error: Error): void {
+    if (!this.#isCurrent(position)) return;
+    const kind: ErrorName = error instanceof HubError ? error.kind : "UNKNOWN_SERVER_ERROR";
+    if (kind === "OFFSET_OUT_OF_RANGE") {
+      this.#hold(position, () => this.#reset(position));
+    } else if (moved.has(kind) || (error instanceof HubError && error.retriable)) {
+      this.#hold(position, async () => {
+        await pause(this.#clock, retryPause(position.failures++));
+        await this.#routes.refresh([position.topic]);
+      });
+    } else {
+      position.busy = false;
+      this.#fail(position, error);
+    }
+  }
+
+  /** The offset is gone (retention) or not there yet (the log was cut): on from where the consumer was told to begin. */
+  async #reset(position: Position): Promise<void> {
+    const { reset } = this.#options;
+    const at: StartAt = reset === "latest" ? "latest" : "earliest";
+    const [found] = await findOffsets(this.#routes, [{ ...position, at }]);
+    if (found !== undefined) position.next = found.offset;
+  }
+}
+
+function requestTopics(positions: readonly Position[], partitionMaxBytes: number) {
+  const topics = new Map<string, { partition: number; fetchOffset: number; partitionMaxBytes: number }[]>();
+  for (const { topic, partition, next } of positions) {
+    const entry = { partition, fetchOffset: next, partitionMaxBytes };
+    const partitions = topics.get(topic);
+    if (partitions === undefined) topics.set(topic, [entry]);
+    else partitions.push(entry);
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}

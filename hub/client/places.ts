@@ -1,0 +1,82 @@
+// From a place (earliest, latest, a time) to offsets: ListOffsets at the leaders.
+import { HubError } from "../errors.ts";
+import type { ReplyOf } from "../wire/apis.ts";
+import type { Connection } from "./connection.ts";
+import type { PartitionOffset, StartAt, TopicPartition } from "./faces.ts";
+import { mustBeNone, retrying } from "./routes.ts";
+import type { Routes } from "./routes.ts";
+
+export interface Place extends TopicPartition {
+  readonly at: StartAt;
+}
+
+export type Found = PartitionOffset & { readonly timestamp: number };
+
+const latest = -1;
+const earliest = -2;
+
+function timestampOf(at: Exclude<StartAt, { readonly offset: number }>): number {
+  return at === "latest" ? latest : at === "earliest" ? earliest : at.time;
+}
+
+/**
+ * The offsets of places, in their order. For a time later than every record the offset is -1.
+ * Leaders are looked up again and asked again while that can help.
+ */
+export function findOffsets(routes: Routes, places: readonly Place[]): Promise<Found[]> {
+  return retrying(routes.clock, async () => {
+    const found: (Found | undefined)[] = places.map(({ topic, partition, at }) =>
+      typeof at === "object" && "offset" in at ? { topic, partition, offset: at.offset, timestamp: -1 } : undefined
+    );
+    const open = places.map((place, index) => ({ place, index })).filter(({ index }) => found[index] === undefined);
+    if (open.length === 0) return found as Found[];
+    const topics = [...new Set(open.map(({ place }) => place.topic))];
+    await routes.refresh(topics);
+    const byLeader = new Map<Connection, typeof open>();
+    for (const entry of open) {
+      const connection = await routes.leader(entry.place.topic, entry.place.partition);
+      const entries = byLeader.get(connection);
+      if (entries === undefined) byLeader.set(connection, [entry]);
+      else entries.push(entry);
+    }
+    await Promise.all([...byLeader].map(async ([connection, entries]) => {
+      const reply = await ask(connection, entries.map(({ place }) => place));
+      for (const { place, index } of entries) found[index] = pick(reply, place);
+    }));
+    return found as Found[];
+  });
+}
+
+function ask(connection: Connection, places: readonly Place[]): Promise<ReplyOf<"listOffsets">> {
+  const topics = new Map<string, { partitionIndex: number; timestamp: number }[]>();
+  for (const { topic, partition, at } of places) {
+    const entry = { partitionIndex: partition, timestamp: timestampOf(at as "latest") };
+    const partitions = topics.get(topic);
+    if (partitions === undefined) topics.set(topic, [entry]);
+    else partitions.push(entry);
+  }
+  return connection.call("listOffsets", {
+    replicaId: -1,
+    topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
+  });
+}
+
+function pick(reply: ReplyOf<"listOffsets">, { topic, partition }: Place): Found {
+  const answer = reply.topics
+    .find(({ name }) => name === topic)
+    ?.partitions.find(({ partitionIndex }) => partitionIndex === partition);
+  if (answer === undefined) throw new HubError("UNKNOWN_SERVER_ERROR", `no offset for ${topic}-${partition}`);
+  mustBeNone(answer.errorCode, `offset of ${topic}-${partition}`);
+  return { topic, partition, offset: answer.offset, timestamp: answer.timestamp };
+}
+
+/** As `findOffsets`, for a reader: later than every record means the end. */
+export async function findStarts(routes: Routes, places: readonly Place[]): Promise<PartitionOffset[]> {
+  const found = await findOffsets(routes, places);
+  const late = found.filter(({ offset }, index) => offset < 0 && typeof places[index]!.at === "object");
+  const ends = late.length === 0 ? [] : await findOffsets(routes, late.map((place) => ({ ...place, at: "latest" })));
+  return found.map(({ topic, partition, offset }) => {
+    const end = ends.find((other) => other.topic === topic && other.partition === partition);
+    return { topic, partition, offset: Math.max(0, end?.offset ?? offset) };
+  });
+}
