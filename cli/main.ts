@@ -1,0 +1,102 @@
+#!/usr/bin/env -S npx tsx
+// The command `partidor`: finds the verb, loads its file, exits with its code.
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { didYouMean, sayFailure } from "./command.ts";
+import { exit, UsageError } from "./exit.ts";
+import { safeText } from "./output.ts";
+
+interface VerbFile {
+  readonly run: (argv: string[]) => Promise<number>;
+  /** Help text of a verb that has no `Command` table. */
+  readonly usage?: string;
+}
+
+interface Verb {
+  readonly summary: string;
+  readonly load: () => Promise<VerbFile>;
+}
+
+/** Every verb; each file is loaded only when its verb is called. */
+export const verbs: Readonly<Record<string, Verb>> = {
+  up: { summary: "Run a hub: MQTT, Kafka protocol and dashboard in one process.", load: () => import("./up.ts") },
+  topic: { summary: "Create, list, describe, alter, delete topics.", load: () => import("./topic.ts") },
+  group: { summary: "List, describe, reset, delete consumer groups.", load: () => import("./group.ts") },
+  produce: { summary: "Write lines of stdin, or one value, to a topic.", load: () => import("./produce.ts") },
+  consume: { summary: "Read topics, from any place, and follow them.", load: () => import("./consume.ts") },
+  route: { summary: "See where an MQTT topic would go.", load: () => import("./route.ts") },
+  config: { summary: "Check or show the configuration, print its schema.", load: () => import("./config.ts") },
+  doctor: { summary: "Look at this machine: disk, ports, clock, Redis.", load: () => import("./doctor.ts") },
+  completion: { summary: "Print completions for bash, zsh or fish.", load: () => import("./completion.ts") },
+};
+
+function help(): string {
+  const size = Math.max(...Object.keys(verbs).map((name) => name.length));
+  const lines = Object.entries(verbs).map(([name, verb]) => `  ${name.padEnd(size)}  ${verb.summary}`);
+  const codes =
+    "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 not authorised, 5 unavailable or timeout, 6 conflict,\n" +
+    "7 degraded, 70 data folder failed.";
+  return `Partidor, an edge message hub.\n\nusage: partidor VERB ...\n\n${lines.join("\n")}\n
+\`partidor VERB --help\` says more. A table on a terminal, one JSON object a line with --json.\n${codes}\n`;
+}
+
+/** Runs one command line; resolves with the exit code. */
+export async function run(argv: string[]): Promise<number> {
+  const [word, ...rest] = argv;
+  if (word === "--help" || word === "-h" || word === "help") {
+    const verb = word === "help" && rest[0] !== undefined ? verbs[rest[0]] : undefined;
+    if (verb !== undefined) return runVerb(rest[0]!, verb, [...rest.slice(1), "--help"]);
+    process.stdout.write(help());
+    return exit.ok;
+  }
+  if (word === "--version") {
+    const { readFileSync } = await import("node:fs");
+    const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+    process.stdout.write(`${(JSON.parse(text) as { version: string }).version}\n`);
+    return exit.ok;
+  }
+  if (word === undefined) {
+    process.stderr.write(help());
+    return exit.usage;
+  }
+  const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
+  if (verb === undefined) {
+    const hint = (await didYouMean(word, Object.keys(verbs))) || ".";
+    process.stderr.write(`partidor: there is no verb "${safeText(word)}"${hint}\n\`partidor --help\` lists them.\n`);
+    return exit.usage;
+  }
+  return runVerb(word, verb, rest);
+}
+
+async function runVerb(name: string, verb: Verb, argv: string[]): Promise<number> {
+  const file = await verb.load();
+  if (file.usage === undefined) return file.run(argv);
+  if (argv.includes("--help") || argv.includes("-h")) {
+    process.stdout.write(`${file.usage}\n`);
+    return exit.ok;
+  }
+  try {
+    return await file.run(argv);
+  } catch (thrown) {
+    const code = (thrown as { code?: string }).code ?? "";
+    if (!code.startsWith("ERR_PARSE_ARGS")) throw thrown;
+    const known = new Set([...file.usage.matchAll(/--([a-z][a-z-]*)/g)].map((match) => match[1]!));
+    const bad = argv.map((item) => /^--([^=]+)/.exec(item)?.[1]).find((flag) => flag !== undefined && !known.has(flag));
+    const said = (thrown as Error).message.split(". ")[0]!;
+    const what = bad === undefined ? said : `there is no flag --${bad}${await didYouMean(bad, known, "--")}`;
+    return sayFailure(new UsageError(what), argv.includes("--json"), `partidor ${name}`, `partidor ${name} --help says more`);
+  }
+}
+
+async function main(): Promise<void> {
+  // A reader that has seen enough (`partidor consume t | head`) is no failure.
+  process.stdout.on("error", (error: Error & { code?: string }) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  try {
+    process.exitCode = await run(process.argv.slice(2));
+  } catch (thrown) {
+    process.exitCode = await sayFailure(thrown, process.argv.includes("--json"), "partidor");
+  }
+}
+
+const called = process.argv[1];
+if (called !== undefined && realpathSync(called) === fileURLToPath(import.meta.url)) await main();
