@@ -50,7 +50,9 @@ export function checkRecord(image: LiveImage, stored: StoredGroup): CommitResult
   if (stored.coordinatorEpoch < image.fenceEpoch) return "stale-coordinator";
   if (!isNewer(stored, image.deleted)) return "stale-generation";
   const before = image.record;
-  if (before !== null && isNewer(stored, before) && stored.generation < before.generation) return "stale-generation";
+  // A new coordinator that began from an older copy counts its generations from there.
+  const comparable = before !== null && before.coordinatorEpoch === stored.coordinatorEpoch;
+  if (comparable && isNewer(stored, before) && stored.generation < before.generation) return "stale-generation";
   return "stored";
 }
 

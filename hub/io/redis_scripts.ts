@@ -84,7 +84,7 @@ local m = redis.call('HMGET', KEYS[1], 'e', 'g', 'de', 'ds', 're', 'rs')
 if e < num(m[1]) then return 'stale-coordinator' end
 if not newer(e, s, num(m[3]), num(m[4])) then return 'stale-generation' end
 if not newer(e, s, num(m[5]), num(m[6])) then return 'stored' end
-if m[5] and g < num(m[2]) then return 'stale-generation' end
+if m[5] and e == num(m[5]) and g < num(m[2]) then return 'stale-generation' end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 're', ARGV[2], 'rs', ARGV[3], 'g', ARGV[4], 'r', ARGV[5])
 raise(e)
 return 'stored'`,
