@@ -367,7 +367,7 @@ class AedesBroker implements Broker {
     else if (link.stuckSince === null) link.stuckSince = now;
     else if (now - link.stuckSince > limits.mqttDrainMsMax) return this.#end(link, "the client does not read");
     // a connection that we do not read cannot show that it is alive
-    if (intake !== null && (link.stopped || !intake.mayRead())) link.client?._keepaliveTimer?.refresh();
+    if (intake !== null && (link.stopped || intake.busy || !intake.mayRead())) link.client?._keepaliveTimer?.refresh();
   }
 
   #who(link: Link, reason: string): { client: string; address: string; reason: string } {

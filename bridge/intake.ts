@@ -135,6 +135,11 @@ export class Intake {
     return false;
   }
 
+  /** Whether anything waits for its commit; meanwhile the connection may not be read. */
+  get busy(): boolean {
+    return this.#inFlight > 0;
+  }
+
   hasRoom(): boolean {
     return this.#inFlight <= this.#shared.inFlightPerConnectionMax / 2;
   }

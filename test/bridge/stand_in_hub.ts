@@ -28,6 +28,8 @@ export interface StandInHub {
   count: number;
   /** Answers what was held, oldest first; all when `count` is left out. */
   release(count?: number): void;
+  /** Answers the newest of what was held. */
+  releaseNewest(): void;
   readonly held: number;
   /** Resolves when `count` records were sent in all. */
   arrived(count: number): Promise<void>;
@@ -117,6 +119,7 @@ export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHu
     release(count = held.length) {
       for (const call of held.splice(0, count)) call();
     },
+    releaseNewest: () => held.pop()?.(),
     get held() {
       return held.length;
     },
