@@ -99,12 +99,17 @@ function joinNegative(argv: readonly string[], flags: Readonly<Record<string, Fl
   return joined;
 }
 
-async function parseProblem(error: Error & { code?: string }, argv: readonly string[], names: string[]): Promise<string> {
+async function parseProblem(
+  error: Error & { code?: string },
+  argv: readonly string[],
+  names: string[],
+): Promise<string> {
   if (error.code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
     const known = new Set(names);
     const bad = argv.map((word) => /^--([^=]+)/.exec(word)?.[1]).find((name) => name !== undefined && !known.has(name));
     if (bad !== undefined) return `there is no flag --${safeText(bad)}${await didYouMean(bad, names, "--")}`;
-    return `there is no flag ${safeText(/'(-[^']+)'/.exec(error.message)?.[1] ?? "like that")}`;
+    const short = argv.find((word) => /^-[^-]/.test(word)) ?? "like that";
+    return `there is no flag ${safeText(short)}`;
   }
   return safeText(error.message.split(". ")[0]!.replace(/^Option '/, "flag '"));
 }
@@ -182,7 +187,8 @@ export async function runGroup(verb: string, commands: readonly Command[], argv:
     process.stdout.write(help);
     return exit.ok;
   }
-  const what = word === undefined ? "say what to do" : `there is no "${safeText(word)}"${await didYouMean(word, names)}`;
-  process.stderr.write(`partidor ${verb}: ${what.replace(/[^?]$/, "$&.")}\n${help}`);
+  const hint = word === undefined ? "" : await didYouMean(word, names);
+  const what = word === undefined ? "say what to do" : `there is no "${safeText(word)}"${hint}`;
+  process.stderr.write(`partidor ${verb}: ${what}${hint === "" ? "." : ""}\n${help}`);
   return exit.usage;
 }

@@ -18,7 +18,10 @@ export function treeOf(verbs: readonly string[], commands: readonly Command[], m
   for (const command of commands) {
     const [verb, word] = command.name.split(" ") as [string, string?];
     if (word !== undefined) words.set(verb, [...(words.get(verb) ?? []), word]);
-    flags.set(command.name, [...Object.keys(command.flags), "json", "help"].map((flag) => `--${flag}`));
+    flags.set(
+      command.name,
+      [...Object.keys(command.flags), "json", "help"].map((flag) => `--${flag}`),
+    );
   }
   return { verbs, words, flags };
 }
@@ -97,7 +100,8 @@ export const commands: readonly Command[] = [
     flags: {},
     run: async (input): Promise<ExitCode> => {
       const script = scripts[input.args[0]!];
-      if (script === undefined) throw new UsageError(`there are completions for bash, zsh and fish, not ${input.args[0]}`);
+      if (script === undefined)
+        throw new UsageError(`there are completions for bash, zsh and fish, not ${input.args[0]}`);
       input.terminal.write(script(await wholeTree()));
       return exit.ok;
     },

@@ -33,7 +33,8 @@ export function withoutSecret(path: string, value: unknown): unknown {
 
 /** Nested settings as `section.key` rows. */
 export function rowsOf(value: unknown, path = ""): { setting: string; value: unknown }[] {
-  if (value instanceof Map) return [...value].map(([name, item]) => ({ setting: name, value: withoutSecret(name, item) }));
+  if (value instanceof Map)
+    return [...value].map(([name, item]) => ({ setting: name, value: withoutSecret(name, item) }));
   if (Array.isArray(value) && value.some((item) => typeof item === "object")) {
     return value.map((item, i) => ({ setting: `${path}[${i}]`, value: JSON.stringify(item) }));
   }

@@ -119,7 +119,10 @@ async function consume(input: Input): Promise<ExitCode> {
     });
     try {
       if (group !== undefined) await consumer.subscribe(topics);
-      else await consumer.assign(topics.map((topic) => ({ topic, from: at, ...(partition === undefined ? {} : { partition }) })));
+      else
+        await consumer.assign(
+          topics.map((topic) => ({ topic, from: at, ...(partition === undefined ? {} : { partition }) })),
+        );
       return await follow(consumer, reading, group !== undefined, timeoutMs);
     } finally {
       await consumer.close();

@@ -95,7 +95,9 @@ export function checkPort(name: string, host: string, port: number): Promise<Fin
         resolve(warn(check, `${host} is no address of this machine`, "Name one with --listen."));
       } else resolve(code === "EADDRINUSE" ? warn(check, found, remedy) : fail(check, found, remedy));
     });
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(ok(check, `${host}:${port} is free`))));
+    server.listen({ host, port, exclusive: true }, () =>
+      server.close(() => resolve(ok(check, `${host}:${port} is free`))),
+    );
   });
 }
 
@@ -125,7 +127,9 @@ export function checkRedis(url: string): Promise<Finding> {
     address = new URL(url);
     if (address.protocol !== "redis:" && address.protocol !== "rediss:") throw new Error("protocol");
   } catch {
-    return Promise.resolve(fail("Redis", "the URL cannot be read", "Write it as redis://host:port or rediss://host:port."));
+    return Promise.resolve(
+      fail("Redis", "the URL cannot be read", "Write it as redis://host:port or rediss://host:port."),
+    );
   }
   const [host, port] = [address.hostname.replace(/^\[|\]$/g, ""), Number(address.port || 6379)];
   const place = `${host}:${port}`;

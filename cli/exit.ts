@@ -84,7 +84,10 @@ const exitCodes: Readonly<Partial<Record<ErrorName, ExitCode>>> = {
 
 /** What the system says, by errno. */
 const systemCodes: Readonly<Record<string, readonly [ExitCode, string]>> = {
-  ECONNREFUSED: [exit.unavailable, "Is the hub running there? `partidor up` starts one; `--bootstrap host:port` names it."],
+  ECONNREFUSED: [
+    exit.unavailable,
+    "Is the hub running there? `partidor up` starts one; `--bootstrap host:port` names it.",
+  ],
   ECONNRESET: [exit.unavailable, "The hub closed the connection; see its log."],
   EPIPE: [exit.unavailable, "The other side closed the connection."],
   ETIMEDOUT: [exit.unavailable, "Check the address and the network between."],
@@ -133,7 +136,12 @@ export async function failureOf(thrown: unknown): Promise<Failure> {
     return { code, what: thrown.message, remedy: remedy === thrown.message ? "" : remedy, kind };
   }
   if (thrown.name === "ConfigError" || thrown.name === "RouteError") {
-    return { code: exit.usage, what: thrown.message, remedy: "`partidor config schema` lists every setting.", kind: "" };
+    return {
+      code: exit.usage,
+      what: thrown.message,
+      remedy: "`partidor config schema` lists every setting.",
+      kind: "",
+    };
   }
   const code = cause.code ?? "";
   const system = systemCodes[code];
@@ -146,7 +154,11 @@ export async function failureOf(thrown: unknown): Promise<Failure> {
 
 function rootOf(error: Error): Error & { code?: string } {
   let at: Error = error;
-  for (let depth = 0; depth < 5 && at.cause instanceof Error && !("code" in at && typeof at.code === "string"); depth++) {
+  for (
+    let depth = 0;
+    depth < 5 && at.cause instanceof Error && !("code" in at && typeof at.code === "string");
+    depth++
+  ) {
     at = at.cause;
   }
   return at as Error & { code?: string };

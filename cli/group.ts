@@ -44,7 +44,10 @@ async function describe(input: Input): Promise<ExitCode> {
       return exit.ok;
     }
     terminal.write(`group ${group.group}  state ${group.state}  members ${group.members.length}\n`);
-    const shown = rows.map((row) => ({ ...row, behind: row.lagSeconds === null ? "?" : durationText(row.lagSeconds * 1_000) }));
+    const shown = rows.map((row) => ({
+      ...row,
+      behind: row.lagSeconds === null ? "?" : durationText(row.lagSeconds * 1_000),
+    }));
     const columns = ["topic", "partition", "committed", "end", "lag", "behind", "clientId"];
     if (rows.length > 0) terminal.write(tableOf(columns, shown, terminal.width, terminal.color));
     const idle = group.members.filter((member) => member.assignment.length === 0).length;
@@ -55,7 +58,9 @@ async function describe(input: Input): Promise<ExitCode> {
 
 function unique(places: readonly TopicPartition[]): TopicPartition[] {
   const byKey = new Map(places.map(({ topic, partition }) => [placeKey({ topic, partition }), { topic, partition }]));
-  return [...byKey.values()].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition));
+  return [...byKey.values()].sort((a, b) =>
+    a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition,
+  );
 }
 
 async function reset(input: Input): Promise<ExitCode> {
@@ -67,11 +72,16 @@ async function reset(input: Input): Promise<ExitCode> {
   return withAdmin(input, async (admin) => {
     const committed = await offsetsOf(admin, group);
     const topics = input.texts("topic");
-    const known = topics.length === 0 ? unique(committed) : (await Promise.all(topics.map((t) => partitionsOf(admin, t)))).flat();
+    const known =
+      topics.length === 0 ? unique(committed) : (await Promise.all(topics.map((t) => partitionsOf(admin, t)))).flat();
     const places = known.filter(({ partition }) => only === undefined || partition === only);
     if (places.length === 0) {
       if (topics.length === 0 && committed.length === 0) {
-        throw new CliError(exit.notFound, `group ${JSON.stringify(group)} has committed nothing`, "Name topics with --topic.");
+        throw new CliError(
+          exit.notFound,
+          `group ${JSON.stringify(group)} has committed nothing`,
+          "Name topics with --topic.",
+        );
       }
       throw new CliError(exit.notFound, `there is no partition ${only}`);
     }
@@ -145,13 +155,23 @@ export const commands: readonly Command[] = [
     flags: {
       ...hubFlags,
       to: { value: "PLACE", doc: `${placeDoc}.` },
-      topic: { value: "TOPIC", doc: "Only this topic (may be repeated); all the group has positions for when left out.", many: true },
+      topic: {
+        value: "TOPIC",
+        doc: "Only this topic (may be repeated); all the group has positions for when left out.",
+        many: true,
+      },
       partition: { value: "N", doc: "Only this partition." },
       "dry-run": { doc: "Show what would change, change nothing." },
     },
     run: reset,
   },
-  { name: "group delete", summary: "Delete groups with their positions.", takes: ["GROUP..."], flags: hubFlags, run: remove },
+  {
+    name: "group delete",
+    summary: "Delete groups with their positions.",
+    takes: ["GROUP..."],
+    flags: hubFlags,
+    run: remove,
+  },
 ];
 
 export function run(argv: string[]): Promise<number> {

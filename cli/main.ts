@@ -84,7 +84,12 @@ async function runVerb(name: string, verb: Verb, argv: string[]): Promise<number
     const bad = argv.map((item) => /^--([^=]+)/.exec(item)?.[1]).find((flag) => flag !== undefined && !known.has(flag));
     const said = (thrown as Error).message.split(". ")[0]!;
     const what = bad === undefined ? said : `there is no flag --${bad}${await didYouMean(bad, known, "--")}`;
-    return sayFailure(new UsageError(what), argv.includes("--json"), `partidor ${name}`, `partidor ${name} --help says more`);
+    return sayFailure(
+      new UsageError(what),
+      argv.includes("--json"),
+      `partidor ${name}`,
+      `partidor ${name} --help says more`,
+    );
   }
 }
 

@@ -38,7 +38,8 @@ const hex = (code: number, digits: number): string => code.toString(16).padStart
 
 function cellText(value: unknown): string {
   if (value === null || value === undefined || value === "") return "-";
-  if (typeof value === "number") return Number.isInteger(value) ? grouped(value) : String(Math.round(value * 1000) / 1000);
+  if (typeof value === "number")
+    return Number.isInteger(value) ? grouped(value) : String(Math.round(value * 1000) / 1000);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.length === 0 ? "-" : value.map((item) => safeText(String(item))).join(",");
   return safeText(String(value));

@@ -26,7 +26,15 @@ function jsonBytes(bytes: Uint8Array | null): unknown {
 function json(record: InRecord): string {
   const { topic, partition, offset, timestamp, key, value, headers } = record;
   const named = headers.map((header) => [header.key, jsonBytes(header.value)]);
-  return JSON.stringify({ topic, partition, offset, timestamp, key: jsonBytes(key), value: jsonBytes(value), headers: named });
+  return JSON.stringify({
+    topic,
+    partition,
+    offset,
+    timestamp,
+    key: jsonBytes(key),
+    value: jsonBytes(value),
+    headers: named,
+  });
 }
 
 function hex(record: InRecord): string {

@@ -7,7 +7,11 @@ import { printJson, printRows, tableOf } from "./output.ts";
 
 const partitionsMax = 1_000;
 const configFlag = {
-  config: { value: "NAME=VALUE", doc: "A topic setting by Kafka's name, for example retention.ms=86400000.", many: true },
+  config: {
+    value: "NAME=VALUE",
+    doc: "A topic setting by Kafka's name, for example retention.ms=86400000.",
+    many: true,
+  },
 };
 
 /** `NAME=VALUE` pairs. @throws UsageError */
@@ -37,7 +41,11 @@ async function create(input: Input): Promise<ExitCode> {
       const there = (thrown as { kind?: string }).kind === "TOPIC_ALREADY_EXISTS";
       if (!there) throw thrown;
       if (!input.has("if-not-exists")) {
-        throw new CliError(exit.conflict, `topic ${JSON.stringify(name)} is there already`, "--if-not-exists accepts it.");
+        throw new CliError(
+          exit.conflict,
+          `topic ${JSON.stringify(name)} is there already`,
+          "--if-not-exists accepts it.",
+        );
       }
     }
     done(input, "created", name);
@@ -143,7 +151,11 @@ export const commands: readonly Command[] = [
     takes: ["TOPIC"],
     flags: {
       ...hubFlags,
-      partitions: { value: "N", doc: `Partitions, 1 to ${partitionsMax}; the hub's num.partitions when left out.`, short: "p" },
+      partitions: {
+        value: "N",
+        doc: `Partitions, 1 to ${partitionsMax}; the hub's num.partitions when left out.`,
+        short: "p",
+      },
       "replication-factor": { value: "N", doc: "Copies of each partition; the hub's default when left out." },
       ...configFlag,
       "if-not-exists": { doc: "Say ok when it is there already." },

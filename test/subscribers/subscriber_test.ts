@@ -47,7 +47,10 @@ test("everything is written, then committed, and a restart begins at the commit"
   await until(() => hub.texts("out").length === 100, "all written");
   await first.stop();
   assert.deepEqual(hub.texts("out").sort(), texts);
-  assert.deepEqual([...hub.commits.values()], [50, 50].map((offset) => ({ offset, metadata: "" })));
+  assert.deepEqual(
+    [...hub.commits.values()],
+    [50, 50].map((offset) => ({ offset, metadata: "" })),
+  );
   const second = new Subscriber(copyTo(hub));
   hub.append("in", 0, { key: null, value: bytes("new") });
   await until(() => hub.texts("out").length === 101, "only the new one");
@@ -69,7 +72,10 @@ test("nothing is committed before it is acknowledged", async () => {
   refusing = false;
   await until(() => hub.texts("out").length === 20, "written after the refusal ends");
   await subscriber.stop();
-  assert.equal([...hub.commits.values()].reduce((sum, { offset }) => sum + offset, 0), 20);
+  assert.equal(
+    [...hub.commits.values()].reduce((sum, { offset }) => sum + offset, 0),
+    20,
+  );
 });
 
 test("stopping while the hub refuses ends at once and commits nothing", async () => {

@@ -82,7 +82,8 @@ test("a silent device is closed when two others agree that time went on", () => 
   const lines = [line("a", base, 1)];
   for (let i = 1; i < 100; i++) lines.push(line("b", base + i * 10_000, 1));
   assert.equal(run(lines).out.filter(({ device }) => device === "a").length, 0);
-  for (let i = 1; i < 100; i++) lines.push(line("c", base + (100 + i) * 10_000, 1), line("b", base + (100 + i) * 10_000, 1));
+  for (let i = 1; i < 100; i++)
+    lines.push(line("c", base + (100 + i) * 10_000, 1), line("b", base + (100 + i) * 10_000, 1));
   const { out, windows } = run(lines);
   assert.equal(out.filter(({ device }) => device === "a").length, 1);
   assert.equal(windows.devices.has("a"), false);
@@ -103,7 +104,11 @@ test("the number of devices is bounded; the longest silent goes first", () => {
 });
 
 test("sums are compensated and do not overflow", () => {
-  const small = run([line("a", base, 1e16), ...Array.from({ length: 10 }, () => line("a", base, 1)), line("a", base, -1e16)]);
+  const small = run([
+    line("a", base, 1e16),
+    ...Array.from({ length: 10 }, () => line("a", base, 1)),
+    line("a", base, -1e16),
+  ]);
   const window = [...small.windows.devices.get("a")!.windows.values()][0]!;
   assert.equal(window.sum + window.lost, 10);
   const { out } = run([line("a", base, 1.7e308), line("a", base, 1.7e308), line("a", base + 2 * minute, 0)]);
@@ -134,7 +139,13 @@ function randomLines(random: () => number): Line[] {
     if (random() < 0.003) skew[which] = Math.floor((random() - 0.7) * 600_000);
     const jitter = random() < 0.2 ? Math.floor(random() * 90_000) : 0;
     const t = eventTime(wall + skew[which]! - jitter, wall);
-    lines.push({ device: `d${which}`, metric: random() < 0.5 ? "m" : "n", t, v: Math.round(random() * 1e6) / 7, at: wall });
+    lines.push({
+      device: `d${which}`,
+      metric: random() < 0.5 ? "m" : "n",
+      t,
+      v: Math.round(random() * 1e6) / 7,
+      at: wall,
+    });
   }
   return lines;
 }
