@@ -122,7 +122,6 @@ class AedesBroker implements Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     this.#aedes = new QuietAedes({
-      id: "partidor",
       // no bound on messages under way in aedes: one frozen subscriber would use them up; publish has its own
       concurrency: 0,
       connectTimeout: options.connectMsMax ?? limits.mqttConnectMsMax,
@@ -151,6 +150,8 @@ class AedesBroker implements Broker {
   }
 
   async start(): Promise<void> {
+    // with a broker id aedes drops as a duplicate what it emits after a younger message; QoS 0 overtakes QoS 1 there
+    (this.#aedes as { id: string }).id = "";
     await this.#aedes.listen();
     const { persistence } = this.#aedes as unknown as { persistence: Persistence };
     boundPersistence(persistence, this.#aedes.tree, this.#options.qos2, this.#options.trace);

@@ -35,6 +35,7 @@ export interface Persistence {
   outgoingUpdate(owner: Owner, packet: StoredPacket): Promise<unknown>;
   outgoingClearMessageId(owner: Owner, packet: StoredPacket): Promise<StoredPacket | undefined>;
   outgoingStream(owner: Owner): AsyncIterable<StoredPacket>;
+  streamWill(): Iterable<StoredPacket>;
   incomingGetPacket(owner: Owner, packet: StoredPacket): Promise<StoredPacket>;
   incomingStorePacket(owner: Owner, packet: StoredPacket): Promise<void>;
   incomingDelPacket(owner: Owner, packet: StoredPacket): Promise<void>;
@@ -66,6 +67,8 @@ export function boundPersistence(persistence: Persistence, tree: FilterTree, qos
       return new Promise<never>(() => {});
     });
   persistence.cleanIncoming = (owner) => qos2.clear(owner.id);
+  // wills of brokers that died: there are no others, and ours are all of living connections
+  persistence.streamWill = () => [];
 }
 
 function boundSubscriptions(persistence: Persistence, tree: FilterTree, qos2: Qos2): void {
