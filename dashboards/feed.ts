@@ -324,13 +324,18 @@ export function take<R extends FeedRecord>(
   return null;
 }
 
-/** Keeps, of each series, the last record in every `every` ms of record time: history for a sparkline. */
-export function thin<R extends FeedRecord & { readonly timestamp: number }>(records: readonly R[], every: number): R[] {
-  const last = new Map<string, R>();
+/**
+ * Adds records to a thinned history: of each series the last one in every `every` ms of record time stays (0: all).
+ * The map stays in offset order.
+ */
+export function thinInto<R extends FeedRecord & { readonly timestamp: number }>(
+  kept: Map<string | number, R>,
+  records: readonly R[],
+  every: number,
+): void {
   for (const record of records) {
-    const name = `${Math.floor(record.timestamp / every)}\n${record.series}`;
-    last.delete(name);
-    last.set(name, record);
+    const name = every > 0 ? `${Math.floor(record.timestamp / every)}\n${record.series}` : record.offset;
+    kept.delete(name);
+    kept.set(name, record);
   }
-  return [...last.values()];
 }

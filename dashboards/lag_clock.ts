@@ -59,9 +59,7 @@ export class LagClock {
   async #read(round: readonly PartitionOffset[], deadline: number): Promise<void> {
     const consumer = this.#client.consumer({ clientId: "dashboard-lag", fetchBytesMax: fetchBytes });
     try {
-      await consumer.assign(
-        round.map(({ topic, partition, offset }) => ({ topic, partition, from: { offset } })),
-      );
+      await consumer.assign(round.map(({ topic, partition, offset }) => ({ topic, partition, from: { offset } })));
       const open = new Map(round.map((at) => [`${at.topic}\n${at.partition}`, at]));
       while (open.size > 0 && performance.now() < deadline) {
         for (const { topic, partition, records } of await consumer.poll(pollMs)) {

@@ -178,31 +178,42 @@ class Sockets {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => socket.destroy());
-    const { pathname } = new URL(request.url ?? "/", "http://hub");
+    const pathname = (request.url ?? "/").split("?", 1)[0]!;
     const server = this.#servers.get(pathname);
-    if (server === undefined) return refuse(socket, "404 Not Found", "nothing to upgrade to here");
-    const { origin, host } = request.headers;
-    if (!originAllowed(origin, host, this.#options.allowedOrigins ?? [], hostname())) {
-      this.#options.trace.event("warn", "origin_refused", { origin: origin?.slice(0, 200), path: pathname });
-      return refuse(socket, "403 Forbidden", "this origin may not connect; allow it in the configuration");
-    }
-    if (pathname === "/ws") {
-      if (this.#alive.size >= limits.browsersMax) return refuse(socket, "503 Service Unavailable", "too many browsers");
-      server.handleUpgrade(request, socket, head, (ws) => {
-        this.#keep(ws);
-        this.#open(ws);
-      });
+    const refusal = this.#refusal(request, pathname);
+    if (server === undefined || refusal !== null) {
+      const [status, reason] = refusal ?? ["404 Not Found", "nothing to upgrade to here"];
+      const head = `HTTP/1.1 ${status}\r\ncontent-type: text/plain\r\ncontent-length: ${reason.length}\r\n`;
+      socket.end(`${head}connection: close\r\n\r\n${reason}`);
       return;
     }
-    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-    if (!offered.includes(pathname.slice(1))) {
-      return refuse(socket, "400 Bad Request", `offer the subprotocol ${pathname.slice(1)}`);
-    }
     server.handleUpgrade(request, socket, head, (ws) => {
+      if (pathname === "/ws") {
+        this.#keep(ws);
+        this.#open(ws);
+        return;
+      }
       const stream = createWebSocketStream(ws);
       stream.on("error", () => stream.destroy());
       this.#options.upgrades.get(pathname)!(stream);
     });
+  }
+
+  /** Status and reason when the upgrade is refused. */
+  #refusal(request: IncomingMessage, pathname: string): [status: string, reason: string] | null {
+    const { origin, host, "sec-websocket-protocol": protocols = "" } = request.headers;
+    if (!originAllowed(origin, host, this.#options.allowedOrigins ?? [], hostname())) {
+      this.#options.trace.event("warn", "origin_refused", { origin: origin?.slice(0, 200), path: pathname });
+      return ["403 Forbidden", "this origin may not connect; allow it in the configuration"];
+    }
+    if (pathname === "/ws" && this.#alive.size >= limits.browsersMax) {
+      return ["503 Service Unavailable", "too many browsers"];
+    }
+    const offered = protocols.split(",").map((name) => name.trim());
+    if (this.#options.upgrades.has(pathname) && !offered.includes(pathname.slice(1))) {
+      return ["400 Bad Request", `offer the subprotocol ${pathname.slice(1)}`];
+    }
+    return null;
   }
 
   #keep(ws: WebSocket): void {
@@ -232,15 +243,12 @@ class Sockets {
     const open = [...this.#alive.keys()];
     const gone = open.map((ws) => new Promise<void>((resolve) => void ws.once("close", () => resolve())));
     for (const ws of open) ws.close(1001, "the hub stops");
-    const late = setTimeout(() => open.forEach((ws) => ws.terminate()), 500);
+    const late = setTimeout(() => {
+      for (const ws of open) ws.terminate();
+    }, 500);
     await Promise.all(gone);
     clearTimeout(late);
   }
-}
-
-function refuse(socket: Duplex, status: string, reason: string): void {
-  const head = `HTTP/1.1 ${status}\r\ncontent-type: text/plain\r\ncontent-length: ${reason.length}\r\n`;
-  socket.end(`${head}connection: close\r\n\r\n${reason}`);
 }
 
 /** Parts of one message leave as fragments: the shared bytes of a frame are not copied for each browser. */
@@ -290,7 +298,10 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     });
   });
   for (const server of servers) server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
-  const beater = setInterval(() => sessions.forEach((session) => session.tellText(beat())), limits.browserBeatMs);
+  const beater = setInterval(() => {
+    const text = beat();
+    for (const session of sessions) session.tellText(text);
+  }, limits.browserBeatMs);
   beater.unref();
   const addresses = servers.map((server) => {
     const { address, port } = server.address() as AddressInfo;

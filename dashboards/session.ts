@@ -14,7 +14,7 @@ import {
   newLane,
   type Subscription,
   take,
-  thin,
+  thinInto,
 } from "./feed.ts";
 import { readHistory, resolveStarts, type Start } from "./history.ts";
 import { ProtocolError, parseMessage, type Screen, type Subscribe } from "./protocol.ts";
@@ -42,11 +42,22 @@ const holdBounds = {
   credit: limits.browserCreditMax,
 };
 const meetBytesMax = limits.browserBufferBytesMax / 2;
+const thinnedRecordsMax = limits.browserHeldRecordsMax;
 const socketBytesMax = limits.browserBufferBytesMax / 2;
+
+/** History of one partition that was read and is being thinned. */
+interface Thinned {
+  /** Offset up to which it was read. */
+  next: number;
+  /** Records read, before thinning. */
+  count: number;
+  readonly kept: Map<string | number, Shown>;
+}
 
 interface Entry extends Reader {
   readonly wanted: Subscribe;
   readonly feed: Subscription<Line>;
+  readonly thinned: Map<number, Thinned>;
   tail: Tail | null;
   shape: Shape | null;
   reading: boolean;
@@ -76,13 +87,16 @@ export class Session {
       const message = parseMessage(text);
       switch (message.type) {
         case "subscribe":
-          return this.#subscribe(message);
+          this.#subscribe(message);
+          break;
         case "unsubscribe":
-          return this.#end(message.id);
+          this.#end(message.id);
+          break;
         case "credit":
-          return this.#credit(message.id, message.n);
+          this.#credit(message.id, message.n);
+          break;
         default:
-          return this.#common.watch(message.what, this, message.type === "watch");
+          this.#common.watch(message.what, this, message.type === "watch");
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -98,8 +112,8 @@ export class Session {
   /** As `tell`, for a text that several browsers share. */
   tellText(text: string | Buffer): void {
     if (this.#closed) return;
-    if (this.#wire.buffered() > limits.browserBufferBytesMax) return this.#wire.close(1008, "too slow");
-    this.#wire.send([text], this.#sent);
+    if (this.#wire.buffered() > limits.browserBufferBytesMax) this.#wire.close(1008, "too slow");
+    else this.#wire.send([text], this.#sent);
   }
 
   close(): void {
@@ -123,6 +137,7 @@ export class Session {
     const entry: Entry = {
       wanted,
       feed,
+      thinned: new Map(),
       tail: null,
       shape: null,
       reading: false,
@@ -188,34 +203,46 @@ export class Session {
   /** Goes live when the ring holds everything from where the lane is. */
   #meet(entry: Entry, lane: Lane<Line>): void {
     const { tail, shape } = entry;
+    const { partition } = lane;
     if (tail === null || shape === null || lane.mode === "live") return;
-    if (lane.covered < tail.oldest(lane.partition)) return;
-    const flushed = shape.batcher.flushed.get(lane.partition) ?? lane.covered;
-    const records = tail.since(lane.partition, lane.covered, flushed);
+    const at = entry.thinned.get(partition)?.next ?? lane.covered;
+    if (at < tail.oldest(partition)) return;
+    const flushed = shape.batcher.flushed.get(partition) ?? at;
+    const records = tail.since(partition, at, flushed);
     let bytes = 0;
     for (const shown of records) bytes += shown.bytes;
     if (bytes > meetBytesMax) return; // nearer first: what is held stays bounded
-    this.#holdHistory(entry, lane, records, flushed);
+    this.#thin(entry, lane, records, Math.max(at, flushed));
+    this.#holdThinned(entry, lane);
     lane.mode = "live";
   }
 
-  #holdHistory(entry: Entry, lane: Lane<Line>, records: readonly Shown[], next: number): void {
-    if (next <= lane.covered) return;
-    const { wanted } = entry;
-    const kept = records.filter((shown) => wants(wanted, shown));
-    const chosen = wanted.historyEvery > 0 ? thin(kept, wanted.historyEvery) : kept;
-    const { partition } = lane;
-    const frame = {
-      partition,
-      first: lane.covered,
-      next,
-      records: chosen.map((shown) => lineOf(shown, wanted.headers)),
-      conflated: kept.length - chosen.length,
-      dropped: 0,
-    };
+  #thin(entry: Entry, lane: Lane<Line>, records: readonly Shown[], next: number): void {
+    const { wanted, thinned } = entry;
+    let part = thinned.get(lane.partition);
+    if (part === undefined) {
+      part = { next: lane.covered, count: 0, kept: new Map() };
+      thinned.set(lane.partition, part);
+    }
+    const { next: from } = part;
+    const fresh = records.filter((shown) => shown.offset >= from && wants(wanted, shown));
+    thinInto(part.kept, fresh, wanted.historyEvery);
+    part.count += fresh.length;
+    part.next = Math.max(from, next);
+    if (wanted.historyEvery === 0 || part.kept.size >= thinnedRecordsMax) this.#holdThinned(entry, lane);
+  }
+
+  #holdThinned(entry: Entry, lane: Lane<Line>): void {
+    const part = entry.thinned.get(lane.partition);
+    entry.thinned.delete(lane.partition);
+    if (part === undefined || part.next <= lane.covered) return;
+    const records = [...part.kept.values()].map((shown) => lineOf(shown, entry.wanted.headers));
+    const { partition, covered: first } = lane;
+    const conflated = part.count - records.length;
+    const frame = { partition, first, next: part.next, records, conflated, dropped: 0 };
     // history waits for credit by not being read, so its records are held without a thought of conflation
     const bounds = { ...holdBounds, heldRecords: Number.POSITIVE_INFINITY, heldBytes: Number.POSITIVE_INFINITY };
-    for (const part of cut(frame, frameBounds)) hold(this.#browser, entry.feed, part, bounds);
+    for (const each of cut(frame, frameBounds)) hold(this.#browser, entry.feed, each, bounds);
   }
 
   #onFrame(entry: Entry, frame: Frame<Line>, body: Buffer): void {
@@ -276,7 +303,11 @@ export class Session {
     if (lanes().length === 0) return;
     entry.reading = true;
     const taker = {
-      wanting: () => lanes().map((lane) => ({ partition: lane.partition, offset: lane.covered })),
+      wanting: () =>
+        lanes().map(({ partition, covered }) => ({
+          partition,
+          offset: entry.thinned.get(partition)?.next ?? covered,
+        })),
       ended: () => entry.ended,
       room: async () => {
         while (!entry.ended && !this.#hasRoom(entry)) {
@@ -288,9 +319,12 @@ export class Session {
       take: (batch: InBatch) => this.#takeHistory(entry, batch),
       gap: (partition: number, wanted: number, got: number) => {
         const lane = entry.feed.lanes.get(partition);
-        if (lane !== undefined) [lane.next, lane.covered] = [got, got];
         this.tell({ type: "gap", id: entry.wanted.id, partition, wanted, got });
-        if (lane !== undefined) this.#meet(entry, lane);
+        if (lane === undefined) return;
+        this.#holdThinned(entry, lane);
+        lane.covered = Math.max(lane.covered, got);
+        this.#meet(entry, lane);
+        this.#drain(entry);
       },
     };
     void readHistory(client, entry.wanted.topic, taker).finally(() => {
@@ -302,8 +336,7 @@ export class Session {
   #takeHistory(entry: Entry, batch: InBatch): void {
     const lane = entry.feed.lanes.get(batch.partition);
     if (lane === undefined || lane.mode === "live" || entry.ended) return;
-    const fresh = batch.records.filter((record) => record.offset >= lane.covered).map(show);
-    this.#holdHistory(entry, lane, fresh, batch.nextOffset);
+    this.#thin(entry, lane, batch.records.map(show), batch.nextOffset);
     this.#meet(entry, lane);
     this.#drain(entry);
   }
