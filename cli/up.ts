@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import { type RouteConfig, startBridge } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
-import { type Config, ConfigError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
+import { type Config, ConfigError, HubError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
 import { startDemo } from "./demo.ts";
 
 export const usage = `partidor up [--config FILE] [--data DIR] [--hub-id N] [--listen HOST] [--advertise HOST]
@@ -113,7 +113,6 @@ class HubProcess {
       await this.#startParts();
     } catch (error) {
       console.error(`partidor: ${sentenceOf(error)}`);
-      if (!(error instanceof StartError || error instanceof ConfigError) && process.env.PARTIDOR_DEBUG) console.error(error);
       await this.#stopParts();
       this.#exit(exitOf(error));
     }
@@ -254,5 +253,6 @@ function sentenceOf(error: unknown): string {
 
 function exitOf(error: unknown): number {
   if (error instanceof StartError) return error.exit;
-  return error instanceof ConfigError ? Exit.Usage : Exit.Failure;
+  const settings = error instanceof ConfigError || (error instanceof HubError && error.kind === "INVALID_CONFIG");
+  return settings ? Exit.Usage : Exit.Failure;
 }

@@ -152,8 +152,7 @@ export class Hub {
   /** A client of this hub without a socket in between. */
   client(clientId: string): HubClient {
     if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
-    const { clock, random } = this.#ports;
-    return connectLocal({ dispatch: this.#dispatch, clock, random, clientId });
+    return connectLocal({ dispatch: this.#dispatch, clock: this.#ports.clock, clientId });
   }
 
   /** The hub's durable small state; a name belongs to who writes it (`mqtt/...` is the bridge's). */

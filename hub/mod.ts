@@ -3,7 +3,8 @@ import { connectNet } from "./client/client.ts";
 import type { HubClient } from "./client/faces.ts";
 import { type Config, ConfigError, type ConfigSources, loadConfig as loadSettings } from "./config.ts";
 import { openEmbeddedRegistry } from "./engine/embedded_registry.ts";
-import { Hub, parseAddress } from "./hub.ts";
+import { openMirroredRegistry } from "./engine/mirrored_registry.ts";
+import { Hub, type HubPorts, parseAddress } from "./hub.ts";
 import { parseToml, readTextFile } from "./io/config_file.ts";
 import { openClock } from "./io/clock.ts";
 import { openRandom } from "./io/crypto.ts";
@@ -11,6 +12,8 @@ import { openDisk } from "./io/disk.ts";
 import { openLogWriter } from "./io/log.ts";
 import { openMetrics } from "./io/metrics.ts";
 import { openNet } from "./io/net.ts";
+import { openRedisRegistry } from "./io/redis.ts";
+import { parseRedisUrl } from "./io/redis_url.ts";
 import type { Trace } from "./trace.ts";
 
 export type {
@@ -68,19 +71,18 @@ export function openTelemetry(level: Config["log"]["level"]): Telemetry {
 
 /**
  * A hub over the real disk, clock and network; `start` it, `stop` it. `onFailed` is called when its data folder failed.
- * Throws ConfigError for a Redis address that is none, the DiskFault for a data folder that cannot be made.
+ * Throws INVALID_CONFIG for a Redis URL that is none, the DiskFault for a data folder that cannot be made.
  */
 export function openHub(config: Config, trace: Trace, onFailed: (why: string) => void): Hub {
   const clock = openClock(config.hub.clockTrusted);
   const { url } = config.redis;
-  const ports = {
-    clock,
-    random: openRandom(),
-    disk: openDisk(config.hub.data),
-    net: openNet(clock),
-    trace,
-    openRegistry: (facts, clusterId) => openEmbeddedRegistry(facts),
+  if (url !== null) parseRedisUrl(url); // a slip is told before anything is opened
+  const openRegistry: HubPorts["openRegistry"] = async (facts, clusterId) => {
+    if (url === null) return openEmbeddedRegistry(facts);
+    return openMirroredRegistry({ facts, remote: await openRedisRegistry({ url, clusterId, clock, trace }), clock, trace });
   };
+  const disk = openDisk(config.hub.data);
+  const ports = { clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry };
   return new Hub(ports, config, onFailed);
 }
 
@@ -88,7 +90,7 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
 export function connect(options: { readonly bootstrap: string; readonly clientId: string }): HubClient {
   const clock = openClock();
   const bootstrap = options.bootstrap.split(",").map((one) => parseAddress(one.trim(), 9092));
-  return connectNet({ net: openNet(clock), clock, random: openRandom(), bootstrap, clientId: options.clientId });
+  return connectNet({ net: openNet(clock), clock, bootstrap, clientId: options.clientId });
 }
 
 /** Reads `partidor.toml` (when `file` is given it must exist), environment and flags. Throws ConfigError. */

@@ -1,5 +1,5 @@
 // Opens clients: of the hub in this process, or of any hub or Kafka cluster over the network.
-import type { Clock, Net, Random } from "../io/ports.ts";
+import type { Clock, Net } from "../io/ports.ts";
 import { openAdmin } from "./admin.ts";
 import { dial } from "./connection.ts";
 import type { Connection } from "./connection.ts";
@@ -14,14 +14,12 @@ import type { Address } from "./routes.ts";
 export interface LocalOptions {
   readonly dispatch: LocalDispatch;
   readonly clock: Clock;
-  readonly random: Random;
   readonly clientId: string;
 }
 
 export interface NetOptions {
   readonly net: Net;
   readonly clock: Clock;
-  readonly random: Random;
   /** Hubs to ask first; one that answers is enough. */
   readonly bootstrap: readonly Address[];
   readonly clientId: string;
