@@ -1,14 +1,15 @@
 // What a batch must be to enter a topic: whole, unharmed, within the topic's bounds.
 import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
-import { checkBatch, setLogAppendTime } from "../record/batch.ts";
+import { checkBatch } from "../record/batch.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { EffectiveSettings } from "../topic_settings.ts";
 
 /** A topic's rules for batches, taken out of its settings once. */
 export interface BatchRules {
   readonly bytesMax: number;
-  readonly stampAtAppend: boolean;
+  /** LogAppendTime: the log writes its own time over the client's, so the client's is not looked at. */
+  readonly stampedByHub: boolean;
   /** Milliseconds; Infinity when there is no bound. */
   readonly timeBeforeMax: number;
   readonly timeAfterMax: number;
@@ -19,7 +20,7 @@ export interface BatchRules {
 export function batchRulesOf(settings: EffectiveSettings): BatchRules {
   return {
     bytesMax: settings.number("max.message.bytes"),
-    stampAtAppend: settings.text("message.timestamp.type") === "LogAppendTime",
+    stampedByHub: settings.text("message.timestamp.type") === "LogAppendTime",
     timeBeforeMax: unbounded(settings.number("message.timestamp.before.max.ms")),
     timeAfterMax: unbounded(settings.number("message.timestamp.after.max.ms")),
     keysNeeded: settings.text("cleanup.policy").includes("compact"),
@@ -29,7 +30,7 @@ export function batchRulesOf(settings: EffectiveSettings): BatchRules {
 const unbounded = (ms: number): number => (ms > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : ms);
 
 /**
- * Checks a client's batch, and stamps it where the topic says LogAppendTime.
+ * Checks a client's batch.
  * Throws CORRUPT_MESSAGE, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD.
  */
 export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock): void {
@@ -40,8 +41,7 @@ export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock): 
   if (header.control) throw new HubError("INVALID_RECORD", "A client may not send control batches");
   if (header.transactional) throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
   if (rules.keysNeeded) checkKeys(batch);
-  if (rules.stampAtAppend) setLogAppendTime(batch, clock.wall());
-  else checkTime(header.baseTimestamp, header.maxTimestamp, rules, clock);
+  if (!rules.stampedByHub) checkTime(header.baseTimestamp, header.maxTimestamp, rules, clock);
 }
 
 function checkTime(base: number, max: number, rules: BatchRules, clock: Clock): void {

@@ -96,6 +96,7 @@ export class Partitions {
       if (log) await log.configure(logSettings);
       else log = await this.#store.createPartition(topic.topicId, i, topic.name, logSettings);
       const leader = newLoneLeader(this.#hubId, loneEpoch, settings.number("min.insync.replicas"), log.durableEnd);
+      log.highWatermark = leader.highWatermark;
       const partition = new Partition(topic.name, log, leader, batchRulesOf(settings));
       opened.push(partition);
       this.#byLog.set(log, partition);
@@ -206,6 +207,7 @@ export class Partitions {
 
   #apply(partition: Partition, effects: ReturnType<typeof onDurable>): void {
     for (const effect of effects) {
+      partition.log.highWatermark = effect.to;
       partition.writes.passed(effect.to);
       const bytes = partition.unreadBytes;
       partition.unreadBytes = 0;
