@@ -308,7 +308,7 @@ class AedesBroker implements Broker {
   #maySubscribe(client: Client, { topic }: Subscription): boolean {
     if (topic === sessionMark) return true;
     const link = linkOf(client);
-    const { subscriptions } = client as unknown as { subscriptions: Record<string, unknown> };
+    const subscriptions = subscriptionsOf(client);
     const full = !(topic in subscriptions) && Object.keys(subscriptions).length >= limits.mqttSubscriptionsPerClientMax;
     const allowed =
       !full &&
@@ -322,7 +322,7 @@ class AedesBroker implements Broker {
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     const link = linkOf(client);
     if (link === undefined || link.stream.writableLength <= limits.mqttOutBytesMax) return packet;
-    if (packet.qos === 0) {
+    if (packet.qos === 0 || Object.values(subscriptionsOf(client)).every(({ qos }) => qos === 0)) {
       this.#options.trace.count("mqtt_deliveries_skipped_total");
       return null;
     }
@@ -381,6 +381,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const broker = new AedesBroker(options);
   await broker.start();
   return broker;
+}
+
+function subscriptionsOf(client: Client): Readonly<Record<string, { readonly qos: number }>> {
+  return (client as unknown as { subscriptions: Record<string, { qos: number }> }).subscriptions;
 }
 
 function linkOf(client: Client): Link | undefined {

@@ -16,9 +16,15 @@ function definition(filter: string[], topic: string[]): boolean {
 test("FilterTree.matches follows MQTT 4.7", () => {
   const tree = new FilterTree();
   tree.add("a/#");
-  assert.deepEqual(["a", "a/b", "a/b/c", "b", ""].map((topic) => tree.matches(topic)), [true, true, true, false, false]);
+  assert.deepEqual(
+    ["a", "a/b", "a/b/c", "b", ""].map((topic) => tree.matches(topic)),
+    [true, true, true, false, false],
+  );
   tree.add("+/x");
-  assert.deepEqual(["b/x", "$b/x", "/x", "b/x/y"].map((topic) => tree.matches(topic)), [true, false, true, false]);
+  assert.deepEqual(
+    ["b/x", "$b/x", "/x", "b/x/y"].map((topic) => tree.matches(topic)),
+    [true, false, true, false],
+  );
   assert.equal(tree.remove("a/b"), false);
   assert.equal(tree.remove("a/#"), true);
   assert.equal(tree.remove("a/#"), false);

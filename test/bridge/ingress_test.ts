@@ -15,14 +15,17 @@ test("a PUBLISH becomes a record with key, headers and the time of its arrival; 
     client.send(publishFrame("alarms", "", { retain: true }));
     await client.until(() => client.ids(Type.Puback).length === 1);
     await hub.arrived(2);
-    assert.deepEqual({ ...hub.sent[0], timestamp: 0 }, {
-      topic: "sensors",
-      key: "dev-7",
-      value: "\x01\xff{",
-      headers: { "mqtt.topic": "sensors/dev-7/temp", "mqtt.qos": "1", "mqtt.retain": "0", "mqtt.client": "pub-1" },
-      acks: -1,
-      timestamp: 0,
-    });
+    assert.deepEqual(
+      { ...hub.sent[0], timestamp: 0 },
+      {
+        topic: "sensors",
+        key: "dev-7",
+        value: "\x01\xff{",
+        headers: { "mqtt.topic": "sensors/dev-7/temp", "mqtt.qos": "1", "mqtt.retain": "0", "mqtt.client": "pub-1" },
+        acks: -1,
+        timestamp: 0,
+      },
+    );
     assert.ok(hub.sent[0]!.timestamp >= before && hub.sent[0]!.timestamp <= Date.now());
     const headers = { "mqtt.topic": "alarms", "mqtt.qos": "0", "mqtt.retain": "1", "mqtt.client": "pub-1" };
     assert.deepEqual([hub.sent[1]!.key, hub.sent[1]!.headers], ["pub-1", headers]);
@@ -85,7 +88,9 @@ test("a record that the hub refuses is not acknowledged, and its client is close
     assert.equal(trace.counted("mqtt_publish_failed_total"), 2);
     const event = trace.events.find((entry) => entry.event === "mqtt_publish_failed");
     assert.deepEqual(event?.fields, { client: "unlucky", reason: "the disk is full" });
-    assert.ok(trace.events.some((entry) => entry.event === "mqtt_connection_ended" && entry.fields.client === "unlucky"));
+    assert.ok(
+      trace.events.some((entry) => entry.event === "mqtt_connection_ended" && entry.fields.client === "unlucky"),
+    );
     hub.failure = null;
     other.send(publishFrame("s/d/m", "z", { qos: 1, id: 5 }));
     await other.until(() => other.ids(Type.Puback).length === 1);
@@ -120,7 +125,10 @@ test("a topic that cannot be stored is refused: withheld, counted, logged once w
     assert.deepEqual([client.ids(Type.Puback), hub.sent], [[], []]);
     assert.equal(trace.counted("mqtt_publish_refused_total"), 3);
     const events = trace.events.filter((entry) => entry.event === "mqtt_publish_refused");
-    assert.deepEqual(events.map((entry) => entry.fields.client), ["nosy"]);
+    assert.deepEqual(
+      events.map((entry) => entry.fields.client),
+      ["nosy"],
+    );
   });
 });
 
@@ -136,7 +144,14 @@ test("each route's ack level reaches the producer; what is not stored is acknowl
     const topics = ["a/1", "l/1", "n/1", "m/1", "unrouted/1"];
     client.send(...topics.map((topic, at) => publishFrame(topic, "x", { qos: 1, id: at + 1 })));
     await client.until(() => client.ids(Type.Puback).length === 5);
-    assert.deepEqual(hub.sent.map((record) => [record.topic, record.acks]), [["a", -1], ["l", 1], ["n", 0]]);
+    assert.deepEqual(
+      hub.sent.map((record) => [record.topic, record.acks]),
+      [
+        ["a", -1],
+        ["l", 1],
+        ["n", 0],
+      ],
+    );
     assert.deepEqual(client.ids(Type.Puback), many(5));
     client.destroy();
   });
@@ -223,7 +238,11 @@ test("MQTT subscribers get a message once it is committed, not before, and never
     client.send(publishFrame("/not/stored", "3", {}));
     await watcher.until(() => watcher.published().length === 3);
     const got = watcher.published().toSorted();
-    assert.deepEqual(got, [["/not/stored", "3"], ["s/d/m", "1"], ["s/d/m", "2"]]);
+    assert.deepEqual(got, [
+      ["/not/stored", "3"],
+      ["s/d/m", "1"],
+      ["s/d/m", "2"],
+    ]);
     client.destroy();
     watcher.destroy();
   });

@@ -37,7 +37,10 @@ test("a PUBLISH that comes again with its id is not stored twice, before or afte
   await withBridge({}, async ({ bridge, hub }) => {
     const client = await RawClient.open(bridge.port, "c", kept);
     hub.hold = true;
-    client.send(publishFrame("s/d/m", "a", { qos: 2, id: 1 }), publishFrame("s/d/m", "a", { qos: 2, id: 1, dup: true }));
+    client.send(
+      publishFrame("s/d/m", "a", { qos: 2, id: 1 }),
+      publishFrame("s/d/m", "a", { qos: 2, id: 1, dup: true }),
+    );
     await hub.arrived(1);
     hub.hold = false;
     hub.release();
@@ -72,7 +75,13 @@ test("an id is known across a reconnect, also when the record was not committed 
     hub.hold = false;
     hub.release();
     await second.until(() => second.ids(Type.Pubrec).length === 2);
-    assert.deepEqual([values(hub), second.ids(Type.Pubrec)], [["a", "b"], [1, 2]]);
+    assert.deepEqual(
+      [values(hub), second.ids(Type.Pubrec)],
+      [
+        ["a", "b"],
+        [1, 2],
+      ],
+    );
     second.destroy();
     other.destroy();
   });
@@ -159,7 +168,10 @@ test("records of QoS 1 and 2 from one connection are appended in the order of ar
     client.send(...ids.map((id) => publishFrame("s/d/m", `${id}`, { qos: id % 3, id })));
     await client.until(() => client.ids(Type.Pubrec).length === 20 && client.ids(Type.Puback).length === 20);
     assert.deepEqual(values(hub), ids.map(String));
-    assert.deepEqual(client.ids(Type.Pubrec), ids.filter((id) => id % 3 === 2));
+    assert.deepEqual(
+      client.ids(Type.Pubrec),
+      ids.filter((id) => id % 3 === 2),
+    );
     client.destroy();
   });
 });

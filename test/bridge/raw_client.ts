@@ -56,7 +56,16 @@ export const subscribeFrame = (id: number, filter: string, qos: number): Buffer 
   frame(0x82, Buffer.from([id >> 8, id & 255]), text(filter), Buffer.from([qos]));
 
 /** Packet types as they are read in a test. */
-export const Type = { Connack: 2, Publish: 3, Puback: 4, Pubrec: 5, Pubrel: 6, Pubcomp: 7, Suback: 9, Pong: 13 } as const;
+export const Type = {
+  Connack: 2,
+  Publish: 3,
+  Puback: 4,
+  Pubrec: 5,
+  Pubrel: 6,
+  Pubcomp: 7,
+  Suback: 9,
+  Pong: 13,
+} as const;
 
 /** A connection that keeps every packet it got. */
 export class RawClient {

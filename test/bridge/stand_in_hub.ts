@@ -123,8 +123,7 @@ export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHu
     get held() {
       return held.length;
     },
-    arrived: (count) =>
-      count <= hub.count ? Promise.resolve() : new Promise((wake) => waiting.push({ count, wake })),
+    arrived: (count) => (count <= hub.count ? Promise.resolve() : new Promise((wake) => waiting.push({ count, wake }))),
   };
   return hub;
 }
