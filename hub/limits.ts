@@ -63,6 +63,9 @@ export const limits = {
   journalLingerMsMax: 10,
   checkpointBytesMax: 64 * MiB,
   checkpointMsMax: 10 * minute,
+  /** Bytes appended outside the journal between two checkpoints: bounds the scan after an unclean stop. */
+  checkpointPlainBytesMax: 1024 * MiB,
+  retentionPassMs: 5 * minute,
   /** Small state (topics, configs, groups, offsets) in the snapshot group that begins each journal file. */
   journalSnapshotBytesMax: 8 * MiB,
   intervalSyncMs: 200,

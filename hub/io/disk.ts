@@ -118,6 +118,24 @@ function codeOf(thrown: unknown): string {
   return (thrown as NodeJS.ErrnoException).code ?? "";
 }
 
+function bootId(): string {
+  try {
+    return fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+/** Field 22 of /proc/PID/stat: a pid that was given again has another; "0" where there is no /proc. */
+function startTime(pid: number): string {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
+  } catch {
+    return "0";
+  }
+}
+
 /** Opens a directory, making it when it is missing. Throws the DiskFault of the system (EACCES, ENOTDIR, EROFS...). */
 export function openDisk(directory: string): Disk {
   const root = path.resolve(directory);
@@ -161,12 +179,17 @@ export function openDisk(directory: string): Disk {
       const { bavail, blocks, bsize } = fs.statfsSync(root);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
-    bootId() {
+    bootId,
+    owner: () => `${process.pid} ${startTime(process.pid)} ${bootId()}`,
+    ownerLives(owner) {
+      const [pid = "", started, boot = ""] = owner.split(" ");
+      if (!/^\d+$/.test(pid) || Number(pid) === process.pid || boot !== bootId()) return false;
       try {
-        return fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-      } catch {
-        return "";
+        process.kill(Number(pid), 0);
+      } catch (error) {
+        if (codeOf(error) !== "EPERM") return false;
       }
+      return startTime(Number(pid)) === started;
     },
   };
 }

@@ -89,6 +89,10 @@ export interface Disk {
   space(): { readonly freeBytes: number; readonly totalBytes: number };
   /** /proc/sys/kernel/random/boot_id, or a value that changes at each boot; "" when unknown. */
   bootId(): string;
+  /** This process, for a lock file: "<pid> <start time> <boot id>". */
+  owner(): string;
+  /** True when the process that an `owner` text names runs now, and is not this one. */
+  ownerLives(owner: string): boolean;
 }
 
 /** One byte stream. `data` buffers belong to the receiver, who may keep and change them. */

@@ -1,0 +1,343 @@
+// One partition on one disk: segments in order, appended to in the order of the calls, read by offset and time.
+import { HubError } from "../errors.ts";
+import type { Clock, Disk, File } from "../io/ports.ts";
+import { readBatchHeader, setBaseOffsetAndEpoch, setLogAppendTime } from "../record/batch.ts";
+import type { BatchHeader } from "../record/batch.ts";
+import type { Trace } from "../trace.ts";
+import { Epochs } from "./epochs.ts";
+import { partitionIdBytes } from "./frame.ts";
+import { TailOwner } from "./hot_tail.ts";
+import type { HotTail } from "./hot_tail.ts";
+import type { Journal } from "./journal.ts";
+import { findTime, maxTimestampOf, readCold } from "./log_read.ts";
+import type { TimeOffset } from "./log_read.ts";
+import { saveProducers } from "./producer_files.ts";
+import { Producers } from "./producers.ts";
+import { Segment } from "./segment.ts";
+import { faultKind, partitionKey, storageError } from "./settings.ts";
+import type { LogSettings, Tuning } from "./settings.ts";
+import { replaceFile } from "./small_file.ts";
+
+export interface Appended {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** True when an idempotent producer sent it before: the offsets are those of the first time. */
+  readonly duplicate: boolean;
+  /** -1 for CreateTime. */
+  readonly logAppendTime: number;
+}
+
+/** What a log needs of the store around it. */
+export interface LogHost {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly tuning: Tuning;
+  readonly tail: HotTail;
+  readonly journal: Journal<PartitionLog>;
+  /** Throws KAFKA_STORAGE_ERROR unless the data folder takes appends. */
+  assertWritable(): void;
+  assertReadable(): void;
+  /** An append without the journal was written. */
+  written(log: PartitionLog, bytes: number): void;
+  fault(kind: "full" | "read-only" | "failed", error: unknown): void;
+  /** fdatasync in the background, a few at a time; a failure is a fault of the folder. */
+  sync(file: File): Promise<void>;
+  /** A closed segment was opened for reading: the store closes the least recently used. */
+  touched(segment: Segment): void;
+  /** The rare changes of a log (log_change.ts). */
+  configure(log: PartitionLog, settings: LogSettings): Promise<void>;
+  deleteRecordsBefore(log: PartitionLog, offset: number): Promise<void>;
+  truncateTo(log: PartitionLog, offset: number): Promise<void>;
+  /** Lowers the recovery point, durably. */
+  lowerRecoveryPoint(log: PartitionLog, offset: number): Promise<void>;
+}
+
+/** Unsynced bytes of a closing segment that are synced while everything waits. */
+const closingSyncBytes = 1024 * 1024;
+const offsetDeltaMax = 2 ** 31 - 1;
+
+export class PartitionLog {
+  readonly topicId: string;
+  readonly partition: number;
+  readonly name: string;
+  readonly key: string;
+  readonly idBytes: Uint8Array;
+  readonly directory: string;
+  readonly tail = new TailOwner();
+  readonly #host: LogHost;
+  #settings: LogSettings;
+  /** True while batches go through the journal: the policy as journaled, not as asked for. */
+  journaled: boolean;
+  /** Ascending by base; the last is appended to. Never empty. */
+  segments: Segment[] = [];
+  epochs = new Epochs();
+  producers = new Producers();
+  #logStart = 0;
+  #durableEnd = 0;
+  #closedBytes = 0;
+  #appendTime = -1;
+  #presyncing = false;
+  #offline: unknown = null;
+  /** Set by the engine; retention never goes above it. -1: the durable end. */
+  highWatermark = -1;
+
+  constructor(host: LogHost, topicId: string, partition: number, name: string, settings: LogSettings) {
+    this.#host = host;
+    this.topicId = topicId;
+    this.partition = partition;
+    this.name = name;
+    this.key = partitionKey(topicId, partition);
+    this.idBytes = partitionIdBytes(topicId, partition);
+    this.directory = `topics/${this.key}`;
+    this.#settings = settings;
+    this.journaled = settings.fsync === "always";
+  }
+
+  get settings(): LogSettings {
+    return this.#settings;
+  }
+
+  get logStart(): number {
+    return this.#logStart;
+  }
+
+  get logEnd(): number {
+    return this.active.nextOffset;
+  }
+
+  /** Everything below is covered by the log's fsync policy. */
+  get durableEnd(): number {
+    return this.#durableEnd;
+  }
+
+  get sizeBytes(): number {
+    return this.#closedBytes + this.active.size;
+  }
+
+  get latestEpoch(): number {
+    return this.epochs.latest;
+  }
+
+  get active(): Segment {
+    return this.segments.at(-1)!;
+  }
+
+  /** Recovery and creation hand over what they found. */
+  adopt(segments: Segment[], logStart: number, epochs: Epochs, producers: Producers): void {
+    this.segments = segments;
+    this.epochs = epochs;
+    this.producers = producers;
+    this.#logStart = logStart;
+    this.#durableEnd = this.logEnd;
+    this.countClosed();
+  }
+
+  countClosed(): void {
+    this.#closedBytes = this.segments.slice(0, -1).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /**
+   * Appends one batch that the caller has checked; the bytes are the log's from now on. Offsets are given in the order
+   * of the calls; base offset and leader epoch are written into the batch, and under LogAppendTime the time.
+   * Nothing is promised until `durableEnd` has passed the batch.
+   * @throws HubError OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, DUPLICATE_SEQUENCE_NUMBER,
+   *   UNKNOWN_PRODUCER_ID (KIP-98), KAFKA_STORAGE_ERROR when the data folder is full, read-only or failed
+   */
+  append(batch: Uint8Array, leaderEpoch: number): Appended {
+    const host = this.#host;
+    host.assertWritable();
+    if (this.#offline !== null) throw storageError(`${this.key} is offline`, this.#offline);
+    const given = readBatchHeader(batch);
+    const before = this.producers.check(given);
+    if (before !== null) {
+      const { baseOffset, lastOffset } = before;
+      return { baseOffset, lastOffset, duplicate: true, logAppendTime: given.logAppendTime ? before.timestamp : -1 };
+    }
+    const baseOffset = this.logEnd;
+    const end = baseOffset + (given.lastOffset - given.baseOffset) + 1;
+    let logAppendTime = -1;
+    if (this.#settings.timestampType === "LogAppendTime") {
+      // The wall clock may step back; the order of a log's append times may not (storage.md section 7).
+      this.#appendTime = logAppendTime = Math.max(host.clock.wall(), this.#appendTime);
+      setLogAppendTime(batch, logAppendTime);
+    }
+    setBaseOffsetAndEpoch(batch, baseOffset, leaderEpoch);
+    const header: BatchHeader = {
+      ...given,
+      baseOffset,
+      lastOffset: end - 1,
+      leaderEpoch,
+      maxTimestamp: logAppendTime >= 0 ? logAppendTime : given.maxTimestamp,
+    };
+    this.#write(batch, header);
+    this.epochs.assign(leaderEpoch, baseOffset);
+    this.producers.note(header, host.clock.now());
+    host.tail.push(this.tail, baseOffset, end, batch);
+    if (this.journaled) host.journal.addBatch(this, batch, baseOffset, end);
+    else host.written(this, batch.length);
+    return { baseOffset, lastOffset: end - 1, duplicate: false, logAppendTime };
+  }
+
+  #write(batch: Uint8Array, header: BatchHeader): void {
+    const { clock } = this.#host;
+    try {
+      if (this.#mustRoll(batch.length, header.lastOffset)) this.#roll();
+      this.active.append(batch, header, this.#settings.indexIntervalBytes);
+    } catch (error) {
+      const kind = faultKind(error);
+      if ((error as { cutFailed?: boolean }).cutFailed === true) this.#offline = error;
+      this.#host.fault(kind, error);
+      throw storageError(`append to ${this.key}: ${(error as Error).message}`, error);
+    }
+    const { active } = this;
+    if (active.beganAt < 0) active.beganAt = clock.now();
+    if (clock.wallTrusted()) active.appendedAt = clock.wall();
+  }
+
+  /**
+   * A segment that is due is synced in the background first, while appends go on into it, so that the sync that must
+   * stand before the next segment's first byte (storage.md section 2, rule 6) is a small one.
+   */
+  #mustRoll(bytes: number, lastOffset: number): boolean {
+    const { active } = this;
+    const { segmentBytes, segmentMs } = this.#settings;
+    if (active.size === 0) return false;
+    if (lastOffset - active.base > offsetDeltaMax) return true;
+    const old = active.beganAt >= 0 && this.#host.clock.now() - active.beganAt > segmentMs;
+    if (active.size + bytes <= segmentBytes && !old) return false;
+    if (active.size - active.syncedSize <= closingSyncBytes || active.size >= 2 * segmentBytes) return true;
+    this.#presync();
+    return false;
+  }
+
+  #presync(): void {
+    if (this.#presyncing) return;
+    this.#presyncing = true;
+    this.syncActive().then(
+      () => (this.#presyncing = false),
+      () => (this.#presyncing = false), // the store has been told
+    );
+  }
+
+  /** Syncs what the active segment holds now. */
+  async syncActive(): Promise<void> {
+    const { active } = this;
+    const { size } = active;
+    if (active.syncedSize >= size) return;
+    await this.#host.sync(active.file);
+    active.syncedSize = Math.max(active.syncedSize, Math.min(size, active.size));
+  }
+
+  #roll(): void {
+    const { disk } = this.#host;
+    const closing = this.active;
+    if (closing.syncedSize < closing.size) closing.file.syncNow();
+    closing.syncedSize = closing.size;
+    const next = Segment.create(disk, this.directory, closing.nextOffset);
+    disk.syncDirectory(this.directory);
+    this.segments.push(next);
+    this.#closedBytes += closing.size;
+    this.saveCaches(closing);
+    closing.dropIndex();
+    this.#host.touched(closing);
+  }
+
+  /** Writes index, epochs and producers: what a start after this point need not scan for. Failing is no fault. */
+  saveCaches(segment: Segment): void {
+    const { disk, trace } = this.#host;
+    try {
+      segment.saveIndex();
+      if (this.epochs.changed) {
+        replaceFile(disk, `${this.directory}/leader-epoch-checkpoint`, this.epochs.encode(), false);
+        this.epochs.changed = false;
+      }
+      saveProducers(disk, this.directory, this.producers, this.logEnd);
+    } catch (error) {
+      trace.event("warn", "log_cache_not_written", { log: this.key, error: (error as Error).message });
+    }
+  }
+
+  /** Moves the durable end; true when it moved. */
+  noteDurable(end: number): boolean {
+    if (end <= this.#durableEnd) return false;
+    this.#durableEnd = end;
+    return true;
+  }
+
+  /**
+   * Whole batches from the one that holds `offset` up to `endOffset` (exclusive: the high watermark for consumers), at
+   * least one even when it is larger than `bytesMax` (KIP-74); empty at the end. The bytes are not to be changed.
+   * Synchronous when the hot tail holds them.
+   * @throws HubError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE (a damaged place), KAFKA_STORAGE_ERROR
+   */
+  read(offset: number, bytesMax: number, endOffset: number): Uint8Array | Promise<Uint8Array> {
+    this.#host.assertReadable();
+    const end = Math.min(endOffset, this.logEnd);
+    if (offset < this.#logStart || offset > Math.max(end, this.#logStart)) {
+      throw new HubError("OFFSET_OUT_OF_RANGE", `${this.key}: offset ${offset} is not in ${this.#logStart}..${end}`);
+    }
+    if (offset >= end) return new Uint8Array(0);
+    const hot = this.#host.tail.read(this.tail, offset, bytesMax, end);
+    return hot ?? readCold(this, this.#host, offset, bytesMax, end);
+  }
+
+  /** The first record with a timestamp >= `timestamp` below `endOffset`, exact within compressed batches too. */
+  offsetForTime(timestamp: number, endOffset: number): Promise<TimeOffset | null> {
+    return findTime(this, this.#host, timestamp, endOffset);
+  }
+
+  /** The first record with the largest timestamp below `endOffset` (KIP-734). */
+  maxTimestamp(endOffset: number): Promise<TimeOffset | null> {
+    return maxTimestampOf(this, this.#host, endOffset);
+  }
+
+  /** The end of the largest epoch <= `epoch` (KIP-101); (-1, -1) when the log knows none. */
+  endOffsetForEpoch(epoch: number): { readonly epoch: number; readonly endOffset: number } {
+    return this.epochs.endOf(epoch, this.logEnd);
+  }
+
+  /** Takes new settings; they hold once the promise resolves. */
+  configure(settings: LogSettings): Promise<void> {
+    return this.#host.configure(this, settings);
+  }
+
+  /** Moves the log start up to `offset` (KIP-107); durable when the promise resolves. */
+  deleteRecordsBefore(offset: number): Promise<void> {
+    return this.#host.deleteRecordsBefore(this, offset);
+  }
+
+  /** Cuts the log so that it ends at or below `offset`; nothing may be appended meanwhile. */
+  truncateTo(offset: number): Promise<void> {
+    return this.#host.truncateTo(this, offset);
+  }
+
+  /** Takes the log offline with a reason, or back with null. */
+  hold(reason: unknown): void {
+    this.#offline = reason;
+  }
+
+  /** Takes over settings that are journaled. */
+  applySettings(settings: LogSettings): void {
+    this.#settings = settings;
+  }
+
+  /** The log start was moved and journaled. */
+  applyLogStart(offset: number): void {
+    this.#logStart = Math.max(this.#logStart, offset);
+    this.epochs.cutBelow(this.#logStart);
+    this.producers.noteForgotten();
+  }
+
+  /** After a cut: the durable end may fall, and nothing hot stays. */
+  applyCut(): void {
+    this.#host.tail.clear(this.tail);
+    this.#durableEnd = Math.min(this.#durableEnd, this.logEnd);
+    this.countClosed();
+  }
+
+  closeFiles(): void {
+    this.#host.tail.clear(this.tail);
+    for (const segment of this.segments) segment.closeFile();
+  }
+}

@@ -1,0 +1,140 @@
+// The rare changes of a log: settings, log start, cuts. Each is in the journal before its effect may be relied on.
+import { HubError } from "../errors.ts";
+import type { Clock, Disk } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import type { SmallEntry } from "./frame.ts";
+import type { LogHost, PartitionLog } from "./log.ts";
+import { loadProducers } from "./producer_files.ts";
+import { Producers } from "./producers.ts";
+import { Segment } from "./segment.ts";
+import type { LogSettings } from "./settings.ts";
+
+/** The entry that says how a log is configured. */
+export function partitionEntry(log: PartitionLog, settings: LogSettings, syncedEnd: number): SmallEntry {
+  const { topicId, partition, name } = log;
+  return { type: "partition", topicId, partition, name, settings, syncedEnd };
+}
+
+/**
+ * Journals new settings, then applies them. A change to `always` first syncs the segments and says so in the same
+ * entry; every batch behind that entry is journaled (storage.md section 2, rule 7). A change away from `always` holds
+ * from the moment it is durable on.
+ */
+export async function configure(log: PartitionLog, host: LogHost, settings: LogSettings): Promise<void> {
+  host.assertWritable();
+  if (log.journaled || settings.fsync !== "always") {
+    await host.journal.put([partitionEntry(log, settings, -1)]);
+    log.journaled = settings.fsync === "always";
+    log.applySettings(settings);
+    return;
+  }
+  await log.syncActive();
+  const { active } = log;
+  try {
+    active.file.syncNow(); // what came in meanwhile
+  } catch (error) {
+    host.fault("failed", error);
+    throw error;
+  }
+  active.syncedSize = active.size;
+  const stored = host.journal.put([partitionEntry(log, settings, log.logEnd)]);
+  log.journaled = true;
+  log.applySettings(settings);
+  await stored;
+}
+
+/**
+ * Moves the log start and removes the segments wholly below it (KIP-107).
+ * @throws HubError OFFSET_OUT_OF_RANGE above the durable end
+ */
+export async function deleteRecordsBefore(log: PartitionLog, host: LogHost, offset: number): Promise<void> {
+  if (offset > log.durableEnd || offset < 0) {
+    throw new HubError("OFFSET_OUT_OF_RANGE", `${log.key}: ${offset} is above ${log.durableEnd}`);
+  }
+  if (offset <= log.logStart) return;
+  const { topicId, partition } = log;
+  await host.journal.put([{ type: "logStart", topicId, partition, offset }]);
+  log.applyLogStart(offset);
+  removeSegmentsBelow(log, host, offset);
+}
+
+/** Renames the closed segments that end at or below `offset`, and removes them a minute later: readers may be there. */
+export function removeSegmentsBelow(log: PartitionLog, host: LogHost, offset: number): number {
+  const { disk, clock, trace } = host;
+  let count = 0;
+  while (count < log.segments.length - 1 && log.segments[count]!.nextOffset <= offset) count += 1;
+  if (count === 0) return 0;
+  const gone = log.segments.splice(0, count);
+  log.countClosed();
+  for (const segment of gone) disk.rename(`${segment.name}.log`, `${segment.name}.log.deleted`);
+  disk.syncDirectory(log.directory);
+  trace.event("info", "log_segments_deleted", { log: log.key, segments: count, below: offset });
+  clock.after(limits.segmentDeleteDelayMs, () => unlinkSegments(gone, disk, clock));
+  return count;
+}
+
+function unlinkSegments(segments: Segment[], disk: Disk, clock: Clock): void {
+  const next = segments.shift();
+  if (!next) return;
+  next.closeFile();
+  disk.remove(`${next.name}.log.deleted`);
+  next.dropIndexFiles();
+  clock.soon(() => unlinkSegments(segments, disk, clock)); // one a turn: removing a large file takes its time
+}
+
+/**
+ * Cuts the log so that it ends at or below `offset` (leader epoch reconciliation): less is known synced, durably; then
+ * the segment is cut and synced; then the journal says so; only then may anything be appended (storage.md section 3).
+ */
+export async function truncateTo(log: PartitionLog, host: LogHost, offset: number): Promise<void> {
+  const to = Math.max(offset, log.logStart);
+  if (to >= log.logEnd) return;
+  log.hold("is being cut");
+  try {
+    await host.journal.flush();
+    const { topicId, partition } = log;
+    await host.journal.put([{ type: "lowered", topicId, partition, offset: to }]);
+    await host.lowerRecoveryPoint(log, to);
+    cutSegments(log, host, to);
+    await host.sync(log.active.file);
+    log.active.syncedSize = log.active.size;
+    host.disk.syncDirectory(log.directory);
+    await host.journal.put([{ type: "truncation", topicId, partition, offset: log.logEnd }]);
+    host.journal.voidFrom(log.key, log.logEnd);
+  } finally {
+    log.hold(null);
+  }
+}
+
+function cutSegments(log: PartitionLog, host: LogHost, offset: number): void {
+  const interval = log.settings.indexIntervalBytes;
+  while (log.segments.length > 1 && log.active.base >= offset) {
+    const gone = log.segments.pop()!;
+    gone.closeFile();
+    host.disk.remove(`${gone.name}.log`);
+    gone.dropIndexFiles();
+  }
+  if (log.logEnd > offset) log.active.cutTo(offset, interval);
+  log.epochs.cutFrom(offset);
+  log.producers = producersUpTo(log, host);
+  log.applyCut();
+}
+
+/** Producers as the batches that are left say (KIP-98): the newest snapshot below the end, and what follows it. */
+function producersUpTo(log: PartitionLog, host: LogHost): Producers {
+  const now = host.clock.now();
+  const found = loadProducers(host.disk, log.directory, log.logEnd, now);
+  const producers = found?.producers ?? new Producers(log.logStart > 0);
+  const from = found?.offset ?? 0;
+  for (const { base, nextOffset, size } of log.segments) {
+    if (nextOffset <= from || size === 0) continue;
+    const reader = Segment.open(host.disk, log.directory, base);
+    reader.reset();
+    reader.scan(0, size, log.settings.indexIntervalBytes, ({ header }) => {
+      if (header.baseOffset >= from) producers.note(header, now);
+      return true;
+    });
+    reader.closeFile();
+  }
+  return producers;
+}

@@ -1,0 +1,89 @@
+// What a partition's log is told to do, and what the store tells back: shared by every step of the stair.
+import { HubError } from "../errors.ts";
+import type { DiskFault } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+
+/** What a durable log end survives (storage.md section 2): power cut, power cut but for 200 ms, kill -9. */
+export type FsyncPolicy = "always" | "interval" | "os";
+
+export interface LogSettings {
+  readonly fsync: FsyncPolicy;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly indexIntervalBytes: number;
+  /** -1 for none. */
+  readonly retentionMs: number;
+  /** -1 for none. */
+  readonly retentionBytes: number;
+  readonly timestampType: "CreateTime" | "LogAppendTime";
+  readonly compacted: boolean;
+  /** What a read does at a damaged place: refuse with CORRUPT_MESSAGE, or go on behind it (counted). */
+  readonly corruptRead: "stop" | "skip";
+  /** True keeps the log out of the data folder's own bound. */
+  readonly pinned: boolean;
+}
+
+/** Kafka's defaults, and `always`. */
+export const defaultLogSettings: LogSettings = {
+  fsync: "always",
+  segmentBytes: limits.segmentBytesDefault,
+  segmentMs: 7 * 24 * 3600 * 1000,
+  indexIntervalBytes: limits.indexIntervalBytesDefault,
+  retentionMs: 7 * 24 * 3600 * 1000,
+  retentionBytes: -1,
+  timestampType: "CreateTime",
+  compacted: false,
+  corruptRead: "stop",
+  pinned: false,
+};
+
+export type StoreState = "ok" | "full" | "read-only" | "failed";
+
+/** Sizes that a test makes small; the limits stand in limits.ts. */
+export interface Tuning {
+  readonly journalFileBytes: number;
+  readonly sectorBytes: number;
+  readonly groupBytesMax: number;
+  readonly backlogBytesMax: number;
+  readonly snapshotBytesMax: number;
+  readonly checkpointBytes: number;
+  readonly checkpointMs: number;
+  readonly reserveBytes: number;
+  readonly hotTailBytes: number;
+  readonly softLineBytes: number;
+  readonly hardLineBytes: number;
+  /** Largest share of the file system that segments may take, in bytes; -1 for 80 % of it. */
+  readonly diskBytesMax: number;
+}
+
+export const defaultTuning: Tuning = {
+  journalFileBytes: limits.journalFileBytes,
+  sectorBytes: limits.journalSectorBytes,
+  groupBytesMax: limits.journalGroupBytesMax,
+  backlogBytesMax: limits.journalBacklogBytesMax,
+  snapshotBytesMax: limits.journalSnapshotBytesMax,
+  checkpointBytes: limits.checkpointBytesMax,
+  checkpointMs: limits.checkpointMsMax,
+  reserveBytes: limits.reserveBytes,
+  hotTailBytes: limits.hotTailBytesMax,
+  softLineBytes: limits.diskSoftLineBytes,
+  hardLineBytes: limits.diskHardLineBytes,
+  diskBytesMax: -1,
+};
+
+/** `<topicId>-<partition>`: the directory's name, and the key of a partition everywhere in this room. */
+export function partitionKey(topicId: string, partition: number): string {
+  return `${topicId}-${partition}`;
+}
+
+/** What kind of refusal a disk's error is. */
+export function faultKind(thrown: unknown): "full" | "read-only" | "failed" {
+  const code = (thrown as Partial<DiskFault>).code;
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") return "full";
+  return code === "EROFS" ? "read-only" : "failed";
+}
+
+/** The answer to a write that the data folder cannot take. */
+export function storageError(detail: string, cause?: unknown): HubError {
+  return new HubError("KAFKA_STORAGE_ERROR", detail, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,363 @@
+// The open store: one data folder, its journal, its logs and the facts of the registry.
+//
+// DESIGN. An append is one plain write to the partition's segment and one entry in the open journal group; nothing is
+// promised before the group is synced. Everything appended or put within one synchronous turn lands in one group, so
+// it survives a power cut as a whole or not at all (a group over its byte bound excepted).
+import { HubError } from "../errors.ts";
+import type { Clock, Disk, File, Random, Timer } from "../io/ports.ts";
+import type { FactStore } from "../io/registry.ts";
+import { limits } from "../limits.ts";
+import type { Trace } from "../trace.ts";
+import { OpenSegments, SyncQueue } from "./background.ts";
+import { Checkpoints } from "./checkpoint.ts";
+import { HotTail } from "./hot_tail.ts";
+import { Journal } from "./journal.ts";
+import type { JournalContent } from "./journal_read.ts";
+import { applyFact, emptyState, factBytes } from "./journal_state.ts";
+import type { LogHost } from "./log.ts";
+import { PartitionLog } from "./log.ts";
+import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
+import type { RecoveryPoint } from "./meta.ts";
+import { PartitionMaker } from "./partition_maker.ts";
+import { Retainer } from "./retainer.ts";
+import type { Segment } from "./segment.ts";
+import { partitionKey, storageError } from "./settings.ts";
+import type { LogSettings, StoreState, Tuning } from "./settings.ts";
+import { Space } from "./space.ts";
+
+export interface StoreListener {
+  /** Their `durableEnd` moved; called once per sync. */
+  durable(logs: readonly PartitionLog[]): void;
+  stateChanged(state: StoreState, why: string): void;
+  /** Records that were promised may be gone; null is for what belongs to no partition. */
+  possibleLoss(log: PartitionLog | null, detail: string): void;
+}
+
+export interface StoreOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly listener: StoreListener;
+  readonly hubId: number;
+  /** For tests: bounds of limits.ts made small. */
+  readonly tuning?: Partial<Tuning>;
+}
+
+export interface StoreMeta {
+  readonly clusterId: string;
+  readonly hubId: number;
+  readonly dirId: string;
+  readonly bootSeq: number;
+}
+
+const openSegmentsMax = 200;
+
+/** What openStore (store.ts) found. */
+export interface StoreStart {
+  readonly options: StoreOptions;
+  readonly tuning: Tuning;
+  readonly meta: StoreMeta;
+  readonly content: JournalContent;
+  readonly points: Map<string, RecoveryPoint>;
+  /** Releases the lock, and with `clean` leaves the clean mark. */
+  readonly leave: (clean: boolean) => void;
+}
+
+export class Store implements FactStore {
+  readonly meta: StoreMeta;
+  readonly #options: StoreOptions;
+  readonly #tuning: Tuning;
+  readonly #leave: (clean: boolean) => void;
+  readonly #logs = new Map<string, PartitionLog>();
+  readonly #host: LogHost;
+  readonly #journal: Journal<PartitionLog>;
+  readonly #checkpoints: Checkpoints;
+  readonly #maker: PartitionMaker;
+  readonly #retainer: Retainer;
+  readonly #space: Space;
+  readonly #syncs = new SyncQueue();
+  readonly #open = new OpenSegments(openSegmentsMax);
+  /** All facts, those that wait for their group included. */
+  readonly #facts = emptyState();
+  #state: StoreState = "ok";
+  #why = "";
+  #closed = false;
+  readonly #written = new Set<PartitionLog>();
+  readonly #unsynced = new Set<PartitionLog>();
+  #unsyncedBytes = 0;
+  #intervalTimer: Timer | null = null;
+  #checkpointTimer: Timer | null = null;
+  #plainBytes = 0;
+  #checkpointing = false;
+
+  constructor(start: StoreStart) {
+    this.meta = start.meta;
+    this.#options = start.options;
+    this.#tuning = start.tuning;
+    this.#leave = start.leave;
+    const { disk, clock, random, trace } = start.options;
+    const { state, lastSequence, lastNumber } = start.content;
+    for (const [key, value] of state.facts) applyFact(this.#facts, key, value);
+    this.#journal = new Journal<PartitionLog>({
+      disk,
+      clock,
+      random,
+      trace,
+      tuning: this.#tuning,
+      listener: { synced: (ends) => this.#synced(ends), fault: (kind, error) => this.#fault(kind, error) },
+      state,
+      lastSequence,
+      lastNumber,
+    });
+    this.#host = this.#makeHost(new HotTail(this.#tuning.hotTailBytes));
+    this.#checkpoints = new Checkpoints(this.#host, this.#logs, start.points);
+    this.#maker = new PartitionMaker(this.#host, this.#logs, this.#checkpoints);
+    this.#retainer = new Retainer(this.#host, this.#logs, this.#tuning);
+    this.#space = new Space({
+      disk,
+      clock,
+      trace,
+      tuning: this.#tuning,
+      isFull: () => this.#state === "full",
+      onHard: (free) => this.#fault("full", new Error(`only ${free} bytes are free`)),
+      onSoft: () => void this.retain().catch(() => {}),
+      onRoom: () => this.#healed(),
+    });
+  }
+
+  #makeHost(tail: HotTail): LogHost {
+    const { disk, clock, trace } = this.#options;
+    return {
+      disk,
+      clock,
+      trace,
+      tail,
+      tuning: this.#tuning,
+      journal: this.#journal,
+      assertWritable: () => this.#assertWritable(),
+      assertReadable: () => this.#assertReadable(),
+      written: (log, bytes) => this.#noteWritten(log, bytes),
+      fault: (kind, error) => this.#fault(kind, error),
+      sync: (file) => this.#sync(file),
+      touched: (segment: Segment) => this.#open.touch(segment),
+      configure: (log, settings) => configure(log, this.#host, settings),
+      deleteRecordsBefore: (log, offset) => deleteRecordsBefore(log, this.#host, offset),
+      truncateTo: (log, offset) => truncateTo(log, this.#host, offset),
+      lowerRecoveryPoint: (log, offset) => this.#checkpoints.lower(log.key, offset),
+    };
+  }
+
+  /** For store.ts: what recovery needs to make the logs. */
+  get host(): LogHost {
+    return this.#host;
+  }
+
+  /** For store.ts: a recovered log. */
+  add(log: PartitionLog): void {
+    this.#logs.set(log.key, log);
+  }
+
+  /** For store.ts: the logs agree with the journal; a new chain begins, and the timers. */
+  begin(): void {
+    this.#journal.begin();
+    this.#space.start();
+    this.#retainer.start();
+    this.#armCheckpoint();
+  }
+
+  get state(): StoreState {
+    return this.#state;
+  }
+
+  partition(topicId: string, partition: number): PartitionLog | undefined {
+    return this.#logs.get(partitionKey(topicId, partition));
+  }
+
+  partitions(): Iterable<PartitionLog> {
+    return this.#logs.values();
+  }
+
+  /** Resolves with the log when it survives a power cut. Rejects with KAFKA_STORAGE_ERROR. */
+  createPartition(topicId: string, partition: number, name: string, settings: LogSettings): Promise<PartitionLog> {
+    return this.#maker.create(topicId, partition, name, settings);
+  }
+
+  /** The tombstone is durable before the first file goes. No error when there is no such partition. */
+  deletePartition(topicId: string, partition: number): Promise<void> {
+    return this.#maker.remove(topicId, partition);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#facts.facts.get(key);
+  }
+
+  *entries(prefix: string): Iterable<readonly [string, Uint8Array]> {
+    for (const fact of this.#facts.facts) if (fact[0].startsWith(prefix)) yield fact;
+  }
+
+  async put(facts: readonly (readonly [string, Uint8Array | null])[]): Promise<void> {
+    if (this.#state === "failed" || this.#state === "read-only" || this.#closed) throw this.#refusal();
+    let growth = 0;
+    for (const [key, value] of facts) if (value !== null) growth += factBytes(key, value);
+    if (growth > 0 && this.#facts.factBytes + growth > this.#tuning.snapshotBytesMax) {
+      throw storageError(`facts over ${this.#tuning.snapshotBytesMax} bytes: remove groups or topics that are not used`);
+    }
+    for (const [key, value] of facts) applyFact(this.#facts, key, value);
+    await this.#journal.put(facts.map(([key, value]) => ({ type: "fact", key, value })));
+  }
+
+  /** Bytes appended or put and not yet synced. */
+  backlogBytes(): number {
+    return this.#journal.backlogBytes;
+  }
+
+  /** Resolves when the backlog is under half its bound. */
+  whenRoom(): Promise<void> {
+    return this.#journal.whenRoom();
+  }
+
+  /** Resolves when everything appended or put so far is as durable as its policy makes it. */
+  flush(): Promise<void> {
+    return this.#journal.flush();
+  }
+
+  /** One retention pass; the store makes one every 5 minutes by itself. */
+  retain(): Promise<void> {
+    return this.#state === "failed" || this.#state === "read-only" ? Promise.resolve() : this.#retainer.run();
+  }
+
+  /** Syncs the segments and moves the recovery points; journal files that are needed no more are let go. */
+  checkpoint(): Promise<void> {
+    this.#journal.takePayload();
+    this.#plainBytes = 0;
+    return this.#checkpoints.run();
+  }
+
+  /** Checkpoint, clean mark, lock released. After a fault only the lock is released. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const timer of [this.#intervalTimer, this.#checkpointTimer]) timer?.cancel();
+    this.#space.stop();
+    this.#retainer.stop();
+    let clean = this.#state === "ok" || this.#state === "full";
+    try {
+      if (clean) {
+        await this.#journal.flush();
+        await this.checkpoint();
+      }
+    } catch {
+      clean = false;
+    }
+    this.#journal.close();
+    for (const log of this.#logs.values()) log.closeFiles();
+    this.#leave(clean && this.#state !== "failed");
+  }
+
+  #refusal(): HubError {
+    return storageError(this.#closed ? "the store is closed" : `the data folder is ${this.#state}: ${this.#why}`);
+  }
+
+  #assertWritable(): void {
+    if (this.#state !== "ok" || this.#closed) throw this.#refusal();
+    // Callers hold back at `backlogBytesMax`; this is for those who do not.
+    if (this.#journal.backlogBytes > 2 * this.#tuning.backlogBytesMax) throw storageError("the journal is behind");
+  }
+
+  #assertReadable(): void {
+    if (this.#state === "failed" || this.#closed) throw this.#refusal();
+  }
+
+  #synced(ends: ReadonlyMap<PartitionLog, number>): void {
+    const moved: PartitionLog[] = [];
+    for (const [log, end] of ends) if (log.noteDurable(Math.min(end, log.logEnd))) moved.push(log);
+    if (moved.length > 0) this.#options.listener.durable(moved);
+    if (this.#journal.payloadBytes >= this.#tuning.checkpointBytes) this.#checkpointSoon();
+  }
+
+  /** An append under `interval` or `os`: durable, in its sense, at the end of the turn. */
+  #noteWritten(log: PartitionLog, bytes: number): void {
+    if (this.#written.size === 0) this.#options.clock.soon(() => this.#publishWritten());
+    this.#written.add(log);
+    this.#plainBytes += bytes;
+    if (log.settings.fsync !== "interval") return;
+    this.#unsynced.add(log);
+    this.#unsyncedBytes += bytes;
+    if (this.#unsyncedBytes >= limits.intervalSyncBytes) this.#syncUnsynced();
+    else this.#intervalTimer ??= this.#options.clock.after(limits.intervalSyncMs, () => this.#syncUnsynced());
+  }
+
+  #publishWritten(): void {
+    const moved = [...this.#written].filter((log) => log.noteDurable(log.logEnd));
+    this.#written.clear();
+    if (moved.length > 0 && this.#state !== "failed") this.#options.listener.durable(moved);
+    if (this.#plainBytes >= limits.checkpointPlainBytesMax) this.#checkpointSoon();
+  }
+
+  #syncUnsynced(): void {
+    this.#intervalTimer?.cancel();
+    this.#intervalTimer = null;
+    this.#unsyncedBytes = 0;
+    const logs = [...this.#unsynced];
+    this.#unsynced.clear();
+    for (const log of logs) log.syncActive().catch(() => {}); // the fault has been told
+  }
+
+  async #sync(file: File): Promise<void> {
+    try {
+      await this.#syncs.sync(file);
+    } catch (error) {
+      this.#fault("failed", error);
+      throw storageError(`sync of ${file.name} failed`, error);
+    }
+  }
+
+  #armCheckpoint(): void {
+    this.#checkpointTimer = this.#options.clock.after(this.#tuning.checkpointMs, () => {
+      this.#checkpointSoon();
+      this.#armCheckpoint();
+    });
+  }
+
+  #checkpointSoon(): void {
+    if (this.#checkpointing || this.#state === "failed" || this.#state === "read-only" || this.#closed) return;
+    this.#checkpointing = true;
+    this.checkpoint()
+      .catch((error: unknown) => {
+        this.#options.trace.event("error", "checkpoint_failed", { error: (error as Error).message });
+      })
+      .finally(() => (this.#checkpointing = false));
+  }
+
+  /** What the disk refused decides the state; from `failed` and `read-only` there is no way back (section 6). */
+  #fault(kind: "full" | "read-only" | "failed", error: unknown): void {
+    const why = (error as Error).message;
+    if (this.#state === "failed" || (kind === "full" && this.#state !== "ok")) return;
+    if (this.#state === "read-only" && kind !== "failed") return;
+    this.#state = kind;
+    this.#why = why;
+    this.#options.trace.event("error", "store_state", { state: kind, why });
+    if (kind === "full") this.#giveRoom();
+    else this.#journal.kill(error);
+    this.#options.listener.stateChanged(kind, why);
+  }
+
+  #giveRoom(): void {
+    try {
+      this.#space.free();
+    } catch (error) {
+      this.#options.trace.event("warn", "disk_reserve_not_freed", { error: (error as Error).message });
+    }
+    this.#checkpointSoon(); // lets journal files go
+  }
+
+  #healed(): void {
+    if (this.#state !== "full") return;
+    this.#state = "ok";
+    this.#why = "";
+    this.#options.trace.event("info", "store_state", { state: "ok" });
+    this.#journal.resume();
+    if (this.state === "ok") this.#options.listener.stateChanged("ok", "there is room again");
+  }
+}
