@@ -37,7 +37,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   if (url.hostname === "") throw wrong(text, "it names no host");
   if (url.search !== "" || url.hash !== "") throw wrong(text, "it has something after the database");
   const database = /^\/?(\d{0,5})$/.exec(url.pathname)?.[1];
-  if (database === undefined) throw wrong(text, `the database ${JSON.stringify(url.pathname.slice(1))} is not a number`);
+  if (database === undefined) throw wrong(text, `${JSON.stringify(url.pathname.slice(1))} is no database number`);
   return {
     ...secrets,
     host: url.hostname.replace(/^\[|\]$/g, ""),
