@@ -19,7 +19,10 @@ export class Partition {
   readonly log: PartitionLog;
   readonly leader: Leader;
   readonly place = new FetchPlace();
+  /** acks=all: answered when the watermark passes. */
   readonly writes = new WriteQueue();
+  /** acks=1: answered when this hub's own disk holds them, however many are in sync. */
+  readonly ownWrites = new WriteQueue();
   rules: BatchRules;
   /** Appended since the watermark last moved: an upper bound of what the next move makes readable. */
   unreadBytes = 0;
@@ -156,6 +159,7 @@ export class Partitions {
     for (const partition of partitions) {
       this.#byLog.delete(partition.log);
       partition.writes.fail(gone);
+      partition.ownWrites.fail(gone);
       this.room.disturbed(partition.place);
     }
     await this.topics.remove(topic);
@@ -192,16 +196,19 @@ export class Partitions {
 
   /** Calls back when a write is committed at this ack level; later, or at once when it already is. */
   whenCommitted(partition: Partition, written: Written, acks: number, committed: Committed): void {
-    // A lone hub's watermark is its durable end, so acks 1 and acks all wait for the same thing.
-    if (acks === 0 || written.end <= partition.highWatermark) committed(null);
-    else partition.writes.add(written.end, committed);
+    const [reached, queue] =
+      acks === -1 ? [partition.highWatermark, partition.writes] : [partition.log.durableEnd, partition.ownWrites];
+    if (acks === 0 || written.end <= reached) committed(null);
+    else queue.add(written.end, committed);
   }
 
   /** The store says: these logs are durable up to their `durableEnd`. */
   durable(logs: readonly PartitionLog[]): void {
     for (const log of logs) {
       const partition = this.#byLog.get(log);
-      if (partition) this.#apply(partition, onDurable(partition.leader, this.#hubId, log.durableEnd));
+      if (!partition) continue;
+      partition.ownWrites.passed(log.durableEnd);
+      this.#apply(partition, onDurable(partition.leader, this.#hubId, log.durableEnd));
     }
   }
 
@@ -219,6 +226,7 @@ export class Partitions {
   failAll(error: Error): void {
     for (const partition of this.#byLog.values()) {
       partition.writes.fail(error);
+      partition.ownWrites.fail(error);
       this.room.disturbed(partition.place);
     }
   }
