@@ -5,7 +5,7 @@ import { Aedes, type AedesPublishPacket, type Client, type ConnectPacket, type S
 import type { Access } from "./auth.ts";
 import { FilterTree } from "./filter_tree.ts";
 import { FrameGuard, type GuardRefusal } from "./frame_guard.ts";
-import { type Clock, limits, type Trace } from "./hub_door.ts";
+import { type Clock, limits, type Trace } from "../hub/mod.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Intake, Publish } from "./intake.ts";
 import type { Qos2 } from "./qos2.ts";
@@ -44,13 +44,22 @@ interface InnerPacket extends Publish {
 
 interface InnerClient extends Client {
   link?: Link;
+  duplicates: object;
   readonly _keepaliveTimer: NodeJS.Timeout | null;
 }
 
 type Done = (error?: Error | null) => void;
+/** aedes's routing, as it is called inside aedes. */
+type Routing = (this: Aedes, packet: unknown, client: unknown, done: Done) => void;
 
 /** Deliveries to MQTT subscribers under way before publishers wait for them. */
 const deliveriesMax = 5_000;
+const brokerId = "partidor";
+/**
+ * aedes drops as a duplicate what it emits to a client after a younger message, and QoS 0 overtakes QoS 1 in it. So it
+ * is to remember nothing; a client whose filters overlap gets a copy for each (MQTT 3.1.1 section 3.3.5 allows it).
+ */
+const nothingSeen = Object.defineProperty({}, brokerId, { get: () => 0, set() {} });
 const connackIdentifier = Uint8Array.of(0x20, 2, 0, 2);
 
 /** Skips the routing of a PUBLISH that nobody listens to, and does not let a slow listener hold back publishers. */
@@ -67,7 +76,7 @@ class QuietAedes extends Aedes {
     if (own.qos === 0 && own.messageId !== undefined) own.qos = 1;
     if (!own.retain && !this.tree.matches(own.topic)) return finished();
     const waits = ++this.#deliveries > deliveriesMax;
-    superPublish.call(this, packet, client, () => {
+    (super.publish as unknown as Routing).call(this, packet, client, () => {
       this.#deliveries--;
       if (waits) finished();
     });
@@ -86,13 +95,6 @@ class QuietAedes extends Aedes {
     super.unsubscribe(filter, func, done);
   }
 }
-
-const superPublish = Aedes.prototype.publish as unknown as (
-  this: Aedes,
-  packet: unknown,
-  client: unknown,
-  done: Done,
-) => void;
 
 /** One connection: what is ours beside aedes's client object. */
 class Link {
@@ -122,6 +124,7 @@ class AedesBroker implements Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     this.#aedes = new QuietAedes({
+      id: brokerId,
       // no bound on messages under way in aedes: one frozen subscriber would use them up; publish has its own
       concurrency: 0,
       connectTimeout: options.connectMsMax ?? limits.mqttConnectMsMax,
@@ -150,8 +153,6 @@ class AedesBroker implements Broker {
   }
 
   async start(): Promise<void> {
-    // with a broker id aedes drops as a duplicate what it emits after a younger message; QoS 0 overtakes QoS 1 there
-    (this.#aedes as { id: string }).id = "";
     await this.#aedes.listen();
     const { persistence } = this.#aedes as unknown as { persistence: Persistence };
     boundPersistence(persistence, this.#aedes.tree, this.#options.qos2, this.#options.trace);
@@ -183,6 +184,7 @@ class AedesBroker implements Broker {
     };
     link.client = this.#aedes.handle(stream) as InnerClient;
     link.client.link = link;
+    link.client.duplicates = nothingSeen;
   }
 
   stats(): { connections: number; subscriptions: number } {
@@ -353,9 +355,11 @@ class AedesBroker implements Broker {
   }
 
   #schedule(): void {
-    this.#tick = this.#options.clock.after(1_000, () => {
-      this.#options.ingress.tick();
-      const now = this.#options.clock.now();
+    const { clock, ingress } = this.#options;
+    const delayMs = Math.min(1_000, Math.max(20, ingress.options.ackTimeoutMs / 8));
+    this.#tick = clock.after(delayMs, () => {
+      ingress.tick();
+      const now = clock.now();
       for (const link of this.#links) this.#check(link, now);
       this.#schedule();
     });

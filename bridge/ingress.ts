@@ -1,6 +1,6 @@
 // PUBLISH -> record -> producer, for all connections: what is in flight is bounded, and sockets wait for room.
 import type { Access } from "./auth.ts";
-import { type Clock, type HubClient, limits, type Producer, type Trace } from "./hub_door.ts";
+import { type Clock, type HubClient, limits, type Producer, type Trace } from "../hub/mod.ts";
 import { Flight, Intake, type Peer, type Shared } from "./intake.ts";
 import { CollisionWatch, type TopicMap } from "./topic_map.ts";
 
@@ -132,7 +132,7 @@ export class Ingress implements Shared {
     this.options.trace.event("warn", event, fields);
   }
 
-  /** Called every second. */
+  /** Called every second, or more often with a short ack timeout. */
   tick(): void {
     this.#warnings = warningsMax;
     this.options.trace.gauge("mqtt_in_flight_bytes", this.#bytes);

@@ -8,7 +8,7 @@ import {
   type OutRecord,
   type Producer,
   type Trace,
-} from "./hub_door.ts";
+} from "../hub/mod.ts";
 import type { CollisionWatch, Routed, StoreRouted, TopicMap } from "./topic_map.ts";
 
 /** What ingress needs of a PUBLISH; the broker's own packet has it. */

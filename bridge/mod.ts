@@ -1,8 +1,8 @@
 // The door of bridge/: MQTT on TCP ports and on any byte stream, into the hub's log.
 import type { Duplex } from "node:stream";
-import { type Access, anonymousAccess } from "./auth.ts";
+import { type Access, anonymousAccess, isLoopback } from "./auth.ts";
 import { startBroker } from "./broker.ts";
-import { type Clock, type HubClient, limits, type Trace } from "./hub_door.ts";
+import { type Clock, type HubClient, limits, type Trace } from "../hub/mod.ts";
 import { Ingress } from "./ingress.ts";
 import { listenAll } from "./listen.ts";
 import { type OnceStore, Qos2 } from "./qos2.ts";
@@ -48,7 +48,10 @@ export interface BridgeStats {
 export interface Bridge {
   readonly port: number;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  /** Serves MQTT on a byte stream, such as a WebSocket of the subprotocol `mqtt`. */
+  /**
+   * Serves MQTT on a byte stream, such as a WebSocket of the subprotocol `mqtt`. Without an address it counts as coming
+   * from this machine when the bridge listens on loopback alone, else from anywhere.
+   */
   accept(stream: Duplex, remoteAddress?: string): void;
   /** What would happen to a PUBLISH; stores nothing. */
   testRoute(mqttTopic: string, clientId?: string): Routed;
@@ -76,10 +79,11 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     await broker.close();
     throw error;
   });
+  const fromHere = hosts.every((host) => host === "localhost" || isLoopback(host)) ? "127.0.0.1" : "";
   return {
     port: listening.port,
     addresses: listening.addresses,
-    accept: (stream, remoteAddress = "") => broker.accept(stream, remoteAddress),
+    accept: (stream, remoteAddress = fromHere) => broker.accept(stream, remoteAddress),
     testRoute: (mqttTopic, clientId = "client-id") => map.route(mqttTopic, clientId),
     stats: () => ({
       ...broker.stats(),

@@ -1,5 +1,5 @@
 // QoS 2: a PUBLISH is stored together with its packet id, once, until PUBREL; across reconnect and restart.
-import { type FactStore, limits, type OutRecord } from "./hub_door.ts";
+import { type FactStore, limits, type OutRecord } from "../hub/mod.ts";
 
 /** What the hub gives for QoS 2: a record and facts in one journal group. */
 export interface OnceStore {

@@ -1,6 +1,6 @@
 // Sessions and retained messages as the broker keeps them in memory, put into bounds; QoS 2 ids go to the hub.
 import type { FilterTree } from "./filter_tree.ts";
-import { limits, type Trace } from "./hub_door.ts";
+import { limits, type Trace } from "../hub/mod.ts";
 import type { Qos2 } from "./qos2.ts";
 import { filterProblem } from "./topic_map.ts";
 

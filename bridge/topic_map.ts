@@ -1,5 +1,5 @@
 // The route table: MQTT topic -> hub topic, key and ack level. Compiled once, matched level by level. Pure.
-import { limits } from "./hub_door.ts";
+import { limits } from "../hub/mod.ts";
 
 /** One `[[routes]]` entry of the configuration. */
 export interface RouteConfig {
