@@ -62,6 +62,7 @@ export class Tail {
   #shapes = new Map<string, Shape>();
   #closed = false;
   #wake: () => void = () => {};
+  #consumer: Consumer | null = null;
   #flusher: ReturnType<typeof setInterval> | null = null;
   #ready: Promise<void>;
   #setReady: () => void = () => {};
@@ -139,6 +140,7 @@ export class Tail {
     if (this.#flusher !== null) clearInterval(this.#flusher);
     this.#flusher = null;
     this.#wake();
+    await this.#consumer?.close().catch(() => {}); // ends a poll under way
     await this.#run;
   }
 
@@ -155,6 +157,7 @@ export class Tail {
         }
         await this.#place(admin, description);
         consumer = this.#client.consumer({ clientId: "dashboard-tail" });
+        this.#consumer = consumer;
         const places = [...this.#rings].map(([partition, { next }]) => ({ partition, next }));
         await consumer.assign(places.map(({ partition, next }) => this.#at(partition, next)));
         this.#setReady();
@@ -164,6 +167,7 @@ export class Tail {
         this.#trace.event("warn", "dashboard_tail_failed", { topic: this.topic, error: String(error) });
         await this.#pause(retryMs);
       } finally {
+        this.#consumer = null;
         await consumer?.close().catch(() => {});
       }
     }

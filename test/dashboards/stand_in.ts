@@ -46,7 +46,7 @@ export class StandIn {
     const headers = mqttTopic === undefined ? [] : [{ key: "mqtt.topic", value: bytes(mqttTopic) }];
     const payload = typeof value === "string" ? bytes(value) : value;
     log.records.push({ topic, partition, offset, timestamp, key: bytes(key), value: payload, headers });
-    for (const wake of this.#waiting) wake();
+    this.wakeAll();
     return offset;
   }
 
@@ -65,6 +65,10 @@ export class StandIn {
     const log = this.topics.get(topic)!.partitions[partition]!;
     log.records.splice(0, start - log.start);
     log.start = start;
+  }
+
+  wakeAll(): void {
+    for (const wake of this.#waiting) wake();
   }
 
   waitForRecords(ms: number): Promise<void> {
@@ -130,8 +134,9 @@ class StandInConsumer implements Consumer {
 
   async poll(waitMs: number): Promise<InBatch[]> {
     const until = Date.now() + waitMs;
+    if (this.#closed) throw new Error("closed");
     for (;;) {
-      if (this.#closed) throw new Error("closed");
+      if (this.#closed) return [];
       const batches = this.#read();
       await new Promise((resolve) => setImmediate(resolve));
       if (batches.length > 0 || Date.now() >= until) return batches;
@@ -175,6 +180,7 @@ class StandInConsumer implements Consumer {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#hub.wakeAll();
   }
 }
 
