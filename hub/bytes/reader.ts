@@ -94,7 +94,8 @@ export class Reader {
   /** The next `count` bytes as a copy that does not hold on to the frame. */
   copy(count: number): Uint8Array {
     const start = this.take(count);
-    return this.bytes.slice(start, start + count);
+    // Not `slice`: a Buffer's shares its memory.
+    return new Uint8Array(this.bytes.subarray(start, start + count));
   }
 
   /** UTF-8 of `count` bytes; what is not UTF-8 becomes U+FFFD. */

@@ -1,5 +1,5 @@
 // One dialled connection to a hub or broker: pipelined calls, answers in order, a deadline for each.
-import { HubError } from "../errors.ts";
+import { codeOf, HubError } from "../errors.ts";
 import type { Clock, Millis, Net, Socket, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import { apis, decodeResponse, encodeRequest, peekResponse } from "../wire/apis.ts";
@@ -100,10 +100,16 @@ class DialledConnection implements Connection {
     return this.#open;
   }
 
-  /** ApiVersions: v3 first; a broker that does not know it answers error 35 in the form of v0 (KIP-511). */
+  /**
+   * ApiVersions: v3 first. A broker that does not know it answers error 35 in the form of v0 (KIP-511), which is
+   * malformed as v3 or bears that code: v0 is asked for then.
+   */
   async learnVersions(): Promise<void> {
-    let reply = await this.#send("apiVersions", 3, software, limits.clientRequestMsMax);
-    if (reply.errorCode === unsupportedVersion) {
+    let reply = await this.#send("apiVersions", 3, software, limits.clientRequestMsMax).catch((error: unknown) => {
+      if (error instanceof HubError && error.kind === "INVALID_REQUEST" && this.#open) return null;
+      throw error;
+    });
+    if (reply === null || reply.errorCode === codeOf("UNSUPPORTED_VERSION")) {
       reply = await this.#send("apiVersions", 0, {}, limits.clientRequestMsMax);
     }
     if (reply.errorCode !== 0) {
@@ -194,10 +200,11 @@ class DialledConnection implements Connection {
     }
     call.deadline.cancel();
     try {
-      call.resolve(decodeResponse(call.api, versionInAnswer(call, frame), frame) as never);
+      call.resolve(decodeResponse(call.api, call.version, frame) as never);
     } catch (error) {
       call.reject(error as Error);
-      throw error;
+      // Some brokers answer an ApiVersions they do not know in forms of their own: the older one is asked then.
+      if (call.api !== "apiVersions" || call.version === 0) throw error;
     }
   }
 
@@ -224,12 +231,4 @@ class DialledConnection implements Connection {
       call.reject(error);
     }
   }
-}
-
-const unsupportedVersion = 35;
-
-/** The answer to an ApiVersions of an unknown version is in the form of v0: its error code tells. */
-function versionInAnswer(call: Call, frame: Uint8Array): number {
-  if (call.api !== "apiVersions" || frame.length < 6) return call.version;
-  return ((frame[4]! << 8) | frame[5]!) === unsupportedVersion ? 0 : call.version;
 }

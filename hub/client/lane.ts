@@ -43,6 +43,8 @@ export class Lane {
   held = false;
   /** True when it stands in the producer's list of lanes with an open batch. */
   dirty = false;
+  /** True when the open batch may leave: it does once it can be sent, and grows until then. */
+  due = false;
   /** Failed lookups of its leader in a row. */
   lost = 0;
   identity: Identity | null = null;
@@ -78,6 +80,7 @@ export class Lane {
   /** Closes the open batch and puts it behind the waiting ones; nothing when it is empty. */
   seal(): void {
     const { count } = this.#builder;
+    this.due = false;
     if (count === 0) return;
     const { identity } = this;
     const bytes = this.#builder.finish(identity === null ? {} : { ...identity, baseSequence: this.#take(count) });
@@ -162,16 +165,21 @@ export function tellAll(batch: Batch, error: Error | null, baseOffset: number, r
 }
 
 /** What a refused batch is to do. */
-export type Verdict = "delivered" | "again" | "again-anew" | "wait-turn" | "fail";
+export type Verdict = "delivered" | "again" | "again-anew" | "wait-turn" | "fail" | "unknown";
 
 /**
  * Judges an error for a batch:
  * - a doubled batch is in the log already: delivered, at an offset nobody told;
  * - out of order behind an unanswered one: it waits for that one's retry and does not count as an attempt;
- * - out of order, or a producer the hub no longer knows, with nothing before it: again under a new identity.
+ * - out of order, or a producer the hub no longer knows, with nothing before it: again under a new identity;
+ * - appended by the hub in this process but not committed in time: the caller is told that nobody knows. More batches
+ *   are in flight there than a hub remembers, so a retry could double it.
  */
-export function judge(batch: Batch, error: HubError): Verdict {
+export function judge(batch: Batch, error: HubError, direct: boolean): Verdict {
   switch (error.kind) {
+    case "REQUEST_TIMED_OUT":
+    case "NOT_ENOUGH_REPLICAS_AFTER_APPEND":
+      return direct ? "unknown" : "again";
     case "DUPLICATE_SEQUENCE_NUMBER":
       return "delivered";
     case "OUT_OF_ORDER_SEQUENCE_NUMBER":

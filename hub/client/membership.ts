@@ -96,7 +96,7 @@ export class Membership {
 
   async #joinOnce(): Promise<TopicPartition[]> {
     const { group, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
-    const coordinator = await this.#routes.coordinator(group);
+    const coordinator = await this.#routes.coordinator(group, "group");
     const metadata = packSubscription(this.#topics);
     const reply = await coordinator.call(
       "joinGroup",
@@ -192,7 +192,7 @@ export class Membership {
 
   async #heartbeat(): Promise<void> {
     const { group, instanceId } = this.#options;
-    const coordinator = await this.#routes.coordinator(group);
+    const coordinator = await this.#routes.coordinator(group, "group");
     const reply = await coordinator.call(
       "heartbeat",
       { groupId: group, generationId: this.#generation, memberId: this.#memberId, groupInstanceId: instanceId },
@@ -237,7 +237,7 @@ export class Membership {
   async #withCoordinator<T>(call: (coordinator: Connection) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        return await call(await this.#routes.coordinator(this.#options.group));
+        return await call(await this.#routes.coordinator(this.#options.group, "group"));
       } catch (error) {
         const heals = error instanceof HubError && coordinatorTroubles.has(error.kind);
         if (!heals || attempt >= limits.clientRetriesMax || this.#closed) throw error;
@@ -284,7 +284,8 @@ export class Membership {
     this.#generation = -1;
     if (memberId === "" || instanceId !== null) return;
     try {
-      const coordinator = await this.#routes.coordinator(group);
+      // On a connection of its own: a join may be parked on the other.
+      const coordinator = await this.#routes.coordinator(group, "leave");
       await coordinator.call("leaveGroup", { groupId: group, memberId, members: [{ memberId }] }, graceMs);
     } catch {
       // The group notices by itself when the session ends.

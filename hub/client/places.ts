@@ -63,8 +63,9 @@ function ask(connection: Connection, places: readonly Place[]): Promise<ReplyOf<
 
 function pick(reply: ReplyOf<"listOffsets">, { topic, partition }: Place): Found {
   const answer = reply.topics
-    .find(({ name }) => name === topic)
-    ?.partitions.find(({ partitionIndex }) => partitionIndex === partition);
+    .filter(({ name }) => name === topic)
+    .flatMap(({ partitions }) => partitions)
+    .find(({ partitionIndex }) => partitionIndex === partition);
   if (answer === undefined) throw new HubError("UNKNOWN_SERVER_ERROR", `no offset for ${topic}-${partition}`);
   mustBeNone(answer.errorCode, `offset of ${topic}-${partition}`);
   return { topic, partition, offset: answer.offset, timestamp: answer.timestamp };

@@ -34,6 +34,11 @@ function sizeOf(record: OutRecord): number {
   return size;
 }
 
+/** Not `slice`: a Buffer's shares its memory. */
+function copyOf(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes === null ? null : new Uint8Array(bytes);
+}
+
 /** Opens a producer on the routes of a client. */
 export function openProducer(routes: Routes, options: ProducerOptions = {}): Producer {
   return new BatchingProducer(routes, options);
@@ -144,8 +149,7 @@ class BatchingProducer implements Producer {
     this.#dirty = [];
     for (const lane of dirty) {
       lane.dirty = false;
-      this.#sender.prepare(lane);
-      lane.seal();
+      lane.due = true;
       this.#sender.offer(lane);
     }
     this.#sender.pump();
@@ -178,8 +182,8 @@ class BatchingProducer implements Producer {
   #hold(topic: Topic, { record, size, delivered }: Pending): void {
     const { key, value } = record;
     const timestamp = record.timestamp ?? this.#clock.wall();
-    const copy = { ...record, key: key === null ? null : key.slice(), value: value === null ? null : value.slice() };
-    topic.pending.push({ record: { ...copy, timestamp }, size, delivered });
+    const copy = { ...record, timestamp, key: copyOf(key), value: copyOf(value) };
+    topic.pending.push({ record: copy, size, delivered });
     topic.finding ??= this.#find(topic).finally(() => {
       topic.finding = null;
     });
@@ -236,6 +240,10 @@ class BatchingProducer implements Producer {
     await Promise.all([...this.#topics.values()].map(({ finding }) => finding));
     this.#flushTurn();
     const lanes = [...this.#topics.values()].flatMap((topic) => topic.lanes);
+    for (const lane of lanes) {
+      lane.seal();
+      this.#sender.offer(lane);
+    }
     await Promise.all(lanes.flatMap((lane) => [...lane.waiting, ...lane.underWay]).map(this.#sender.whenDone));
     // What was refused is told at the end of this turn.
     await new Promise<void>((resolve) => this.#clock.soon(resolve));

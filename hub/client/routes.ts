@@ -27,8 +27,8 @@ export interface PartitionRoute {
   readonly inSync: readonly number[];
 }
 
-/** Long polls get a connection of their own: a hub answers one request of a connection after the other. */
-export type Purpose = "" | "fetch";
+/** A hub answers one request of a connection after the other, so what waits long gets connections of its own. */
+export type Purpose = "" | "fetch" | "group" | "leave";
 
 export interface RoutesOptions {
   readonly clock: Clock;
@@ -135,7 +135,7 @@ export class Routes {
 
   /** The connection to any hub that answers: open ones first, then known ones, then the bootstrap addresses. */
   async any(): Promise<Connection> {
-    for (const [key, { ready }] of this.#connections) if (ready?.open && !key.startsWith("fetch ")) return ready;
+    for (const [key, { ready }] of this.#connections) if (ready?.open && key.startsWith(" ")) return ready;
     let failure: unknown = new HubError("NETWORK_EXCEPTION", "no bootstrap address is given");
     for (const address of [...this.#addresses.values(), ...this.#options.bootstrap]) {
       try {
@@ -154,16 +154,16 @@ export class Routes {
   }
 
   /** The coordinator of a group, looked up when it is not known. Rejects with the error of FindCoordinator. */
-  async coordinator(group: string): Promise<Connection> {
+  async coordinator(group: string, purpose: Purpose = ""): Promise<Connection> {
     const known = this.#coordinators.get(group);
-    if (known !== undefined && this.#addresses.has(known)) return this.node(known);
+    if (known !== undefined && this.#addresses.has(known)) return this.node(known, purpose);
     const connection = await this.any();
     const reply = await connection.call("findCoordinator", { key: group, keyType: 0, coordinatorKeys: [group] });
     const found = reply.coordinators[0] ?? reply;
     mustBeNone(found.errorCode, `coordinator of group ${group}`, found.errorMessage);
     this.#addresses.set(found.nodeId, { host: found.host, port: found.port });
     this.#coordinators.set(group, found.nodeId);
-    return this.node(found.nodeId);
+    return this.node(found.nodeId, purpose);
   }
 
   /** Forgets the coordinator after it said it is none, or went away. */

@@ -42,15 +42,9 @@ export class Sender {
     if (this.#insist && acks !== -1) throw new HubError("INVALID_REQUIRED_ACKS", "an idempotent producer needs acks all");
   }
 
-  /** Gives a lane its identity before its next batch is sealed, when one is at hand. */
-  prepare(lane: Lane): void {
-    const fresh = lane.identity === null && this.#shared !== null && lane.isFirst;
-    if (fresh && lane.waiting.length === 0) lane.begin(this.#shared!);
-  }
-
-  /** Tells that a lane may have waiting batches; `pump` sends them. */
+  /** Tells that a lane may have something to send; `pump` sends it. */
   offer(lane: Lane): void {
-    if (lane.waiting.length > 0) this.#offered.add(lane);
+    if (lane.waiting.length > 0 || lane.due) this.#offered.add(lane);
   }
 
   /** Asks for a topic until it is there (it may be created by asking). Rejects when it does not come. */
@@ -79,12 +73,14 @@ export class Sender {
       const byConnection = new Map<Connection, Batch[]>();
       const bytes = new Map<Connection, number>();
       for (const lane of this.#offered) {
-        if (lane.waiting.length === 0) {
+        if (lane.waiting.length === 0 && !lane.due) {
           this.#offered.delete(lane);
           continue;
         }
         const connection = this.#wayFor(lane);
         if (connection === null) continue;
+        if (lane.waiting.length === 0) lane.seal();
+        if (lane.waiting.length === 0) continue;
         const size = lane.waiting[0]!.bytes.length;
         const sum = bytes.get(connection) ?? 0;
         if (sum > 0 && sum + size > requestBytesMax) continue;
@@ -108,6 +104,10 @@ export class Sender {
     }
     if (this.#idempotent && lane.identity === null) {
       if (lane.underWay.length > 0) return null;
+      if (this.#shared !== null && lane.isFirst) {
+        lane.begin(this.#shared);
+        return this.#wayFor(lane);
+      }
       this.#hold(lane, this.#identify(lane));
       return null;
     }
@@ -116,9 +116,9 @@ export class Sender {
       this.#hold(lane, pause(this.#clock, limits.clientRetryMs));
       return null;
     }
-    const mustBeAlone = !this.#idempotent || lane.waiting[0]!.returned;
+    const mustBeAlone = !this.#idempotent || lane.waiting[0]?.returned === true;
     if (mustBeAlone && lane.underWay.length > 0) return null;
-    if (connection.direct) return connection;
+    if (connection.direct) return lane.underWay.length < limits.clientLocalInFlightMax ? connection : null;
     return (this.#underWay.get(connection) ?? 0) < limits.clientProduceInFlightMax ? connection : null;
   }
 
@@ -183,6 +183,7 @@ export class Sender {
   }
 
   #giveUp(lane: Lane, error: Error): void {
+    lane.seal();
     const waiting = lane.waiting;
     lane.waiting = [];
     lane.lost = 0;
@@ -238,11 +239,12 @@ export class Sender {
         batch.lane.lost = 0;
         this.#settle(batch, null, answer.baseOffset);
       } else if (answer === undefined) {
-        this.#refused(batch, new HubError("UNKNOWN_SERVER_ERROR", "the hub did not answer for the partition"));
+        const detail = "the hub did not answer for the partition";
+        this.#refused(batch, new HubError("UNKNOWN_SERVER_ERROR", detail), connection);
       } else {
         const kind = errorNameOf(answer.errorCode);
         const where = `${batch.lane.topic}-${batch.lane.partition}`;
-        this.#refused(batch, new HubError(kind, `${where}: ${answer.errorMessage ?? kind}`));
+        this.#refused(batch, new HubError(kind, `${where}: ${answer.errorMessage ?? kind}`), connection);
       }
     }
     this.pump();
@@ -251,18 +253,18 @@ export class Sender {
   #unanswered(connection: Connection, batches: readonly Batch[], error: unknown): void {
     this.#left(connection);
     const failure = error instanceof HubError ? error : new HubError("UNKNOWN_SERVER_ERROR", String(error));
-    for (const batch of batches) this.#refused(batch, failure);
+    for (const batch of batches) this.#refused(batch, failure, connection);
     this.pump();
   }
 
-  #refused(batch: Batch, error: HubError): void {
+  #refused(batch: Batch, error: HubError, connection: Connection): void {
     const { lane } = batch;
-    const verdict = judge(batch, error);
+    const verdict = judge(batch, error, connection.direct);
     const counts = verdict === "again" || verdict === "again-anew";
     if (counts) batch.attempts += 1;
-    if (verdict === "delivered" || verdict === "fail" || batch.attempts > limits.clientRetriesMax) {
+    if (!(counts || verdict === "wait-turn") || batch.attempts > limits.clientRetriesMax) {
       lane.finish(batch);
-      if (verdict !== "delivered") lane.breakSequence();
+      if (verdict !== "delivered" && verdict !== "unknown") lane.breakSequence();
       this.#settle(batch, verdict === "delivered" ? null : error, -1);
       return;
     }

@@ -53,13 +53,14 @@ test("uuid is canonical lower-case text", () => {
 });
 
 test("view shares the frame, copy does not", () => {
-  const bytes = Uint8Array.of(1, 2, 3, 4);
-  const reader = new Reader(bytes);
-  const view = reader.view(2);
-  const copy = reader.copy(2);
-  bytes.fill(9);
-  assert.deepEqual([...view], [9, 9]);
-  assert.deepEqual([...copy], [3, 4]);
+  for (const bytes of [Uint8Array.of(1, 2, 3, 4), Buffer.of(1, 2, 3, 4)]) {
+    const reader = new Reader(bytes);
+    const view = reader.view(2);
+    const copy = reader.copy(2);
+    bytes.fill(9);
+    assert.deepEqual([...view], [9, 9]);
+    assert.deepEqual([...copy], [3, 4]);
+  }
 });
 
 test("every read past the end is refused and leaves the cursor where it was", () => {
