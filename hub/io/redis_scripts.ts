@@ -155,7 +155,7 @@ redis.call('HSET', KEYS[1], 'epoch', e)
 return e`,
 };
 
-/** KEYS mark; ARGV the mark that must be there ('' any), the mark to leave. 1 when it was there. Writes only changes. */
+/** KEYS mark; ARGV the mark that must be there ('' any), the mark to leave. 1 when it was. Writes only changes. */
 export const probe: RedisScript = {
   numberOfKeys: 1,
   lua: `

@@ -55,6 +55,10 @@ function coordinatorError(keyType: number): ErrorName {
 }
 
 function memberHandlers(engine: () => GroupEngine | null) {
+  return { ...joinHandlers(engine), ...livingHandlers(engine) };
+}
+
+function joinHandlers(engine: () => GroupEngine | null) {
   return {
     async joinGroup(request: RequestOf<"joinGroup">, context: RequestContext): Promise<ResponseOf<"joinGroup">> {
       const { version } = context;
@@ -106,7 +110,11 @@ function memberHandlers(engine: () => GroupEngine | null) {
         assignment: reply?.assignment ?? new Uint8Array(0),
       };
     },
+  };
+}
 
+function livingHandlers(engine: () => GroupEngine | null) {
+  return {
     heartbeat(request: RequestOf<"heartbeat">): ResponseOf<"heartbeat"> {
       const { memberId, groupInstanceId, generationId } = request;
       const claim = { memberId, instanceId: groupInstanceId, generation: generationId };
