@@ -8,18 +8,52 @@ interface TailBatch {
   dropped: boolean;
 }
 
-/** The part of one log: batches without a gap up to the log's end. */
-export class TailOwner {
-  readonly batches: TailBatch[] = [];
+/** A queue over an array: `shift` of a long array would move all of it. */
+class Queue<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  at(place: number): T {
+    return this.#items[this.#head + place]!;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T {
+    const item = this.#items[this.#head]!;
+    this.#head += 1;
+    if (this.#head > 64 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+  }
 }
 
-/** A batch that keeps much more memory alive than it has bytes is copied. */
+/** The part of one log: batches without a gap up to the log's end. */
+export class TailOwner {
+  readonly batches = new Queue<TailBatch>();
+}
+
+/** A batch that keeps more than this many times its bytes alive is copied. */
 const slack = 2;
+/** What an entry takes beside its bytes, roughly. */
+const entryBytes = 150;
 
 export class HotTail {
   readonly #bytesMax: number;
-  #queue: TailBatch[] = [];
-  #head = 0;
+  readonly #queue = new Queue<TailBatch>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -36,32 +70,26 @@ export class HotTail {
     const entry: TailBatch = { owner, base, end, bytes, dropped: false };
     owner.batches.push(entry);
     this.#queue.push(entry);
-    this.#bytes += bytes.length;
+    this.#bytes += bytes.length + entryBytes;
     while (this.#bytes > this.#bytesMax) this.#evict();
   }
 
   #evict(): void {
-    const entry = this.#queue[this.#head]!;
-    this.#head += 1;
-    if (!entry.dropped) {
-      entry.owner.batches.shift();
-      this.#drop(entry);
-    }
-    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+    const entry = this.#queue.shift();
+    if (entry.dropped) return;
+    entry.owner.batches.shift();
+    this.#drop(entry);
   }
 
   #drop(entry: TailBatch): void {
     entry.dropped = true;
-    this.#bytes -= entry.bytes.length;
+    this.#bytes -= entry.bytes.length + entryBytes;
   }
 
   /** Forgets a log: it was cut, closed or removed. */
   clear(owner: TailOwner): void {
-    for (const entry of owner.batches) this.#drop(entry);
-    owner.batches.length = 0;
+    for (let i = 0; i < owner.batches.length; i += 1) this.#drop(owner.batches.at(i));
+    owner.batches.clear();
   }
 
   /**
@@ -70,29 +98,29 @@ export class HotTail {
    */
   read(owner: TailOwner, offset: number, bytesMax: number, endOffset: number): Uint8Array | null {
     const { batches } = owner;
-    if (batches.length === 0 || offset < batches[0]!.base) return null;
+    if (batches.length === 0 || offset < batches.at(0).base) return null;
     let low = 0;
     let high = batches.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (batches[middle]!.base <= offset) low = middle;
+      if (batches.at(middle).base <= offset) low = middle;
       else high = middle - 1;
     }
-    if (batches[low]!.end <= offset) low += 1; // in a gap behind it, or at the end
+    if (batches.at(low).end <= offset) low += 1; // in a gap behind it, or at the end
     let bytes = 0;
     let to = low;
-    for (; to < batches.length && batches[to]!.end <= endOffset; to += 1) {
-      const { length } = batches[to]!.bytes;
+    for (; to < batches.length && batches.at(to).end <= endOffset; to += 1) {
+      const { length } = batches.at(to).bytes;
       if (to > low && bytes + length > bytesMax) break;
       bytes += length;
     }
     if (to === low) return new Uint8Array(0);
-    if (to === low + 1) return batches[low]!.bytes;
+    if (to === low + 1) return batches.at(low).bytes;
     const joined = new Uint8Array(bytes);
     let at = 0;
     for (let i = low; i < to; i += 1) {
-      joined.set(batches[i]!.bytes, at);
-      at += batches[i]!.bytes.length;
+      joined.set(batches.at(i).bytes, at);
+      at += batches.at(i).bytes.length;
     }
     return joined;
   }

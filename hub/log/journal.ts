@@ -7,17 +7,13 @@
 import type { Clock, Disk, Random, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
-import {
-  batchEntryOverhead,
-  encodeSmallEntry,
-  frameHeaderBytes,
-  sealFrame,
-  writeBatchEntry,
-} from "./frame.ts";
+import { encodeSmallEntry, frameHeaderBytes, sealFrame, writeBatchEntry } from "./frame.ts";
 import type { SmallEntry } from "./frame.ts";
 import { JournalFiles } from "./journal_files.ts";
 import type { JournalFile } from "./journal_files.ts";
 import { applyEntry, snapshotEntries } from "./journal_state.ts";
+import { JournalQueue } from "./journal_queue.ts";
+import type { Chunk, Waiter } from "./journal_queue.ts";
 import type { JournalState } from "./journal_state.ts";
 import { faultKind, storageError } from "./settings.ts";
 import type { Tuning } from "./settings.ts";
@@ -37,31 +33,8 @@ export interface JournalListener<Log extends JournaledLog> {
   fault(kind: "full" | "read-only" | "failed", error: unknown): void;
 }
 
-interface BatchItem<Log> {
-  readonly log: Log;
-  readonly prevEnd: number;
-  readonly end: number;
-  readonly batch: Uint8Array;
-}
-
-interface SmallItem {
-  readonly entry: SmallEntry;
-  readonly bytes: Uint8Array;
-}
-
 const scratchBytesMin = 64 * 1024;
 const scratchBytesMax = 1024 * 1024;
-
-interface Waiter {
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
-interface Chunk<Log> {
-  readonly items: (BatchItem<Log> | SmallItem)[];
-  readonly waiters: Waiter[];
-  bytes: number;
-}
 
 interface Group<Log> {
   readonly frame: Uint8Array;
@@ -87,10 +60,7 @@ export interface JournalOptions<Log extends JournaledLog> {
 export class Journal<Log extends JournaledLog> {
   readonly #options: JournalOptions<Log>;
   readonly #files: JournalFiles;
-  #chunks: Chunk<Log>[] = [];
-  /** True while the last chunk takes more. */
-  #open = false;
-  #queuedBytes = 0;
+  readonly #queue = new JournalQueue<Log>();
   #flightBytes = 0;
   #sequence: number;
   #position = 0;
@@ -126,7 +96,7 @@ export class Journal<Log extends JournaledLog> {
 
   /** Bytes queued or in flight. */
   get backlogBytes(): number {
-    return this.#queuedBytes + this.#flightBytes;
+    return this.#queue.bytes + this.#flightBytes;
   }
 
   /** Sequence of the last group written. */
@@ -156,33 +126,27 @@ export class Journal<Log extends JournaledLog> {
 
   /** Queues a batch that stands in its segment already. */
   addBatch(log: Log, batch: Uint8Array, prevEnd: number, end: number): void {
-    const chunk = this.#chunk();
-    const bytes = batchEntryOverhead + batch.length;
-    chunk.items.push({ log, prevEnd, end, batch });
-    chunk.bytes += bytes;
-    this.#queuedBytes += bytes;
+    this.#beginTurn();
+    this.#queue.push({ log, prevEnd, end, batch });
   }
 
   /** Queues small entries; resolves when the group with them is synced. Rejects with KAFKA_STORAGE_ERROR. */
   put(entries: readonly SmallEntry[]): Promise<void> {
     if (this.#dead !== null) return Promise.reject(storageError("the data folder failed", this.#dead));
-    const chunk = this.#chunk();
-    for (const entry of entries) {
-      const bytes = encodeSmallEntry(entry);
-      chunk.items.push({ entry, bytes });
-      chunk.bytes += bytes.length;
-      this.#queuedBytes += bytes.length;
-    }
-    return new Promise((resolve, reject) => chunk.waiters.push({ resolve, reject }));
+    if (entries.length === 0) return this.flush();
+    this.#beginTurn();
+    for (const entry of entries) this.#queue.push({ entry, bytes: encodeSmallEntry(entry) });
+    return new Promise((resolve, reject) => this.#queue.wait({ resolve, reject }));
   }
 
   /** Resolves when everything queued so far is synced. */
   flush(): Promise<void> {
     if (this.#dead !== null) return Promise.reject(storageError("the data folder failed", this.#dead));
-    if (!this.#inFlight && this.#chunks.length === 0) return Promise.resolve();
-    const last = this.#chunks.at(-1);
-    if (last === undefined) return new Promise((resolve, reject) => this.#idle.push({ resolve, reject }));
-    return new Promise((resolve, reject) => last.waiters.push({ resolve, reject }));
+    if (!this.#inFlight && this.#queue.isEmpty) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      if (this.#queue.isEmpty) this.#idle.push({ resolve, reject });
+      else this.#queue.wait({ resolve, reject });
+    });
   }
 
   /** Resolves when the backlog is under half its bound. */
@@ -228,65 +192,35 @@ export class Journal<Log extends JournaledLog> {
     this.#watchdog?.cancel();
     this.#files.close();
     const refusal = storageError("the data folder failed", error);
-    for (const chunk of this.#chunks) for (const waiter of chunk.waiters) waiter.reject(refusal);
-    for (const waiter of [...this.#flight, ...this.#idle]) waiter.reject(refusal);
-    this.#chunks = [];
+    for (const waiter of [...this.#flight, ...this.#idle, ...this.#queue.clear()]) waiter.reject(refusal);
     this.#idle = [];
-    this.#queuedBytes = this.#flightBytes = 0;
+    this.#flightBytes = 0;
     this.#releaseRoom();
   }
 
-  #chunk(): Chunk<Log> {
-    if (!this.#open) {
-      this.#chunks.push({ items: [], waiters: [], bytes: 0 });
-      this.#open = true;
-      if (!this.#scheduled) {
-        this.#scheduled = true;
-        this.#options.clock.soon(() => {
-          this.#scheduled = false;
-          this.#open = false;
-          this.#start();
-        });
-      }
-    }
-    return this.#chunks.at(-1)!;
+  /** The first entry of a turn arranges for the turn's end: then its chunk closes and a group may begin. */
+  #beginTurn(): void {
+    if (!this.#queue.beginsChunk || this.#scheduled) return;
+    this.#scheduled = true;
+    this.#options.clock.soon(() => {
+      this.#scheduled = false;
+      this.#queue.closeChunk();
+      this.#start();
+    });
   }
 
   /** Begins the next group, when there is one and nothing is in flight. Never called within a caller's turn. */
   #start(): void {
     if (this.#inFlight || this.#stuck !== null || this.#dead !== null) return;
-    if (this.#chunks.length === (this.#open ? 1 : 0)) return;
-    const group = this.#take();
+    if (!this.#queue.hasClosed) return;
+    const group = this.#queue.take(this.#options.tuning.groupBytesMax);
     this.#inFlight = true;
     this.#flight = group.waiters;
     this.#flightBytes = group.bytes;
-    this.#queuedBytes -= group.bytes;
     const frameBytes = frameHeaderBytes + group.bytes;
     const write = (): void => this.#write(this.#files.current, this.#frame(group), () => this.#next());
     if (this.#position + frameBytes > this.#options.tuning.journalFileBytes && !this.#fresh) this.#advance(write);
     else write();
-  }
-
-  /** Chunks up to the bound; of a chunk over the bound, as many entries as fit. */
-  #take(): Chunk<Log> {
-    const bound = this.#options.tuning.groupBytesMax;
-    const closed = this.#open ? this.#chunks.length - 1 : this.#chunks.length;
-    const taken: Chunk<Log> = { items: [], waiters: [], bytes: 0 };
-    let count = 0;
-    for (; count < closed; count += 1) {
-      const chunk = this.#chunks[count]!;
-      if (count > 0 && taken.bytes + chunk.bytes > bound) break;
-      if (chunk.bytes > bound && chunk.items.length > 1) {
-        divide(chunk, taken, bound);
-        if (chunk.items.length > 0) break;
-      } else {
-        for (const item of chunk.items) taken.items.push(item);
-        taken.bytes += chunk.bytes;
-      }
-      taken.waiters.push(...chunk.waiters);
-    }
-    this.#chunks.splice(0, count);
-    return taken;
   }
 
   #frame(chunk: Chunk<Log>): Group<Log> {
@@ -410,7 +344,7 @@ export class Journal<Log extends JournaledLog> {
     const idle = this.#idle;
     this.#idle = [];
     for (const waiter of idle) waiter.resolve();
-    if (this.#chunks.length > 0 && !this.#scheduled) this.#options.clock.soon(() => this.#start());
+    if (!this.#queue.isEmpty && !this.#scheduled) this.#options.clock.soon(() => this.#start());
   }
 
   #watch(): void {
@@ -458,17 +392,4 @@ export class Journal<Log extends JournaledLog> {
     bytes.fill(0, frame.length);
     return bytes;
   }
-}
-
-function divide<Log>(chunk: Chunk<Log>, taken: Chunk<Log>, bound: number): void {
-  let count = 0;
-  for (const item of chunk.items) {
-    const bytes = "batch" in item ? batchEntryOverhead + item.batch.length : item.bytes.length;
-    if (count > 0 && taken.bytes + bytes > bound) break;
-    taken.items.push(item);
-    taken.bytes += bytes;
-    chunk.bytes -= bytes;
-    count += 1;
-  }
-  chunk.items.splice(0, count);
 }
