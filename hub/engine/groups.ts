@@ -30,7 +30,7 @@ export type { GroupEngine, GroupEngineOptions } from "./groups_types.ts";
 /**
  * Starts the coordinator and waits until its groups are loaded, but no longer than `groupLoadWaitMsMax`: a registry
  * that is not there yet must not keep the rest of the hub from serving. Loading goes on meanwhile.
- * @throws what the registry throws when it can never be loaded from
+ * What cannot be loaded now (a full disk, say) is tried again, for as long as it takes.
  */
 export async function openGroupEngine(options: GroupEngineOptions): Promise<GroupEngine> {
   const engine = new Engine(options);
@@ -55,13 +55,31 @@ class Engine implements GroupEngine {
   #store: GroupStore | null = null;
   #offsets: GroupOffsets | null = null;
   #sweep: Timer | null = null;
+  #stopWaiting: () => void = () => {};
 
   constructor(options: GroupEngineOptions) {
     this.#options = options;
     this.#coordinator = groups.newCoordinator({ ...limits, ...options.settings });
-    this.loaded = this.#load();
-    // Who awaits it sees the failure; nobody has to.
-    this.loaded.catch((error: unknown) => options.trace.event("error", "groups_load_failed", { error: String(error) }));
+    this.loaded = this.#loadUntilDone();
+  }
+
+  async #loadUntilDone(): Promise<void> {
+    const { clock, trace } = this.#options;
+    while (this.#phase === "loading") {
+      try {
+        await this.#load();
+      } catch (error) {
+        if (this.#phase !== "loading") return;
+        trace.event("error", "groups_load_failed", { error: String(error) });
+        await new Promise<void>((resolve) => {
+          const timer = clock.after(limits.diskRetryMs, resolve);
+          this.#stopWaiting = () => {
+            timer.cancel();
+            resolve();
+          };
+        });
+      }
+    }
   }
 
   async #load(): Promise<void> {
@@ -206,6 +224,7 @@ class Engine implements GroupEngine {
 
   async close(): Promise<void> {
     this.#phase = "closed";
+    this.#stopWaiting();
     this.#sweep?.cancel();
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();

@@ -88,7 +88,7 @@ export interface ListedGroup {
  * COORDINATOR_LOAD_IN_PROGRESS, after `close` with COORDINATOR_NOT_AVAILABLE. No method rejects.
  */
 export interface GroupEngine {
-  /** Resolves when the groups are loaded; rejects when they never will be. */
+  /** Resolves when the groups are loaded, or the engine is closed before. */
   readonly loaded: Promise<void>;
   /** Parked until the group's members have joined. */
   join(request: JoinRequest): Promise<JoinReply>;

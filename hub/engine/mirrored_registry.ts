@@ -1,4 +1,5 @@
 // The registry of a hub with Redis: Redis is the store of record while it is there, the hub's journal holds a mirror.
+import { HubError } from "../errors.ts";
 import type { LiveImage } from "../groups/image.ts";
 import {
   comparePositions,
@@ -111,6 +112,7 @@ class MirroredRegistry implements MergeableRegistry {
     const met = this.#facts.get(metFact) !== undefined;
     if (!met && this.#phase !== "up") this.#trace.event("warn", "groups_wait_for_redis", {});
     await this.#compared(met ? this.#times.patienceMs : null);
+    if (this.#closed) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The registry was closed");
     const mirrored = await this.#mirror.beginEpoch(atLeast);
     if (this.#phase !== "up") return mirrored;
     try {

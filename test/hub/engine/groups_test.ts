@@ -345,3 +345,26 @@ test("group engine: a record that cannot be read costs the members their places,
   await world.clock.advance(3000);
   assert.equal((await sync(later, await joining)).error, "NONE");
 });
+
+test("group engine: started on a full disk it says that it is loading, and serves once there is room", async () => {
+  const world = new World();
+  world.facts.full = true;
+  const opening = world.open();
+  await world.clock.advance(limits.groupLoadWaitMsMax);
+  const engine = await opening;
+  assert.equal(await commit(engine, nobody, 1), "COORDINATOR_LOAD_IN_PROGRESS");
+  world.facts.full = false;
+  await world.clock.advance(limits.diskRetryMs);
+  await engine.loaded;
+  assert.equal(await commit(engine, nobody, 1), "NONE");
+  await engine.close();
+
+  const never = new World();
+  never.facts.full = true;
+  const closing = never.open();
+  await never.clock.advance(limits.groupLoadWaitMsMax);
+  const closed = await closing;
+  await closed.close();
+  await closed.loaded;
+  assert.equal(never.clock.waiting, 0);
+});
