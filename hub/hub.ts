@@ -52,6 +52,8 @@ export class Hub {
   #phase: "starting" | "serving" | "draining" = "starting";
   #failure: string | null = null;
   #stopped: Promise<void> | null = null;
+  /** Topics that rooms of this process wait for. */
+  readonly #making = new Map<string, Promise<void>>();
 
   /** `onFailed` is called once when the data folder failed and the process should end (exit code 70). */
   constructor(ports: HubPorts, config: Config, onFailed: (why: string) => void) {
@@ -162,13 +164,26 @@ export class Hub {
   }
 
   /** Makes a topic unless it is there: MQTT routes make theirs whatever auto.create.topics.enable says. */
-  async ensureTopic(name: string): Promise<void> {
+  ensureTopic(name: string): Promise<void> {
+    if (this.#services!.partitions.of(name)) return Promise.resolve();
+    // all who wait share one promise, so that they go on in the order they came
+    let making = this.#making.get(name);
+    if (making === undefined) {
+      making = this.#makeTopic(name).finally(() => this.#making.delete(name));
+      this.#making.set(name, making);
+    }
+    return making;
+  }
+
+  async #makeTopic(name: string): Promise<void> {
     const { partitions } = this.#services!;
-    if (partitions.topics.byName(name)) return;
     try {
-      await partitions.createTopic(name, defaultPartitions(this.#services!), new Map());
+      // known and without logs: a client's request is making it at this moment
+      if (partitions.topics.byName(name)) await partitions.whenMade(name);
+      else await partitions.createTopic(name, defaultPartitions(this.#services!), new Map());
     } catch (error) {
       if (!(error instanceof HubError && error.kind === "TOPIC_ALREADY_EXISTS")) throw error;
+      await partitions.whenMade(name);
     }
   }
 

@@ -73,6 +73,8 @@ export class Partitions {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #hubId: number;
+  /** Topics whose fact is being written or whose logs are being made. */
+  readonly #making = new Map<string, Promise<Topic>>();
   readonly #byTopic = new Map<string, Partition[]>();
   readonly #byLog = new Map<PartitionLog, Partition>();
 
@@ -127,9 +129,18 @@ export class Partitions {
   }
 
   async createTopic(name: string, partitions: number, configs: ReadonlyMap<string, string>): Promise<Topic> {
-    const topic = await this.topics.create(name, partitions, configs, this.#clock.wall());
-    await this.#openTopic(topic);
-    return topic;
+    if (this.#making.has(name)) throw new HubError("TOPIC_ALREADY_EXISTS", `Topic ${name} is being made`);
+    const making = this.topics.create(name, partitions, configs, this.#clock.wall()).then(async (topic) => {
+      await this.#openTopic(topic);
+      return topic;
+    });
+    this.#making.set(name, making);
+    return making.finally(() => this.#making.delete(name));
+  }
+
+  /** Resolves when a topic that is known but has no logs yet can be written to. */
+  async whenMade(name: string): Promise<void> {
+    await this.#making.get(name);
   }
 
   async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
