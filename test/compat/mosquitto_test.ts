@@ -30,7 +30,8 @@ test("every QoS reaches the log with key and headers; a Kafka client reads it", 
 test("a plain subscriber sees what others publish", async () => {
   const { folder, remove } = scratch();
   const hub = await startHub({ data: folder });
-  const subscriber = spawn("mosquitto_sub", [
+  // its debug lines tell of the SUBACK; a pipe would hold them back
+  const subscriber = spawn("stdbuf", ["-oL", "mosquitto_sub",
     "-h", "127.0.0.1", "-p", String(hub.mqtt), "-V", "mqttv311", "-t", "sensors/+/temperature", "-q", "1", "-v", "-C", "2", "-d",
   ]);
   try {
