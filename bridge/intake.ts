@@ -297,7 +297,7 @@ export class Intake {
       { key: "mqtt.retain", value: digits[slot & 1] ?? zero },
       { key: "mqtt.client", value: this.#clientBytes },
     ];
-    memo.headers[slot] = headers;
+    memo.headers[slot] = Object.freeze(headers); // encoded once
     return headers;
   }
 

@@ -46,7 +46,7 @@ export class BatchBuilder {
   }
 
   /**
-   * Takes one record; key and value are copied.
+   * Takes one record; key and value are copied. Headers in a frozen array are encoded once for all records that bear it.
    * @param timestamp ms since the epoch, used when the record names none
    * @throws HubError INVALID_RECORD above 1,000,000 records, MESSAGE_TOO_LARGE above `batchBytesMax`
    */
@@ -55,10 +55,11 @@ export class BatchBuilder {
     if (this.#count === 0) this.#baseTimestamp = this.#maxTimestamp = time;
     else if (time > this.#maxTimestamp) this.#maxTimestamp = time;
     if (this.#count >= limits.recordsPerBatchMax) throw new HubError("INVALID_RECORD", "too many records for a batch");
-    const { key, value, headers } = record;
+    const { key, value } = record;
+    const headers = encodedHeaders(record.headers);
     const timestampDelta = time - this.#baseTimestamp;
     const body = 1 + signedSize(timestampDelta) + signedSize(this.#count) + sizeOf(key) + sizeOf(value) +
-      (headers === undefined || headers.length === 0 ? 1 : headersSize(headers));
+      headers.length;
     const bytes = this.#room(body + 5);
     let at = writeSigned(bytes, this.#at, body);
     bytes[at++] = 0;
@@ -66,9 +67,8 @@ export class BatchBuilder {
     at = writeSigned(bytes, at, this.#count);
     at = writeBytes(bytes, at, key);
     at = writeBytes(bytes, at, value);
-    if (headers === undefined || headers.length === 0) bytes[at++] = 0;
-    else at = writeHeaders(bytes, at, headers);
-    this.#at = at;
+    bytes.set(headers, at);
+    this.#at = at + headers.length;
     this.#count += 1;
   }
 
@@ -160,6 +160,20 @@ function textSize(value: string): number {
   return value.length;
 }
 
+const noHeaders = Uint8Array.of(0);
+/** Headers that cannot change any more, encoded: a device's readings mostly bear the same ones. */
+const headersKnown = new WeakMap<readonly RecordHeader[], Uint8Array>();
+
+function encodedHeaders(headers: readonly RecordHeader[] | undefined): Uint8Array {
+  if (headers === undefined || headers.length === 0) return noHeaders;
+  const known = headersKnown.get(headers);
+  if (known !== undefined) return known;
+  const bytes = new Uint8Array(headersSize(headers));
+  writeHeaders(bytes, headers);
+  if (Object.isFrozen(headers)) headersKnown.set(headers, bytes);
+  return bytes;
+}
+
 function headersSize(headers: readonly RecordHeader[]): number {
   if (headers.length > limits.headersPerRecordMax) throw new HubError("INVALID_RECORD", "too many headers in a record");
   let size = signedSize(headers.length);
@@ -170,8 +184,8 @@ function headersSize(headers: readonly RecordHeader[]): number {
   return size;
 }
 
-function writeHeaders(target: Uint8Array, at: number, headers: readonly RecordHeader[]): number {
-  let to = writeSigned(target, at, headers.length);
+function writeHeaders(target: Uint8Array, headers: readonly RecordHeader[]): void {
+  let to = writeSigned(target, 0, headers.length);
   for (const { key, value } of headers) {
     const size = textSize(key);
     to = writeSigned(target, to, size);
@@ -179,5 +193,4 @@ function writeHeaders(target: Uint8Array, at: number, headers: readonly RecordHe
     else target.set(encoder.encode(key), to);
     to = writeBytes(target, to + size, value);
   }
-  return to;
 }
