@@ -103,7 +103,7 @@ export const limits = {
   groupTombstonesMax: 1_000,
   offsetTombstonesMax: 1_000,
   /** After this long the hub serves other requests while the groups are still being loaded. */
-  groupLoadWaitMsMax: 2 * second,
+  groupLoadWaitMsMax: 500,
 
   // redis
   redisCommandMsMax: 500,
@@ -136,6 +136,8 @@ export const limits = {
   clientFetchPartitionBytes: 1 * MiB,
   clientFetchWaitMs: 500,
   clientSessionMs: 30 * second,
+  /** A member learns of a rebalance by its heartbeat, so this is how long the others wait for it. */
+  clientHeartbeatMs: second,
   clientRebalanceMs: 60 * second,
 
   // mqtt
