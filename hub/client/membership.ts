@@ -169,7 +169,7 @@ export class Membership {
   #startBeating(): void {
     this.#stopBeating();
     if (this.#closed) return;
-    const every = Math.min(3_000, this.#options.sessionTimeoutMs / 3);
+    const every = Math.min(limits.clientHeartbeatMs, this.#options.sessionTimeoutMs / 3);
     this.#beat = this.#clock.after(every, () => this.#beatOnce());
   }
 
