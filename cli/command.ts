@@ -44,7 +44,11 @@ const common: Readonly<Record<string, Flag>> = {
 
 /** Flags of a verb that talks to a hub. */
 export const hubFlags: Readonly<Record<string, Flag>> = {
-  bootstrap: { value: "HOST:PORT", doc: `A hub's Kafka address; ${bootstrapDefault} when left out.`, short: "b" },
+  bootstrap: {
+    value: "HOST:PORT",
+    doc: `Kafka address of one or more hubs (a,b); ${bootstrapDefault} when left out.`,
+    short: "b",
+  },
 };
 
 /** Reads the arguments. @throws UsageError for what the command does not take. */
@@ -168,7 +172,7 @@ export async function sayFailure(thrown: unknown, json: boolean, who: string, us
     printJson({ ...openTerminal(true), write: (text) => void process.stderr.write(text) }, line);
     return code;
   }
-  const sentence = /[.?!)]$/.test(what) ? what : `${what}.`;
+  const sentence = /[.?!]$/.test(what) ? what : `${what}.`;
   process.stderr.write(`${who}: ${sentence}${remedy === "" ? "" : ` ${remedy}`}\n`);
   if (usage !== "") process.stderr.write(`usage: ${usage}\n`);
   return code;

@@ -81,7 +81,7 @@ const scripts: Readonly<Record<string, (tree: Tree) => string>> = {
 
 /** Every verb's commands; loaded together only here. */
 async function wholeTree(): Promise<Tree> {
-  const { verbs } = await import("./main.ts");
+  const { verbs } = await import("./verbs.ts");
   const commands: Command[] = [];
   const more = new Map<string, readonly string[]>();
   for (const [name, verb] of Object.entries(verbs)) {

@@ -13,7 +13,7 @@ async function load(input: Input): Promise<Record<string, unknown>> {
   const { TopicMap } = await import("../bridge/mod.ts");
   const file = input.text("config");
   const config = loadConfig({ ...(file === undefined ? {} : { file }), env: process.env });
-  new TopicMap(config.routes as unknown as ConstructorParameters<typeof TopicMap>[0]);
+  new TopicMap((config.routes ?? undefined) as ConstructorParameters<typeof TopicMap>[0]);
   return config as unknown as Record<string, unknown>;
 }
 

@@ -96,6 +96,7 @@ const systemCodes: Readonly<Record<string, readonly [ExitCode, string]>> = {
   ENOTFOUND: [exit.unavailable, "Check the host name."],
   EAI_AGAIN: [exit.unavailable, "The name service does not answer; use an address, or wait."],
   EADDRINUSE: [exit.conflict, "Stop the process that holds the port, or choose another; port 0 picks a free one."],
+  ERR_SOCKET_BAD_PORT: [exit.usage, "Ports are 0 to 65535."],
   EADDRNOTAVAIL: [exit.usage, "Listen on an address of this machine."],
   ENOENT: [exit.notFound, "Check the path."],
   ENOTDIR: [exit.notFound, "Check the path."],

@@ -32,7 +32,8 @@ async function describe(input: Input): Promise<ExitCode> {
     const group = await find(admin, input.args[0]!);
     const committed = await admin.groupOffsets(group.group);
     const owners = new Map(group.members.flatMap((member) => member.assignment.map((at) => [placeKey(at), member])));
-    const places = unique([...committed, ...group.members.flatMap((member) => member.assignment)]);
+    const touched = [...committed, ...group.members.flatMap((member) => member.assignment)];
+    const places = await allPartitions(admin, touched);
     const lags = await lagsOf(client, admin, places, committed);
     const rows = lags.map(({ topic, partition, committed: done, end, lag, lagSeconds, start }) => {
       const owner = owners.get(placeKey({ topic, partition }));
@@ -54,6 +55,15 @@ async function describe(input: Input): Promise<ExitCode> {
     if (idle > 0) terminal.write(`${idle} of ${group.members.length} members have no partition.\n`);
     return exit.ok;
   });
+}
+
+/** Every partition of the topics touched: one without a commit has its whole log ahead. */
+async function allPartitions(admin: Admin, touched: readonly TopicPartition[]): Promise<TopicPartition[]> {
+  const names = new Set(touched.map(({ topic }) => topic));
+  const topics = (await admin.topics()).filter(({ name }) => names.has(name));
+  return unique(
+    topics.flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition }))),
+  );
 }
 
 function unique(places: readonly TopicPartition[]): TopicPartition[] {
@@ -94,7 +104,8 @@ async function reset(input: Input): Promise<ExitCode> {
     const before = new Map(committed.map((entry) => [placeKey(entry), entry.offset]));
     const rows = targets.map((target) => {
       const from = before.get(placeKey(target)) ?? null;
-      return { group, ...target, from, to: target.offset, move: from === null ? null : target.offset - from };
+      const { topic, partition } = target;
+      return { group, topic, partition, from, to: target.offset, move: from === null ? null : target.offset - from };
     });
     printRows(input.terminal, ["topic", "partition", "from", "to", "move"], rows, "Nothing to reset.");
     if (input.has("dry-run")) input.terminal.note("Nothing was changed (--dry-run).\n");

@@ -5,30 +5,7 @@ import { fileURLToPath } from "node:url";
 import { didYouMean, sayFailure } from "./command.ts";
 import { exit, UsageError } from "./exit.ts";
 import { safeText } from "./output.ts";
-
-interface VerbFile {
-  readonly run: (argv: string[]) => Promise<number>;
-  /** Help text of a verb that has no `Command` table. */
-  readonly usage?: string;
-}
-
-interface Verb {
-  readonly summary: string;
-  readonly load: () => Promise<VerbFile>;
-}
-
-/** Every verb; each file is loaded only when its verb is called. */
-export const verbs: Readonly<Record<string, Verb>> = {
-  up: { summary: "Run a hub: MQTT, Kafka protocol and dashboard in one process.", load: () => import("./up.ts") },
-  topic: { summary: "Create, list, describe, alter, delete topics.", load: () => import("./topic.ts") },
-  group: { summary: "List, describe, reset, delete consumer groups.", load: () => import("./group.ts") },
-  produce: { summary: "Write lines of stdin, or one value, to a topic.", load: () => import("./produce.ts") },
-  consume: { summary: "Read topics, from any place, and follow them.", load: () => import("./consume.ts") },
-  route: { summary: "See where an MQTT topic would go.", load: () => import("./route.ts") },
-  config: { summary: "Check or show the configuration, print its schema.", load: () => import("./config.ts") },
-  doctor: { summary: "Look at this machine: disk, ports, clock, Redis.", load: () => import("./doctor.ts") },
-  completion: { summary: "Print completions for bash, zsh or fish.", load: () => import("./completion.ts") },
-};
+import { type Verb, verbs } from "./verbs.ts";
 
 function help(): string {
   const size = Math.max(...Object.keys(verbs).map((name) => name.length));
@@ -104,4 +81,4 @@ async function main(): Promise<void> {
 }
 
 const called = process.argv[1];
-if (called !== undefined && realpathSync(called) === fileURLToPath(import.meta.url)) await main();
+if (called !== undefined && realpathSync(called) === fileURLToPath(import.meta.url)) void main();

@@ -8,7 +8,7 @@ async function test(input: Input): Promise<ExitCode> {
   const { loadConfig } = await import("../hub/mod.ts");
   const file = input.text("config");
   const config = loadConfig({ ...(file === undefined ? {} : { file }), env: process.env });
-  const map = new TopicMap(config.routes as unknown as ConstructorParameters<typeof TopicMap>[0]);
+  const map = new TopicMap((config.routes ?? undefined) as ConstructorParameters<typeof TopicMap>[0]);
   const client = input.text("client") ?? "client-id";
   const rows = input.args.map((mqttTopic) => {
     const routed = map.route(mqttTopic, client);

@@ -1,8 +1,7 @@
 // `partidor topic`: create, list, describe, alter, delete.
-import type { Admin, TopicDescription } from "../hub/mod.ts";
 import { type Command, hubFlags, type Input, runGroup } from "./command.ts";
 import { CliError, type ExitCode, exit, UsageError } from "./exit.ts";
-import { noTopic, placeKey, withAdmin } from "./hub_client.ts";
+import { findTopic, noTopic, placeKey, withAdmin } from "./hub_client.ts";
 import { printJson, printRows, tableOf } from "./output.ts";
 
 const partitionsMax = 1_000;
@@ -75,15 +74,9 @@ async function list(input: Input): Promise<ExitCode> {
   });
 }
 
-async function find(admin: Admin, name: string): Promise<TopicDescription> {
-  const [topic] = await admin.topics([name]);
-  if (topic === undefined) throw noTopic(name);
-  return topic;
-}
-
 async function describe(input: Input): Promise<ExitCode> {
   return withAdmin(input, async (admin) => {
-    const topic = await find(admin, input.args[0]!);
+    const topic = await findTopic(admin, input.args[0]!);
     const places = topic.partitions.map(({ partition }) => ({ topic: topic.name, partition }));
     const starts = new Map((await admin.offsets(places, "earliest")).map((at) => [placeKey(at), at.offset]));
     const ends = new Map((await admin.offsets(places, "latest")).map((at) => [placeKey(at), at.offset]));
@@ -120,7 +113,7 @@ async function alter(input: Input): Promise<ExitCode> {
     throw new UsageError("nothing to alter: give --partitions, --config or --unset");
   }
   return withAdmin(input, async (admin) => {
-    await find(admin, name);
+    await findTopic(admin, name);
     if (Object.keys(changes).length > 0) await admin.alterTopicConfigs(name, changes);
     if (partitions !== undefined) await admin.createPartitions(name, partitions);
     done(input, "altered", name);

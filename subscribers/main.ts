@@ -34,10 +34,12 @@ async function main(): Promise<number> {
     process.stderr.write(`${given}\n${usage}\n`);
     return 2;
   }
-  const client = await connect({ bootstrap: given.bootstrap, clientId: `partidor-${given.group}` });
+  const client = connect({ bootstrap: given.bootstrap, clientId: `partidor-${given.group}` });
   const start = given.group === "ml" ? startMl : startAnalytics;
   const subscriber: Subscriber = start({ client, trace });
   trace.event("info", "subscriber_started", { group: given.group, bootstrap: given.bootstrap });
+  // The client's timers do not keep a process alive.
+  const awake = setInterval(() => {}, 60_000);
   await new Promise<void>((resolve) => {
     process.once("SIGINT", () => resolve());
     process.once("SIGTERM", () => resolve());
@@ -47,6 +49,7 @@ async function main(): Promise<number> {
   process.once("SIGTERM", () => process.exit(1));
   await subscriber.stop();
   await client.close();
+  clearInterval(awake);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // A record of the topic `sensors` as a sample: device, metric, event time, value; or why it is none. Pure.
 import { decodeReading, parseSensorTopic, ReadingError } from "../devices/mod.ts";
-import type { InRecord } from "../hub/client/faces.ts";
+import type { InRecord } from "../hub/mod.ts";
 
 /** One reading with where and when it belongs. */
 export interface Sample {

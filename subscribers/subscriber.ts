@@ -6,9 +6,17 @@
 // position that is done, the commit's metadata says `emitted=<offset>`: what is emitted for records below it was
 // acknowledged already and is not written again. A task with a long memory warms up instead: the reader goes back
 // `warmupRecords` and emits nothing for them.
-import type { Admin, Consumer, HubClient, InBatch, InRecord, Producer, TopicPartition } from "../hub/client/faces.ts";
-import { HubError } from "../hub/errors.ts";
-import type { Trace } from "../hub/trace.ts";
+import {
+  type Admin,
+  type Consumer,
+  type HubClient,
+  HubError,
+  type InBatch,
+  type InRecord,
+  type Producer,
+  type TopicPartition,
+  type Trace,
+} from "../hub/mod.ts";
 
 /** What a task wants written. */
 export interface Emit {

@@ -35,6 +35,8 @@ const tuning = {
   calmReadings: 50,
   /** Before so many readings nothing is ranked. */
   learning: 20,
+  /** Before so many readings nothing is announced: what is usual is not known yet. */
+  settling: 150,
 } as const;
 
 /** Larger values are taken as this: differences of two of them must stay finite. */
@@ -116,8 +118,8 @@ export function observe(state: SeriesState, time: number, value: number): Verdic
   const deviations = (state.surprise - state.surprises.mean) / Math.max(state.surprises.deviation, 0.05);
   learn(state.surprises, state.surprise);
   const score = 1 - 2 ** (-Math.max(0, deviations) / tuning.thresholdDeviations);
-  if (state.calm > 0) {
-    state.calm -= 1;
+  if (state.calm > 0 || state.count < tuning.settling) {
+    state.calm = Math.max(0, state.calm - 1);
     return { score: 0, why: "" };
   }
   if (score < alertThreshold) return { score, why: "" };
