@@ -175,8 +175,10 @@ class AedesBroker implements Broker {
     stream.read = (size?: number) => {
       if (size === 0) return read.call(stream, 0);
       if (link.stopped || !this.#mayRead(link)) return null;
-      const chunk = read.call(stream, size) as Buffer | null;
+      let chunk = read.call(stream, size) as Buffer | null;
       if (chunk === null) return null;
+      // newer runtimes give one chunk a call; aedes calls once and expects all there is
+      if (stream.readableLength > 0) chunk = Buffer.concat([chunk, read.call(stream, stream.readableLength) as Buffer]);
       const refusal = link.guard.scan(chunk);
       if (refusal === null) return chunk;
       this.#refuse(link, refusal);

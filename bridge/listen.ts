@@ -35,7 +35,7 @@ export async function listenAll(
       await listen(server, host, chosen);
     } catch (error) {
       const failed = explain(error as NodeJS.ErrnoException, host, chosen);
-      if ((error as NodeJS.ErrnoException).code === "EADDRNOTAVAIL" && hosts.length > 1) {
+      if (isMissing(error as NodeJS.ErrnoException) && hosts.length > 1) {
         missing ??= failed;
         continue;
       }
@@ -62,6 +62,11 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
+/** The machine has no such address; Deno says EINVAL. */
+function isMissing(error: NodeJS.ErrnoException): boolean {
+  return error.code === "EADDRNOTAVAIL" || error.code === "EINVAL";
+}
+
 function explain(error: NodeJS.ErrnoException, host: string, port: number): Error {
   const where = `MQTT port ${port} on ${host}`;
   switch (error.code) {
@@ -70,6 +75,7 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): Erro
     case "EACCES":
       return new Error(`${where} may not be opened by this user: choose a port from 1024 up.`);
     case "EADDRNOTAVAIL":
+    case "EINVAL":
       return new Error(`${where} cannot be opened: this machine has no such address.`);
     default:
       return new Error(`${where} cannot be opened: ${error.message}`);

@@ -15,8 +15,11 @@ export interface RouteConfig {
   readonly store?: boolean;
 }
 
+/** `[[routes]]` of the configuration: the first match wins. */
+export type RouteTable = readonly RouteConfig[];
+
 /** The table when none is configured: the device is the second level; a topic of one level is keyed by client id. */
-export const defaultRoutes: readonly RouteConfig[] = [
+export const defaultRoutes: RouteTable = [
   { match: "{topic}/{device}/#", topic: "{topic}", key: "{device}" },
   { match: "{topic}", topic: "{topic}", key: "{client}" },
 ];
@@ -84,7 +87,7 @@ export class TopicMap {
   readonly #routes: readonly Route[];
 
   /** @throws RouteError for the first route that cannot be used. */
-  constructor(configs: readonly RouteConfig[] = defaultRoutes) {
+  constructor(configs: RouteTable = defaultRoutes) {
     if (configs.length > limits.mqttRoutesMax) {
       throw new RouteError(limits.mqttRoutesMax, "", `there are more than ${limits.mqttRoutesMax} routes`);
     }

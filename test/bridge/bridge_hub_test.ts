@@ -56,7 +56,7 @@ async function readAll(client: HubClient, topic: string, count: number): Promise
   }
 }
 
-test("readings of many devices are in the log, each device's in order, and a PUBACK means they can be read", async () => {
+test("readings of many devices are in the log, each in order, and a PUBACK means they can be read", async () => {
   const { hub, bridge, close } = await openBoth();
   const devices = many(8).map((n) => new Device({ host: "127.0.0.1", port: bridge.port, name: `dev-${n}` }));
   try {

@@ -57,7 +57,7 @@ test("a PUBLISH that comes again with its id is not stored twice, before or afte
   });
 });
 
-test("an id is known across a reconnect, also when the record was not committed yet when the connection broke", async () => {
+test("an id is known across a reconnect, also when its record was not committed yet", async () => {
   await withBridge({}, async ({ bridge, hub }) => {
     const first = await RawClient.open(bridge.port, "c", kept);
     hub.hold = true;

@@ -57,7 +57,7 @@ const packet = (topic: string, size: number): StoredPacket => ({
   payload: new Uint8Array(size),
 });
 
-test("a subscriber that was away gets QoS 1 messages when it comes back, and its session is said to be present", async () => {
+test("a subscriber that was away gets QoS 1 messages when it comes back to its session", async () => {
   await withBridge({}, async ({ bridge }) => {
     const first = await RawClient.open(bridge.port, "sleeper", kept);
     assert.equal(first.packets[0]!.body[0], 0);
@@ -90,7 +90,7 @@ test("a subscriber that was away gets QoS 1 messages when it comes back, and its
   });
 });
 
-test("retained messages reach a later subscriber, are stored as records too, and go with an empty payload", async () => {
+test("retained messages reach a later subscriber, are records too, and go with an empty payload", async () => {
   await withBridge({}, async ({ bridge, hub }) => {
     const client = await RawClient.open(bridge.port, "pub");
     client.send(publishFrame("s/d/m", "old", { qos: 1, id: 1, retain: true }));
@@ -145,7 +145,7 @@ test("boundPersistence bounds retained messages by number and bytes", async () =
   assert.equal(trace.counted("mqtt_retained_dropped_total"), 3);
 });
 
-test("boundPersistence keeps the tree in step with the filters of sessions, and refuses too many of either", async () => {
+test("boundPersistence keeps the tree in step with sessions, and refuses too many of them", async () => {
   const { store, tree } = bounded();
   const subscribe = (id: string, topics: string[]): Promise<void> =>
     store.addSubscriptions(
