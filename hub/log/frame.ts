@@ -12,7 +12,7 @@ export const frameHeaderBytes = 40;
 const entryHeaderBytes = 5;
 const partitionBytes = 20;
 
-const Type = { batch: 1, truncation: 2, logStart: 3, partition: 4, tombstone: 5, fact: 6, snapshot: 7, lowered: 8 } as const;
+const Type = { batch: 1, truncation: 2, logStart: 3, partition: 4, tombstone: 5, fact: 6, snapshot: 7 } as const;
 
 /** A record batch: `prevEnd` is the log end it was appended at. Its base offset and epoch stand in the bytes. */
 export interface BatchEntry {
@@ -49,12 +49,11 @@ export interface SnapshotEntry {
 }
 
 /**
- * `lowered`: less is known synced than was said; comes before a cut. `truncation`: the log was cut to `offset`; batches
- * that stand earlier in the journal and begin at or above it are void.
+ * `truncation`: the log is being cut to `offset`, a batch boundary; batches that stand earlier in the journal and begin
+ * at or above it are void, and no more than `offset` is known synced.
  */
 export type SmallEntry =
   | { readonly type: "truncation"; readonly topicId: string; readonly partition: number; readonly offset: number }
-  | { readonly type: "lowered"; readonly topicId: string; readonly partition: number; readonly offset: number }
   | { readonly type: "logStart"; readonly topicId: string; readonly partition: number; readonly offset: number }
   | { readonly type: "tombstone"; readonly topicId: string; readonly partition: number }
   | PartitionEntry
@@ -109,7 +108,6 @@ export function encodeSmallEntry(entry: SmallEntry): Uint8Array {
 function encodeBody(entry: SmallEntry): Uint8Array {
   switch (entry.type) {
     case "truncation":
-    case "lowered":
     case "logStart": {
       const bytes = new Uint8Array(partitionBytes + 8);
       bytes.set(partitionIdBytes(entry.topicId, entry.partition));
@@ -163,8 +161,6 @@ function decodeBody(type: number, body: Uint8Array): Entry | null {
       };
     case Type.truncation:
       return { type: "truncation", ...readPartitionId(body, 0), offset: getInt64(body, partitionBytes) };
-    case Type.lowered:
-      return { type: "lowered", ...readPartitionId(body, 0), offset: getInt64(body, partitionBytes) };
     case Type.logStart:
       return { type: "logStart", ...readPartitionId(body, 0), offset: getInt64(body, partitionBytes) };
     case Type.tombstone:

@@ -284,6 +284,7 @@ export class Journal<Log extends JournaledLog> {
     const snapshot: Group<Log> = { frame, ends: new Map(), waiters: [], payload: 0, namesNext: false };
     this.#write(this.#files.current, snapshot, () => {
       this.#fresh = true;
+      this.#files.current.ready = true;
       this.#files.makeSpare();
       then();
     });

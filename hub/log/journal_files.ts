@@ -12,6 +12,8 @@ export interface JournalFile {
   /** Per partition key, the end of its last batch in this file. The file is dead when all are at or below their
    * recovery points. */
   readonly ends: Map<string, number>;
+  /** True once its snapshot group is synced: then earlier files may go. */
+  ready: boolean;
 }
 
 const zeroBytes = 1024 * 1024;
@@ -70,7 +72,7 @@ export class JournalFiles {
     disk.rename(temporary, journalFileName(number));
     disk.syncDirectory(journalDirectory);
     const file = disk.open(journalFileName(number), "write");
-    this.live.push({ number, file, life, ends: new Map() });
+    this.live.push({ number, file, life, ends: new Map(), ready: true });
     this.#clear(number);
   }
 
@@ -88,7 +90,7 @@ export class JournalFiles {
       }
       if (file.size() > tuning.journalFileBytes) file.truncate(tuning.journalFileBytes);
       disk.rename(name, journalFileName(number + 1));
-      this.#spare = { number: number + 1, file, life: random.bytes(8), ends: new Map() };
+      this.#spare = { number: number + 1, file, life: random.bytes(8), ends: new Map(), ready: false };
     }
     disk.syncDirectory(journalDirectory);
   }
@@ -103,7 +105,7 @@ export class JournalFiles {
 
   /** Lets go of files that replay needs no more, oldest first and never the current one. */
   recycle(recoveryEnd: (key: string) => number): void {
-    while (this.live.length > 1 && isDead(this.live[0]!, recoveryEnd)) {
+    while (this.live[1]?.ready === true && isDead(this.live[0]!, recoveryEnd)) {
       const dead = this.live.shift()!;
       if (this.#spare === null && !this.#making) this.#reuse(dead);
       else this.#drop(dead);
@@ -124,7 +126,7 @@ export class JournalFiles {
     disk.syncDirectory(journalDirectory);
     const file = disk.open(journalFileName(number), "write");
     if (file.size() > tuning.journalFileBytes) file.truncate(tuning.journalFileBytes);
-    this.#spare = { number, file, life: random.bytes(8), ends: new Map() };
+    this.#spare = { number, file, life: random.bytes(8), ends: new Map(), ready: false };
     this.#options.onSpare();
   }
 
@@ -161,7 +163,7 @@ export class JournalFiles {
       disk.remove(name);
       throw error;
     }
-    this.#spare = { number, file, life: random.bytes(8), ends: new Map() };
+    this.#spare = { number, file, life: random.bytes(8), ends: new Map(), ready: false };
     this.#options.onSpare();
   }
 

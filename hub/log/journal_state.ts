@@ -41,7 +41,6 @@ export function applyEntry(state: JournalState, entry: SmallEntry): void {
     case "logStart":
       return change(state, entry, (known) => ({ logStart: Math.max(known.logStart, entry.offset) }));
     case "truncation":
-    case "lowered":
       return change(state, entry, (known) => ({ syncedEnd: Math.min(known.syncedEnd, entry.offset) }));
     case "fact":
       return applyFact(state, entry.key, entry.value);

@@ -4,6 +4,7 @@ import type { Clock, Disk } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { SmallEntry } from "./frame.ts";
 import type { LogHost, PartitionLog } from "./log.ts";
+import { segmentOf } from "./log_read.ts";
 import { loadProducers } from "./producer_files.ts";
 import { Producers } from "./producers.ts";
 import { Segment } from "./segment.ts";
@@ -83,24 +84,27 @@ function unlinkSegments(segments: Segment[], disk: Disk, clock: Clock): void {
 }
 
 /**
- * Cuts the log so that it ends at or below `offset` (leader epoch reconciliation): less is known synced, durably; then
- * the segment is cut and synced; then the journal says so; only then may anything be appended (storage.md section 3).
+ * Cuts the log so that it ends at or below `offset` (leader epoch reconciliation). First less is known synced, durably;
+ * then the journal says that the log is cut, so that its batches are void; then the segment is cut and synced; only
+ * then may anything be appended. A stop between the last two is completed by recovery: what stands above is covered by
+ * nothing. (The other order leaves a moment in which the segment is cut and the journal, whose older files may have
+ * gone, holds only the later part of what was cut away.)
  */
 export async function truncateTo(log: PartitionLog, host: LogHost, offset: number): Promise<void> {
-  const to = Math.max(offset, log.logStart);
-  if (to >= log.logEnd) return;
+  const wanted = Math.max(offset, log.logStart);
+  if (wanted >= log.logEnd) return;
   log.hold("is being cut");
   try {
     await host.journal.flush();
-    const { topicId, partition } = log;
-    await host.journal.put([{ type: "lowered", topicId, partition, offset: to }]);
+    const to = log.segments[segmentOf(log.segments, wanted)]!.batchStart(wanted);
     await host.lowerRecoveryPoint(log, to);
+    const { topicId, partition } = log;
+    await host.journal.put([{ type: "truncation", topicId, partition, offset: to }]);
+    host.journal.voidFrom(log.key, to);
     cutSegments(log, host, to);
     await host.sync(log.active.file);
     log.active.syncedSize = log.active.size;
     host.disk.syncDirectory(log.directory);
-    await host.journal.put([{ type: "truncation", topicId, partition, offset: log.logEnd }]);
-    host.journal.voidFrom(log.key, log.logEnd);
   } finally {
     log.hold(null);
   }

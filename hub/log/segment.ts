@@ -251,6 +251,17 @@ export class Segment {
     this.syncedSize = Math.min(this.syncedSize, size);
   }
 
+  /** Base offset of the batch that holds `offset`; `offset` itself when none does. */
+  batchStart(offset: number): number {
+    const reader = new ChunkReader(this.file, this.size);
+    for (let at = this.index.placeOf(offset); at < this.size; ) {
+      const { baseOffset, lastOffset, size } = readBatchHeader(reader.at(at, batchHeaderBytes));
+      if (lastOffset >= offset) return Math.min(baseOffset, offset);
+      at += size;
+    }
+    return offset;
+  }
+
   /** Removes the batches from `offset` on; a batch that holds `offset` goes whole. */
   cutTo(offset: number, indexIntervalBytes: number): void {
     const to = this.size;
