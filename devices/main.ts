@@ -25,12 +25,16 @@ function main(): void {
       `${connected}/${devices} connected, ${taken} readings, ${acknowledged} acknowledged, ${dropped} dropped\n`,
     );
   }, 5_000);
+  let stopping = false;
   const stop = (): void => {
+    // the second signal ends it at once
+    if (stopping) process.exit(0);
+    stopping = true;
     clearInterval(report);
-    void fleet.stop();
+    void fleet.stop().then(() => process.exit(0));
   };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
 }
 
 try {
