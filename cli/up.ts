@@ -199,7 +199,9 @@ class HubProcess {
   }
 
   #failed(why: string): void {
-    console.error(`partidor: the data folder failed: ${why}. Nothing acknowledged after this; replace or repair the disk.`);
+    console.error(
+      `partidor: the data folder failed: ${why}. Nothing is acknowledged any more; replace or repair the disk.`,
+    );
     void this.#stopParts().then(() => this.#exit(Exit.DataFolderFailed));
   }
 

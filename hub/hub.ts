@@ -117,8 +117,7 @@ export class Hub {
 
   #openGroups(partitions: Partitions, registry: Registry): Promise<GroupEngine> {
     const { clock, random, trace } = this.#ports;
-    const number = (name: string, otherwise: number): number =>
-      Number(this.#config.settings.get(name) ?? otherwise);
+    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
     const { topics } = partitions;
     return openGroupEngine({
       registry,

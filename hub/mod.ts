@@ -79,7 +79,8 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
   if (url !== null) parseRedisUrl(url); // a slip is told before anything is opened
   const openRegistry: HubPorts["openRegistry"] = async (facts, clusterId) => {
     if (url === null) return openEmbeddedRegistry(facts);
-    return openMirroredRegistry({ facts, remote: await openRedisRegistry({ url, clusterId, clock, trace }), clock, trace });
+    const remote = await openRedisRegistry({ url, clusterId, clock, trace });
+    return openMirroredRegistry({ facts, remote, clock, trace });
   };
   const disk = openDisk(config.hub.data);
   const ports = { clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry };

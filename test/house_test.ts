@@ -58,7 +58,10 @@ const bannedForms: readonly [RegExp, string][] = [
   [/^export default\b/m, "a default export is banned here, name it"],
   [/^\s*(?:export\s+)?(?:const\s+)?enum\s/m, "enum is banned here, use `as const`"],
   [/^\s*(?:export\s+)?namespace\s/m, "namespace is banned here, use a file"],
-  [/constructor\([^)]*\b(?:private|public|protected|readonly)\s/, "a parameter property is banned here, write it out"],
+  [
+    /constructor\((?:[^)]*,)?\s*(?:private|public|protected|readonly)\s/,
+    "a parameter property is banned here, write it out",
+  ],
   [/^\s*@\w+/m, "a decorator is banned here, call a function"],
   [/^\s*(?:await\s+)?using\s/m, "`using` is banned here, use try/finally"],
   [/\bwithResolvers\b/, "Promise.withResolvers is banned here (Node 20), use new Promise"],

@@ -59,12 +59,14 @@ function installTools(): void {
 }
 
 function testsBelow(folder: string): string[] {
-  return readdirSync(path.join(root, folder)).sort().flatMap((name) => {
-    const file = `${folder}/${name}`;
-    if (name.startsWith(".") || name === "node_modules") return [];
-    if (statSync(path.join(root, file)).isDirectory()) return testsBelow(file);
-    return name.endsWith("_test.ts") ? [file] : [];
-  });
+  return readdirSync(path.join(root, folder))
+    .sort()
+    .flatMap((name) => {
+      const file = `${folder}/${name}`;
+      if (name.startsWith(".") || name === "node_modules") return [];
+      if (statSync(path.join(root, file)).isDirectory()) return testsBelow(file);
+      return name.endsWith("_test.ts") ? [file] : [];
+    });
 }
 
 /** Runs one part, its output shown; its seconds and outcome are noted. */
@@ -73,7 +75,9 @@ async function part(name: string, command: string, args: readonly string[]): Pro
   console.log(`\n== ${name}`);
   const began = Date.now();
   const code = await new Promise<number | null>((resolve) => {
-    spawn(command, args, { cwd: root, stdio: "inherit" }).on("exit", resolve).on("error", () => resolve(-1));
+    spawn(command, args, { cwd: root, stdio: "inherit" })
+      .on("exit", resolve)
+      .on("error", () => resolve(-1));
   });
   parts.push({ name, seconds: Math.round((Date.now() - began) / 1000), good: code === 0 });
 }

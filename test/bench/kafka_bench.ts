@@ -61,7 +61,11 @@ async function produce(connection: Connection): Promise<void> {
   const one = async (): Promise<void> => {
     while (sent < batches) {
       const index = sent++ % partitions;
-      const body = { acks: -1, timeoutMs: 30_000, topicData: [{ name: topic, partitionData: [{ index, records: encodedBatch }] }] };
+      const body = {
+        acks: -1,
+        timeoutMs: 30_000,
+        topicData: [{ name: topic, partitionData: [{ index, records: encodedBatch }] }],
+      };
       const frame = await connection.call(encodeRequest("produce", 7, 1, "bench", body));
       peekResponse(frame);
       const [answer] = decodeResponse("produce", 7, frame).responses;
@@ -84,10 +88,12 @@ async function fetchAll(connection: Connection): Promise<number> {
       isolationLevel: 0,
       sessionId: 0,
       sessionEpoch: -1,
-      topics: [{
-        topic,
-        partitions: at.map((fetchOffset, partition) => ({ partition, fetchOffset, partitionMaxBytes: 2 << 20 })),
-      }],
+      topics: [
+        {
+          topic,
+          partitions: at.map((fetchOffset, partition) => ({ partition, fetchOffset, partitionMaxBytes: 2 << 20 })),
+        },
+      ],
       forgottenTopicsData: [],
       rackId: "",
     };
@@ -117,16 +123,36 @@ for (let round = 0; round < Number(values.rounds); round++) {
     const running = await start(
       {
         name: `kafka-${fsync}`,
-        command: () => [...runtime, path.join(root, "cli/main.ts"), "up", "--json", "--data", folder, "--listen", "127.0.0.1",
-          "--mqtt-port", "0", "--kafka-port", String(kafka), "--http-port", "0"],
+        command: () => [
+          ...runtime,
+          path.join(root, "cli/main.ts"),
+          "up",
+          "--json",
+          "--data",
+          folder,
+          "--listen",
+          "127.0.0.1",
+          "--mqtt-port",
+          "0",
+          "--kafka-port",
+          String(kafka),
+          "--http-port",
+          "0",
+        ],
       },
       kafka,
     );
     const connection = await dial(kafka);
-    const configs = [{ name: "log.fsync", value: fsync }, { name: "segment.bytes", value: String(64 << 20) }];
+    const configs = [
+      { name: "log.fsync", value: fsync },
+      { name: "segment.bytes", value: String(64 << 20) },
+    ];
     const wanted = { name: topic, numPartitions: partitions, replicationFactor: 1, assignments: [], configs };
     await connection.call(encodeRequest("createTopics", 4, 1, "bench", { topics: [wanted] }));
-    for (const [phase, work] of [["produce", produce], ["fetch", fetchAll]] as const) {
+    for (const [phase, work] of [
+      ["produce", produce],
+      ["fetch", fetchAll],
+    ] as const) {
       const before = usage(running.pid);
       const began = performance.now();
       await work(connection);
@@ -144,7 +170,9 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
 }
 
-console.log(`${machine()}; ${values.mib} MiB a run, medians of ${values.rounds} rounds, hub on ${runtime.length > 1 ? "tsx" : "Node 24"}\n`);
+console.log(
+  `${machine()}; ${values.mib} MiB a run, medians of ${values.rounds} rounds, hub on ${runtime.length > 1 ? "tsx" : "Node 24"}\n`,
+);
 console.log("| what | MB/s | hub CPU s/GB | RSS MiB |\n|---|---|---|---|");
 for (const [name, { mbs, cpu, rss }] of Object.entries(rows)) {
   console.log(`| ${name} | ${Math.round(median(mbs))} | ${median(cpu).toFixed(2)} | ${Math.round(median(rss))} |`);

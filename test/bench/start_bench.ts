@@ -14,12 +14,26 @@ const bundle = path.join(root, "test/.runs/bundle/main.mjs");
 function makeBundle(): boolean {
   const esbuild = path.join(root, "node_modules/.bin/esbuild");
   if (!existsSync(esbuild)) return false;
-  const banner = "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);";
-  execFileSync(esbuild, [
-    "cli/main.ts", "--bundle", "--platform=node", "--format=esm", "--target=node20", `--banner:js=${banner}`,
-    "--external:@node-rs/crc32", "--external:snappy", "--external:lz4-napi", "--external:@bokuweb/zstd-wasm",
-    `--outfile=${bundle}`, "--log-level=error",
-  ], { cwd: root, stdio: "inherit" });
+  const banner =
+    "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);";
+  execFileSync(
+    esbuild,
+    [
+      "cli/main.ts",
+      "--bundle",
+      "--platform=node",
+      "--format=esm",
+      "--target=node20",
+      `--banner:js=${banner}`,
+      "--external:@node-rs/crc32",
+      "--external:snappy",
+      "--external:lz4-napi",
+      "--external:@bokuweb/zstd-wasm",
+      `--outfile=${bundle}`,
+      "--log-level=error",
+    ],
+    { cwd: root, stdio: "inherit" },
+  );
   // what the code finds beside itself
   cpSync(path.join(root, "dashboards/page"), path.join(path.dirname(bundle), "page"), { recursive: true });
   return true;

@@ -25,23 +25,58 @@ function written(file: string, text: string): string {
 }
 
 const mosquittoConf = (port: number): string =>
-  [`listener ${port} 127.0.0.1`, "allow_anonymous true", "max_inflight_messages 0", "max_queued_messages 0",
-    "set_tcp_nodelay true", "log_type error", "user root", "persistence false", ""].join("\n");
+  [
+    `listener ${port} 127.0.0.1`,
+    "allow_anonymous true",
+    "max_inflight_messages 0",
+    "max_queued_messages 0",
+    "set_tcp_nodelay true",
+    "log_type error",
+    "user root",
+    "persistence false",
+    "",
+  ].join("\n");
 
 const natsConf = (port: number, folder: string): string =>
-  [`server_name: lab`, `listen: "127.0.0.1:${port + 500}"`, `jetstream { store_dir: "${folder}/js" }`,
-    `mqtt { listen: "127.0.0.1:${port}" }`, `logfile: "${folder}/n.log"`, ""].join("\n");
+  [
+    `server_name: lab`,
+    `listen: "127.0.0.1:${port + 500}"`,
+    `jetstream { store_dir: "${folder}/js" }`,
+    `mqtt { listen: "127.0.0.1:${port}" }`,
+    `logfile: "${folder}/n.log"`,
+    "",
+  ].join("\n");
 
-const hub = (...runtime: readonly string[]) => (port: number, folder: string): readonly string[] => [
-  ...runtime, path.join(root, "cli/main.ts"), "up", "--json", "--data", `${folder}/data`, "--listen", "127.0.0.1",
-  "--mqtt-port", String(port), "--kafka-port", String(port + 1000), "--http-port", "0",
-];
+const hub =
+  (...runtime: readonly string[]) =>
+  (port: number, folder: string): readonly string[] => [
+    ...runtime,
+    path.join(root, "cli/main.ts"),
+    "up",
+    "--json",
+    "--data",
+    `${folder}/data`,
+    "--listen",
+    "127.0.0.1",
+    "--mqtt-port",
+    String(port),
+    "--kafka-port",
+    String(port + 1000),
+    "--http-port",
+    "0",
+  ];
 
 const native = path.join(root, "test/.tools/node_modules/.bin/node");
 
 export const systems: readonly System[] = [
-  { name: "mosquitto", command: (port, folder) => ["mosquitto", "-c", written(`${folder}/m.conf`, mosquittoConf(port))] },
-  { name: "nats", command: (port, folder) => ["nats-server", "-c", written(`${folder}/n.conf`, natsConf(port, folder))] },
+  {
+    name: "mosquitto",
+    command: (port, folder) => ["mosquitto", "-c", written(`${folder}/m.conf`, mosquittoConf(port))],
+  },
+  {
+    name: "nats",
+    command: (port, folder) => ["nats-server", "-c", written(`${folder}/n.conf`, natsConf(port, folder))],
+  },
   { name: "partidor", command: hub(process.execPath, "--import", "tsx") },
   { name: "partidor-node24", command: hub(native) },
 ];

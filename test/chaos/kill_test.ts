@@ -118,7 +118,11 @@ function check(noted: Acknowledged, sensors: readonly InRecord[], events: readon
     const lost = numbers.filter((number) => !there.has(number));
     assert.deepEqual(lost, [], `${name}: PUBACKed and lost`);
     assert.equal(there.size, stored.length, `${name}: doubled`);
-    assert.deepEqual(stored, [...stored].sort((a, b) => a - b), `${name}: out of order`);
+    assert.deepEqual(
+      stored,
+      [...stored].sort((a, b) => a - b),
+      `${name}: out of order`,
+    );
   }
   const produced = numbersByKey(events);
   for (const [key, acknowledged] of noted.kafka) {
@@ -127,7 +131,11 @@ function check(noted: Acknowledged, sensors: readonly InRecord[], events: readon
       assert.equal(byPlace.get(`${partition}:${offset}`), number, `${key}: ${number} at ${partition}:${offset}`);
     }
     const stored = (produced.get(key) ?? []).map(numberOf);
-    assert.deepEqual(stored, [...stored].sort((a, b) => a - b), `${key}: out of order`);
+    assert.deepEqual(
+      stored,
+      [...stored].sort((a, b) => a - b),
+      `${key}: out of order`,
+    );
     assert.equal(new Set(stored).size, stored.length, `${key}: doubled`);
   }
 }
@@ -174,7 +182,9 @@ test("a group resumes at its commit after kill -9", async () => {
     hub = await startHub({ data: folder, env });
     const first = connect({ bootstrap: `127.0.0.1:${hub.kafka}`, clientId: "first" });
     const producer = first.producer();
-    const sent = Array.from({ length: 400 }, (_, i) => producer.publish("jobs", { key: Buffer.from(`k${i % 9}`), value: Buffer.from(`${i}`) }));
+    const sent = Array.from({ length: 400 }, (_, i) =>
+      producer.publish("jobs", { key: Buffer.from(`k${i % 9}`), value: Buffer.from(`${i}`) }),
+    );
     await Promise.all(sent);
     const consumer = first.consumer({ group: "workers", from: "earliest" });
     await consumer.subscribe(["jobs"]);

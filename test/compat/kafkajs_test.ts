@@ -29,7 +29,11 @@ test("keys stay together, two groups each get everything, members of one group s
     await admin.createTopics({ waitForLeaders: true, topics: [{ topic: "work", numPartitions: 3 }] });
     const producer = kafka.producer();
     await producer.connect();
-    const messages = Array.from({ length: 300 }, (_, i) => ({ key: `k${i % 30}`, value: String(i), headers: { n: `${i}` } }));
+    const messages = Array.from({ length: 300 }, (_, i) => ({
+      key: `k${i % 30}`,
+      value: String(i),
+      headers: { n: `${i}` },
+    }));
     await producer.send({ topic: "work", acks: -1, compression: CompressionTypes.GZIP, messages });
     const seen = new Map<string, Map<string, Set<number>>>();
     const counts = new Map<string, number>();
@@ -80,8 +84,12 @@ test("the admin client sees and changes topics, settings, groups and offsets", a
     const type = 2;
     const configs = async (): Promise<Map<string, string>> => {
       const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name: "a" }] });
-      return new Map(resources[0].configEntries.map((entry: { configName: string; configValue: string }) =>
-        [entry.configName, entry.configValue]));
+      return new Map(
+        resources[0].configEntries.map((entry: { configName: string; configValue: string }) => [
+          entry.configName,
+          entry.configValue,
+        ]),
+      );
     };
     assert.equal((await configs()).get("retention.ms"), "604800000");
     const configEntries = [{ name: "retention.ms", value: "1000" }];
@@ -91,7 +99,10 @@ test("the admin client sees and changes topics, settings, groups and offsets", a
     const [{ partitions }] = await admin.fetchOffsets({ groupId: "g", topics: ["a"] });
     assert.equal(partitions.find((one: { partition: number }) => one.partition === 0).offset, "0");
     const listed = await admin.listGroups();
-    assert.deepEqual(listed.groups.map((group: { groupId: string }) => group.groupId), ["g"]);
+    assert.deepEqual(
+      listed.groups.map((group: { groupId: string }) => group.groupId),
+      ["g"],
+    );
     await admin.deleteGroups(["g"]);
     assert.deepEqual((await admin.listGroups()).groups, []);
     await admin.deleteTopics({ topics: ["a"] });

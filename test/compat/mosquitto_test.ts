@@ -15,7 +15,20 @@ test("every QoS reaches the log with key and headers; a Kafka client reads it", 
       await publish(hub, ["-t", "sensors/dev-7/temperature", "-q", qos, "-i", "station", "-m", `reading ${qos}`]);
     }
     const format = "%k|%s|%h\n";
-    const args = ["-b", `127.0.0.1:${hub.kafka}`, "-C", "-t", "sensors", "-o", "beginning", "-c", "3", "-q", "-f", format];
+    const args = [
+      "-b",
+      `127.0.0.1:${hub.kafka}`,
+      "-C",
+      "-t",
+      "sensors",
+      "-o",
+      "beginning",
+      "-c",
+      "3",
+      "-q",
+      "-f",
+      format,
+    ];
     const got = (await run("kcat", args)).trim().split("\n");
     got.forEach((line, qos) => {
       const headers = `mqtt.topic=sensors/dev-7/temperature,mqtt.qos=${qos},mqtt.retain=0,mqtt.client=station`;
@@ -31,8 +44,23 @@ test("a plain subscriber sees what others publish", async () => {
   const { folder, remove } = scratch();
   const hub = await startHub({ data: folder });
   // its debug lines tell of the SUBACK; a pipe would hold them back
-  const subscriber = spawn("stdbuf", ["-oL", "mosquitto_sub",
-    "-h", "127.0.0.1", "-p", String(hub.mqtt), "-V", "mqttv311", "-t", "sensors/+/temperature", "-q", "1", "-v", "-C", "2", "-d",
+  const subscriber = spawn("stdbuf", [
+    "-oL",
+    "mosquitto_sub",
+    "-h",
+    "127.0.0.1",
+    "-p",
+    String(hub.mqtt),
+    "-V",
+    "mqttv311",
+    "-t",
+    "sensors/+/temperature",
+    "-q",
+    "1",
+    "-v",
+    "-C",
+    "2",
+    "-d",
   ]);
   try {
     const output: string[] = [];
@@ -48,7 +76,10 @@ test("a plain subscriber sees what others publish", async () => {
     await publish(hub, ["-t", "sensors/a/humidity", "-q", "1", "-m", "40"]);
     await publish(hub, ["-t", "sensors/b/temperature", "-q", "0", "-m", "22"]);
     assert.equal(await done, 0);
-    const seen = output.join("").split("\n").filter((line) => line.startsWith("sensors/"));
+    const seen = output
+      .join("")
+      .split("\n")
+      .filter((line) => line.startsWith("sensors/"));
     assert.deepEqual(seen, ["sensors/a/temperature 21.5", "sensors/b/temperature 22"]);
   } finally {
     subscriber.kill("SIGKILL");

@@ -4,11 +4,14 @@ import test from "node:test";
 import { ConfigError, configSchema, isLoopback, loadConfig, nearest, parseAmount } from "../../hub/config.ts";
 
 const refused = (sources: Parameters<typeof loadConfig>[0], pattern: RegExp): void => {
-  assert.throws(() => loadConfig(sources), (error: Error) => {
-    assert.ok(error instanceof ConfigError);
-    assert.match(error.message, pattern);
-    return true;
-  });
+  assert.throws(
+    () => loadConfig(sources),
+    (error: Error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, pattern);
+      return true;
+    },
+  );
 };
 
 test("defaults are those of the product's contract", () => {
@@ -31,7 +34,10 @@ test("an unknown key is an error with a hint", () => {
   refused({ file: { mqtt: { prot: 1883 } } }, /partidor\.toml: unknown key mqtt\.prot, did you mean mqtt\.port\?/);
   refused({ file: { mqqt: {} } }, /unknown section \[mqqt\], did you mean \[mqtt\]\?/);
   refused({ env: { PARTIDOR_MQTT__PROT: "1" } }, /environment PARTIDOR_MQTT__PROT: unknown key/);
-  refused({ file: { settings: { "retention.msx": 1 } } }, /unknown setting retention\.msx, did you mean retention\.ms\?/);
+  refused(
+    { file: { settings: { "retention.msx": 1 } } },
+    /unknown setting retention\.msx, did you mean retention\.ms\?/,
+  );
 });
 
 test("a wrong value says where and what it needs", () => {
@@ -46,7 +52,13 @@ test("a wrong value says where and what it needs", () => {
 test("broker settings take quoted and dotted names, sizes and durations", () => {
   const quoted = loadConfig({ file: { settings: { "retention.ms": "7d", "segment.bytes": "64MiB" } } });
   const dotted = loadConfig({ file: { settings: { retention: { ms: "7d" }, segment: { bytes: 67_108_864 } } } });
-  assert.deepEqual([...quoted.settings], [["retention.ms", "604800000"], ["segment.bytes", "67108864"]]);
+  assert.deepEqual(
+    [...quoted.settings],
+    [
+      ["retention.ms", "604800000"],
+      ["segment.bytes", "67108864"],
+    ],
+  );
   assert.deepEqual([...dotted.settings], [...quoted.settings]);
   const env = loadConfig({ env: { PARTIDOR_SETTINGS__NUM_PARTITIONS: "8" } });
   assert.equal(env.settings.get("num.partitions"), "8");

@@ -18,7 +18,13 @@ test("one week is kept by default, and acknowledged means synced", () => {
 });
 
 test("a topic's own value wins over the hub's, the hub's over the default", () => {
-  const settings = new EffectiveSettings(new Map([["retention.ms", "1"]]), new Map([["retention.ms", "2"], ["segment.ms", "3"]]));
+  const settings = new EffectiveSettings(
+    new Map([["retention.ms", "1"]]),
+    new Map([
+      ["retention.ms", "2"],
+      ["segment.ms", "3"],
+    ]),
+  );
   assert.equal(settings.number("retention.ms"), 1);
   assert.equal(settings.number("segment.ms"), 3);
   assert.equal(settings.flag("preallocate"), false);
@@ -26,11 +32,14 @@ test("a topic's own value wins over the hub's, the hub's over the default", () =
 
 test("refusals name the setting and what it needs", () => {
   const refused = (name: string, value: string, pattern: RegExp): void =>
-    assert.throws(() => checkTopicSetting(name, value), (error) => {
-      assert.ok(error instanceof HubError && error.kind === "INVALID_CONFIG");
-      assert.match(error.message, pattern);
-      return true;
-    });
+    assert.throws(
+      () => checkTopicSetting(name, value),
+      (error) => {
+        assert.ok(error instanceof HubError && error.kind === "INVALID_CONFIG");
+        assert.match(error.message, pattern);
+        return true;
+      },
+    );
   refused("no.such", "1", /Unknown topic setting no\.such/);
   refused("retention.ms", "-2", /whole number -1\.\./);
   refused("retention.ms", "1.5", /whole number/);

@@ -48,8 +48,19 @@ export function startHub(options: HubProcessOptions = {}): Promise<HubProcess> {
   const data = options.data ?? scratch().folder;
   const ports = options.ports ?? { mqtt: 0, kafka: 0, http: 0 };
   const child = spawnCli(
-    ["up", "--json", "--data", data, "--mqtt-port", String(ports.mqtt), "--kafka-port", String(ports.kafka),
-      "--http-port", String(ports.http), ...(options.args ?? [])],
+    [
+      "up",
+      "--json",
+      "--data",
+      data,
+      "--mqtt-port",
+      String(ports.mqtt),
+      "--kafka-port",
+      String(ports.kafka),
+      "--http-port",
+      String(ports.http),
+      ...(options.args ?? []),
+    ],
     options.env,
   );
   const began = performance.now();

@@ -1,8 +1,8 @@
 // Places in a log: ListOffsets (2), OffsetForLeaderEpoch (23), DeleteRecords (21).
-import type { Partition } from "../../engine/partitions.ts";
+import type { Partition, Partitions } from "../../engine/partitions.ts";
 import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
-import type { HubServices, RequestContext } from "../services.ts";
+import type { HubServices } from "../services.ts";
 
 /** Special times of ListOffsets (KIP-79, KIP-734, KIP-405). */
 const Place = { Latest: -1, Earliest: -2, MaxTimestamp: -3, EarliestLocal: -4 } as const;
@@ -36,82 +36,83 @@ async function find(partition: Partition, time: number): Promise<Found> {
   }
 }
 
-export function placeHandlers(services: HubServices) {
-  const { partitions } = services;
+type Listed = ResponseOf<"listOffsets">["topics"][number]["partitions"][number];
+type Ended = ResponseOf<"offsetForLeaderEpoch">["topics"][number]["partitions"][number];
+type Deleted = ResponseOf<"deleteRecords">["topics"][number]["partitions"][number];
+
+async function listOne(
+  partitions: Partitions,
+  topic: string,
+  asked: RequestOf<"listOffsets">["topics"][number]["partitions"][number],
+): Promise<Listed> {
+  const { partitionIndex, currentLeaderEpoch, timestamp } = asked;
+  try {
+    const partition = partitions.must(topic, partitionIndex);
+    checkLeaderEpoch(partition, currentLeaderEpoch);
+    const found = await find(partition, timestamp);
+    return { partitionIndex, errorCode: 0, timestamp: found.timestamp, offset: found.offset, leaderEpoch: found.epoch };
+  } catch (error) {
+    return { partitionIndex, errorCode: codeOfThrown(error), timestamp: -1, offset: -1, leaderEpoch: -1 };
+  }
+}
+
+function epochEnd(
+  partitions: Partitions,
+  topic: string,
+  asked: RequestOf<"offsetForLeaderEpoch">["topics"][number]["partitions"][number],
+): Ended {
+  try {
+    const partition = partitions.must(topic, asked.partition);
+    checkLeaderEpoch(partition, asked.currentLeaderEpoch);
+    const { epoch, endOffset } = partition.log.endOffsetForEpoch(asked.leaderEpoch);
+    return { errorCode: 0, partition: asked.partition, leaderEpoch: epoch, endOffset };
+  } catch (error) {
+    return { errorCode: codeOfThrown(error), partition: asked.partition, leaderEpoch: -1, endOffset: -1 };
+  }
+}
+
+async function deleteBefore(
+  partitions: Partitions,
+  topic: string,
+  { partitionIndex, offset }: RequestOf<"deleteRecords">["topics"][number]["partitions"][number],
+): Promise<Deleted> {
+  try {
+    const partition = partitions.must(topic, partitionIndex);
+    const to = offset === -1 ? partition.highWatermark : offset;
+    if (to < 0 || to > partition.highWatermark) {
+      throw new HubError("OFFSET_OUT_OF_RANGE", `${to} is beyond the watermark ${partition.highWatermark}`);
+    }
+    await partition.log.deleteRecordsBefore(to);
+    return { partitionIndex, lowWatermark: partition.log.logStart, errorCode: 0 };
+  } catch (error) {
+    return { partitionIndex, lowWatermark: -1, errorCode: codeOfThrown(error) };
+  }
+}
+
+export function placeHandlers({ partitions }: HubServices) {
   return {
     async listOffsets(request: RequestOf<"listOffsets">): Promise<ResponseOf<"listOffsets">> {
-      const topics: ResponseOf<"listOffsets">["topics"][number][] = [];
-      for (const topic of request.topics) {
-        const answers: ResponseOf<"listOffsets">["topics"][number]["partitions"][number][] = [];
-        for (const { partitionIndex, currentLeaderEpoch, timestamp } of topic.partitions) {
-          try {
-            const partition = partitions.must(topic.name, partitionIndex);
-            checkLeaderEpoch(partition, currentLeaderEpoch);
-            const found = await find(partition, timestamp);
-            answers.push({
-              partitionIndex,
-              errorCode: 0,
-              timestamp: found.timestamp,
-              offset: found.offset,
-              leaderEpoch: found.epoch,
-            });
-          } catch (error) {
-            answers.push({
-              partitionIndex,
-              errorCode: codeOfThrown(error),
-              timestamp: -1,
-              offset: -1,
-              leaderEpoch: -1,
-            });
-          }
-        }
-        topics.push({ name: topic.name, partitions: answers });
-      }
-      return { throttleTimeMs: 0, topics };
+      const topics = request.topics.map(async ({ name, partitions: asked }) => ({
+        name,
+        partitions: await Promise.all(asked.map((one) => listOne(partitions, name, one))),
+      }));
+      return { throttleTimeMs: 0, topics: await Promise.all(topics) };
     },
 
     offsetForLeaderEpoch(request: RequestOf<"offsetForLeaderEpoch">): ResponseOf<"offsetForLeaderEpoch"> {
-      return {
-        throttleTimeMs: 0,
-        topics: request.topics.map((topic) => ({
-          topic: topic.topic,
-          partitions: topic.partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
-            try {
-              const partition = partitions.must(topic.topic, index);
-              checkLeaderEpoch(partition, currentLeaderEpoch);
-              const found = partition.log.endOffsetForEpoch(leaderEpoch);
-              return { errorCode: 0, partition: index, leaderEpoch: found.epoch, endOffset: found.endOffset };
-            } catch (error) {
-              return { errorCode: codeOfThrown(error), partition: index, leaderEpoch: -1, endOffset: -1 };
-            }
-          }),
-        })),
-      };
+      const topics = request.topics.map(({ topic, partitions: asked }) => ({
+        topic,
+        partitions: asked.map((one) => epochEnd(partitions, topic, one)),
+      }));
+      return { throttleTimeMs: 0, topics };
     },
 
-    async deleteRecords(
-      request: RequestOf<"deleteRecords">,
-      _context: RequestContext,
-    ): Promise<ResponseOf<"deleteRecords">> {
-      const topics: ResponseOf<"deleteRecords">["topics"][number][] = [];
-      for (const topic of request.topics) {
-        const answers: ResponseOf<"deleteRecords">["topics"][number]["partitions"][number][] = [];
-        for (const { partitionIndex, offset } of topic.partitions) {
-          try {
-            const partition = partitions.must(topic.name, partitionIndex);
-            const to = offset === -1 ? partition.highWatermark : offset;
-            if (to < 0 || to > partition.highWatermark) {
-              throw new HubError("OFFSET_OUT_OF_RANGE", `${to} is beyond the watermark ${partition.highWatermark}`);
-            }
-            await partition.log.deleteRecordsBefore(to);
-            answers.push({ partitionIndex, lowWatermark: partition.log.logStart, errorCode: 0 });
-          } catch (error) {
-            answers.push({ partitionIndex, lowWatermark: -1, errorCode: codeOfThrown(error) });
-          }
-        }
-        topics.push({ name: topic.name, partitions: answers });
-      }
-      return { throttleTimeMs: 0, topics };
+    async deleteRecords(request: RequestOf<"deleteRecords">): Promise<ResponseOf<"deleteRecords">> {
+      const topics = request.topics.map(async ({ name, partitions: asked }) => ({
+        name,
+        partitions: await Promise.all(asked.map((one) => deleteBefore(partitions, name, one))),
+      }));
+      return { throttleTimeMs: 0, topics: await Promise.all(topics) };
     },
   };
 }

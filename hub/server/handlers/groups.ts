@@ -182,10 +182,12 @@ function operatorHandlers(engine: () => GroupEngine | null) {
 
     async deleteGroups(request: RequestOf<"deleteGroups">): Promise<ResponseOf<"deleteGroups">> {
       const names = [...new Set(request.groupsNames)];
-      const results = await Promise.all(names.map(async (groupId) => {
-        const error = (await engine()?.delete(groupId)) ?? "COORDINATOR_LOAD_IN_PROGRESS";
-        return { groupId, errorCode: codeOf(error) };
-      }));
+      const results = await Promise.all(
+        names.map(async (groupId) => {
+          const error = (await engine()?.delete(groupId)) ?? "COORDINATOR_LOAD_IN_PROGRESS";
+          return { groupId, errorCode: codeOf(error) };
+        }),
+      );
       return { throttleTimeMs: 0, results };
     },
   };

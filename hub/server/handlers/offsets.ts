@@ -25,10 +25,15 @@ export function offsetHandlers(engine: () => GroupEngine | null) {
           metadata: partition.committedMetadata ?? "",
         })),
       }));
-      const answers = (await engine()?.commit(request.groupId, claim, asked)) ?? asked.map(({ topic, partitions }) => ({
-        topic,
-        partitions: partitions.map(({ partition }) => ({ partition, error: "COORDINATOR_LOAD_IN_PROGRESS" as const })),
-      }));
+      const answers =
+        (await engine()?.commit(request.groupId, claim, asked)) ??
+        asked.map(({ topic, partitions }) => ({
+          topic,
+          partitions: partitions.map(({ partition }) => ({
+            partition,
+            error: "COORDINATOR_LOAD_IN_PROGRESS" as const,
+          })),
+        }));
       return { throttleTimeMs: 0, topics: answers.map(partitionErrors) };
     },
 
@@ -74,9 +79,8 @@ type AskedTopics = readonly { readonly name: string; readonly partitionIndexes: 
 
 function fetch(engine: GroupEngine | null, group: string, asked: AskedTopics) {
   const topics = asked?.map(({ name, partitionIndexes }) => ({ topic: name, partitions: partitionIndexes })) ?? null;
-  const answer = group === ""
-    ? ({ error: "INVALID_GROUP_ID", topics: [] } as const)
-    : engine?.fetchOffsets(group, topics);
+  const answer =
+    group === "" ? ({ error: "INVALID_GROUP_ID", topics: [] } as const) : engine?.fetchOffsets(group, topics);
   return {
     errorCode: codeOf(answer?.error ?? "COORDINATOR_LOAD_IN_PROGRESS"),
     topics: (answer?.topics ?? []).map(({ topic, partitions }) => ({

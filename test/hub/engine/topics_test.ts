@@ -25,7 +25,11 @@ function memoryFacts(): FactStore & { readonly size: number; broken: boolean } {
 }
 
 let drawn = 0;
-const random = { float: () => 0, bytes: (count: number) => new Uint8Array(count), uuid: () => new Uint8Array(16).fill(++drawn) };
+const random = {
+  float: () => 0,
+  bytes: (count: number) => new Uint8Array(count),
+  uuid: () => new Uint8Array(16).fill(++drawn),
+};
 const open = (facts: FactStore): Topics => new Topics(facts, random, new Map([["retention.ms", "5"]]));
 const refused = (name: ErrorName) => (error: unknown) => error instanceof HubError && error.kind === name;
 

@@ -14,12 +14,21 @@ test("answers come in the order of the requests although a fetch waits first", a
     await wire.call("createTopics", 7, { topics: [wanted] });
     const client = await dialWire(kafka);
     const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }];
-    const fetch = { replicaId: -1, maxWaitMs: 150, minBytes: 1, maxBytes: 1000, isolationLevel: 0, topics: [{ topic: "t", partitions }] };
-    client.send(joined([
-      ...encodeRequest("fetch", 4, 7, "test", fetch as never),
-      ...encodeRequest("metadata", 1, 8, "test", { topics: null }),
-      ...encodeRequest("apiVersions", 0, 9, "test", {}),
-    ]));
+    const fetch = {
+      replicaId: -1,
+      maxWaitMs: 150,
+      minBytes: 1,
+      maxBytes: 1000,
+      isolationLevel: 0,
+      topics: [{ topic: "t", partitions }],
+    };
+    client.send(
+      joined([
+        ...encodeRequest("fetch", 4, 7, "test", fetch as never),
+        ...encodeRequest("metadata", 1, 8, "test", { topics: null }),
+        ...encodeRequest("apiVersions", 0, 9, "test", {}),
+      ]),
+    );
     const order: number[] = [];
     for (let i = 0; i < 3; i++) order.push(peekResponse(await client.frame()));
     assert.deepEqual(order, [7, 8, 9]);
@@ -29,7 +38,9 @@ test("answers come in the order of the requests although a fetch waits first", a
 
 test("ApiVersions of an unknown version is answered with error 35 in the form of v0", async () => {
   await withHub({}, async ({ wire }) => {
-    const request = joined(encodeRequest("apiVersions", 4, 5, "test", { clientSoftwareName: "x", clientSoftwareVersion: "1" }));
+    const request = joined(
+      encodeRequest("apiVersions", 4, 5, "test", { clientSoftwareName: "x", clientSoftwareVersion: "1" }),
+    );
     new DataView(request.buffer).setInt16(6, 99);
     wire.send(request);
     const reply = decodeResponse("apiVersions", 0, await wire.frame());

@@ -15,7 +15,11 @@ async function describe(wire: WireClient, resourceType: number, resourceName: st
   return (await wire.call("describeConfigs", 4, request)).results[0]!;
 }
 
-async function change(wire: WireClient, changes: [name: string, operation: number, value: string | null][], validateOnly = false) {
+async function change(
+  wire: WireClient,
+  changes: [name: string, operation: number, value: string | null][],
+  validateOnly = false,
+) {
   const configs = changes.map(([name, configOperation, value]) => ({ name, configOperation, value }));
   const resources = [{ resourceType: Topic, resourceName: "t", configs }];
   return (await wire.call("incrementalAlterConfigs", 1, { resources, validateOnly })).responses[0]!;
@@ -33,9 +37,18 @@ test("every setting is told with value, source, type and documentation", async (
     for (const entry of all.configs) assert.ok(entry.documentation!.length > 20, entry.name);
     const retention = all.configs.find((entry) => entry.name === "retention.ms")!;
     assert.deepEqual([retention.value, retention.configSource, retention.configType], ["5000", 4, 5]);
-    assert.deepEqual(retention.synonyms.map((one) => [one.value, one.source]), [["5000", 4], ["604800000", 5]]);
+    assert.deepEqual(
+      retention.synonyms.map((one) => [one.value, one.source]),
+      [
+        ["5000", 4],
+        ["604800000", 5],
+      ],
+    );
     const broker = await describe(wire, Broker, "1", ["log.retention.ms", "num.partitions"]);
-    assert.deepEqual(broker.configs.map((entry) => [entry.name, entry.value]).sort(), [["log.retention.ms", "5000"], ["num.partitions", "4"]]);
+    assert.deepEqual(broker.configs.map((entry) => [entry.name, entry.value]).sort(), [
+      ["log.retention.ms", "5000"],
+      ["num.partitions", "4"],
+    ]);
     assert.equal((await describe(wire, Topic, "none")).errorCode, codeOf("UNKNOWN_TOPIC_OR_PARTITION"));
     assert.equal((await describe(wire, Broker, "9")).errorCode, codeOf("INVALID_REQUEST"));
   });
@@ -44,7 +57,15 @@ test("every setting is told with value, source, type and documentation", async (
 test("single changes: set, delete, append and subtract on a list, checked without effect", async () => {
   await withHub({}, async ({ hub, wire }) => {
     await hub.ensureTopic("t");
-    assert.equal((await change(wire, [["retention.ms", 0, "1000"], ["cleanup.policy", 2, "compact"]])).errorCode, 0);
+    assert.equal(
+      (
+        await change(wire, [
+          ["retention.ms", 0, "1000"],
+          ["cleanup.policy", 2, "compact"],
+        ])
+      ).errorCode,
+      0,
+    );
     assert.equal(await value(wire, "retention.ms"), "1000");
     assert.equal(await value(wire, "cleanup.policy"), "delete,compact");
     await change(wire, [["cleanup.policy", 3, "delete"]]);
@@ -53,7 +74,12 @@ test("single changes: set, delete, append and subtract on a list, checked withou
     assert.equal(await value(wire, "retention.ms"), "604800000");
     assert.equal((await change(wire, [["retention.ms", 0, "2000"]], true)).errorCode, 0);
     assert.equal(await value(wire, "retention.ms"), "604800000");
-    for (const bad of [["retention.ms", 0, "x"], ["no.such", 0, "1"], ["retention.ms", 2, "1"], ["retention.ms", 0, null]]) {
+    for (const bad of [
+      ["retention.ms", 0, "x"],
+      ["no.such", 0, "1"],
+      ["retention.ms", 2, "1"],
+      ["retention.ms", 0, null],
+    ]) {
       const answer = await change(wire, [bad as [string, number, string | null]]);
       assert.equal(answer.errorCode, codeOf("INVALID_CONFIG"), String(bad));
     }

@@ -8,7 +8,9 @@ import { scratch } from "../../../tools/hub_process.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
 
 async function append(wire: WireClient, timestamps: readonly number[]): Promise<void> {
-  const records = encodeBatch(timestamps.map((timestamp) => ({ key: null, value: new Uint8Array(9), headers: [], timestamp })));
+  const records = encodeBatch(
+    timestamps.map((timestamp) => ({ key: null, value: new Uint8Array(9), headers: [], timestamp })),
+  );
   const topicData = [{ name: "t", partitionData: [{ index: 0, records }] }];
   const { responses } = await wire.call("produce", 9, { acks: -1, timeoutMs: 1000, topicData });
   assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0);
@@ -16,7 +18,11 @@ async function append(wire: WireClient, timestamps: readonly number[]): Promise<
 
 async function offsetAt(wire: WireClient, timestamp: number, version = 7) {
   const partitions = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp }];
-  const reply = await wire.call("listOffsets", version, { replicaId: -1, isolationLevel: 0, topics: [{ name: "t", partitions }] });
+  const reply = await wire.call("listOffsets", version, {
+    replicaId: -1,
+    isolationLevel: 0,
+    topics: [{ name: "t", partitions }],
+  });
   return reply.topics[0]!.partitions[0]!;
 }
 
@@ -26,11 +32,22 @@ test("offsets by time are precise to the record; the ends and the largest time h
     const base = Date.now() - 100_000;
     await append(wire, [base, base + 10, base + 20]);
     await append(wire, [base + 30, base + 25, base + 40]);
-    const table: [number, number][] = [[0, 0], [base, 0], [base + 1, 1], [base + 20, 2], [base + 21, 3], [base + 31, 5], [-2, 0], [-1, 6], [-3, 5]];
+    const table: [number, number][] = [
+      [0, 0],
+      [base, 0],
+      [base + 1, 1],
+      [base + 20, 2],
+      [base + 21, 3],
+      [base + 31, 5],
+      [-2, 0],
+      [-1, 6],
+      [-3, 5],
+    ];
     for (const [time, offset] of table) assert.equal((await offsetAt(wire, time)).offset, offset, `at ${time}`);
     const none = await offsetAt(wire, base + 41);
     assert.deepEqual([none.offset, none.timestamp, none.errorCode], [-1, -1, 0]);
-    for (let version = 1; version <= 7; version++) assert.equal((await offsetAt(wire, -1, version)).offset, 6, `v${version}`);
+    for (let version = 1; version <= 7; version++)
+      assert.equal((await offsetAt(wire, -1, version)).offset, 6, `v${version}`);
     assert.equal((await offsetAt(wire, -9)).errorCode, codeOf("UNSUPPORTED_VERSION"));
   });
 });

@@ -37,8 +37,12 @@ interface Ask {
 
 async function fetch(wire: WireClient, ask: Ask = {}) {
   const { maxBytes = 1 << 20, minBytes = 1, maxWaitMs = 0, partitionMaxBytes = 1 << 20, epoch = -1 } = ask;
-  const partitions = (ask.offsets ?? [ask.offset ?? 0]).map((fetchOffset, partition) =>
-    ({ partition, fetchOffset, partitionMaxBytes, currentLeaderEpoch: epoch }));
+  const partitions = (ask.offsets ?? [ask.offset ?? 0]).map((fetchOffset, partition) => ({
+    partition,
+    fetchOffset,
+    partitionMaxBytes,
+    currentLeaderEpoch: epoch,
+  }));
   const topics = [{ topic: ask.topic ?? "t", partitions }];
   const request = { replicaId: ask.replicaId ?? -1, maxWaitMs, minBytes, maxBytes, topics };
   const reply = await wire.call("fetch", ask.version ?? 12, { isolationLevel: 0, ...request } as never);
@@ -125,8 +129,14 @@ test("each refusal has its code", async () => {
 test("a fetch inside a batch gives the whole batch", async () => {
   await withHub({}, async ({ wire }) => {
     await setUp(wire);
-    const records = encodeBatch([1, 2, 3].map((value) => ({ key: null, value: Uint8Array.of(value), headers: [], timestamp: 1 })));
-    await wire.call("produce", 9, { acks: -1, timeoutMs: 1000, topicData: [{ name: "t", partitionData: [{ index: 0, records }] }] });
+    const records = encodeBatch(
+      [1, 2, 3].map((value) => ({ key: null, value: Uint8Array.of(value), headers: [], timestamp: 1 })),
+    );
+    await wire.call("produce", 9, {
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [{ name: "t", partitionData: [{ index: 0, records }] }],
+    });
     const [answer] = await fetch(wire, { offset: 1 });
     assert.equal(readBatchHeader(answer!.records!).baseOffset, 0);
   });

@@ -23,7 +23,10 @@ export type GroupApi = keyof ReturnType<typeof groupHandlers>;
 export class GroupStage {
   readonly clock = new ManualClock();
   engine: GroupEngine | null = null;
-  readonly #handlers = groupHandlers(() => this.engine, ({ listener }) => ({ nodeId: 7, ...listener }));
+  readonly #handlers = groupHandlers(
+    () => this.engine,
+    ({ listener }) => ({ nodeId: 7, ...listener }),
+  );
 
   async open(): Promise<void> {
     const opening = openGroupEngine({

@@ -14,7 +14,10 @@ test("findCoordinator: this hub, at the address the client came to; transactions
       assert.deepEqual([nodeId, host, port, errorCode], [7, "hub.lan", 9092, 0]);
     }
     if (version === 0) continue;
-    for (const [keyType, code] of [[1, 53], [2, 42]] as const) {
+    for (const [keyType, code] of [
+      [1, 53],
+      [2, 42],
+    ] as const) {
       const refused = await stage.call("findCoordinator", version, { ...asked, keyType });
       const first = version < 4 ? refused : refused.coordinators[0];
       assert.deepEqual([first?.errorCode, first?.nodeId], [code, -1]);
@@ -43,7 +46,10 @@ test("joinGroup, syncGroup, heartbeat, leaveGroup: a member's life in every vers
     const { memberId, generationId } = joined;
     assert.deepEqual([joined.errorCode, generationId, joined.leader], [0, 1, memberId]);
     assert.equal(joined.protocolName, "compatible");
-    assert.deepEqual(joined.members.map((member) => [...member.metadata]), [[0, 255]]);
+    assert.deepEqual(
+      joined.members.map((member) => [...member.metadata]),
+      [[0, 255]],
+    );
     if (version >= 7) assert.equal(joined.protocolType, "connect");
 
     const syncVersion = Math.min(version, 5);
@@ -67,7 +73,11 @@ test("joinGroup, syncGroup, heartbeat, leaveGroup: a member's life in every vers
     const leave = { groupId, memberId, members: [{ memberId }, { memberId: "x" }] };
     const left = await stage.call("leaveGroup", beatVersion, leave);
     assert.equal(left.errorCode, 0);
-    if (beatVersion >= 3) assert.deepEqual(left.members.map(({ errorCode }) => errorCode), [0, 25]);
+    if (beatVersion >= 3)
+      assert.deepEqual(
+        left.members.map(({ errorCode }) => errorCode),
+        [0, 25],
+      );
     else assert.equal((await stage.call("leaveGroup", beatVersion, leave)).errorCode, 25);
   }
 });
@@ -96,7 +106,10 @@ test("listGroups, describeGroups, deleteGroups in every version", async () => {
   const { memberId } = await stage.member("g");
   for (const version of versionsOf("listGroups")) {
     const all = await stage.call("listGroups", version, { statesFilter: [], typesFilter: [] });
-    assert.deepEqual(all.groups.map(({ groupId, protocolType }) => [groupId, protocolType]), [["g", "consumer"]]);
+    assert.deepEqual(
+      all.groups.map(({ groupId, protocolType }) => [groupId, protocolType]),
+      [["g", "consumer"]],
+    );
     if (version < 4) continue;
     assert.equal(all.groups[0]?.groupState, "Stable");
     const empty = await stage.call("listGroups", version, { statesFilter: ["Empty"], typesFilter: [] });
@@ -105,7 +118,13 @@ test("listGroups, describeGroups, deleteGroups in every version", async () => {
   for (const version of versionsOf("describeGroups")) {
     const asked = { groups: ["g", "nope"], includeAuthorizedOperations: version >= 3 };
     const { groups } = await stage.call("describeGroups", version, asked);
-    assert.deepEqual(groups.map((group) => [group.errorCode, group.groupState]), [[0, "Stable"], [0, "Dead"]]);
+    assert.deepEqual(
+      groups.map((group) => [group.errorCode, group.groupState]),
+      [
+        [0, "Stable"],
+        [0, "Dead"],
+      ],
+    );
     const described = groups[0];
     assert.deepEqual([described?.protocolType, described?.protocolData], ["consumer", "range"]);
     const member = described?.members[0];
@@ -115,7 +134,13 @@ test("listGroups, describeGroups, deleteGroups in every version", async () => {
   }
   for (const version of versionsOf("deleteGroups")) {
     const { results } = await stage.call("deleteGroups", version, { groupsNames: ["g", "nope", "g"] });
-    assert.deepEqual(results.map(({ groupId, errorCode }) => [groupId, errorCode]), [["g", 68], ["nope", 69]]);
+    assert.deepEqual(
+      results.map(({ groupId, errorCode }) => [groupId, errorCode]),
+      [
+        ["g", 68],
+        ["nope", 69],
+      ],
+    );
   }
 });
 

@@ -19,7 +19,10 @@ test("offsetCommit, offsetFetch: what is committed is fetched, in every pair of 
     }));
     const request = { groupId: "g", generationIdOrMemberEpoch: -1, memberId: "", topics: [{ name: "t", partitions }] };
     const answer = await stage.call("offsetCommit", version, request);
-    assert.deepEqual(answer.topics[0]?.partitions.map(({ errorCode }) => errorCode), [0, 3]);
+    assert.deepEqual(
+      answer.topics[0]?.partitions.map(({ errorCode }) => errorCode),
+      [0, 3],
+    );
     for (const fetchVersion of versionsOf("offsetFetch")) {
       const asked = { groupId: "g", topics: topicsOf(0, 1), groups: [{ groupId: "g", topics: topicsOf(0, 1) }] };
       const fetched = await stage.call("offsetFetch", fetchVersion, asked);
@@ -52,7 +55,16 @@ test("offsetFetch: null asks for all from v2 on; several groups in one request f
     const fetched = await stage.call("offsetFetch", version, { groupId: "g", topics: null, groups });
     const answers = version >= 8 ? fetched.groups : [fetched];
     const seen = answers.map(({ errorCode, topics }) => [errorCode, topics[0]?.partitions[0]?.committedOffset]);
-    assert.deepEqual(seen, version >= 8 ? [[0, 8], [0, 8], [24, undefined]] : [[0, 8]]);
+    assert.deepEqual(
+      seen,
+      version >= 8
+        ? [
+            [0, 8],
+            [0, 8],
+            [24, undefined],
+          ]
+        : [[0, 8]],
+    );
   }
 });
 
@@ -63,7 +75,13 @@ test("offsetFetch: an error of the whole group stands where its version can carr
     const answer = await stage.call("offsetFetch", version, asked);
     if (version === 1) {
       const partitions = answer.topics[0]?.partitions ?? [];
-      assert.deepEqual(partitions.map((each) => [each.committedOffset, each.errorCode]), [[-1, 14], [-1, 14]]);
+      assert.deepEqual(
+        partitions.map((each) => [each.committedOffset, each.errorCode]),
+        [
+          [-1, 14],
+          [-1, 14],
+        ],
+      );
     } else assert.equal(version >= 8 ? answer.groups[0]?.errorCode : answer.errorCode, 14);
   }
 });

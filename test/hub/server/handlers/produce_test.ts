@@ -9,10 +9,16 @@ import { withHub } from "../../../tools/test_hub.ts";
 const now = Date.now();
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-function batch(values: readonly string[], options: { key?: string | null; timestamp?: number; producer?: object } = {}): Uint8Array {
+function batch(
+  values: readonly string[],
+  options: { key?: string | null; timestamp?: number; producer?: object } = {},
+): Uint8Array {
   const key = options.key === null ? null : text(options.key ?? "k");
   const timestamp = options.timestamp ?? now;
-  return encodeBatch(values.map((value) => ({ key, value: text(value), headers: [], timestamp })), options.producer ?? {});
+  return encodeBatch(
+    values.map((value) => ({ key, value: text(value), headers: [], timestamp })),
+    options.producer ?? {},
+  );
 }
 
 async function topic(wire: WireClient, name: string, configs: Record<string, string> = {}): Promise<void> {
@@ -22,7 +28,12 @@ async function topic(wire: WireClient, name: string, configs: Record<string, str
   assert.equal(topics[0]!.errorCode, 0, String(topics[0]!.errorMessage));
 }
 
-async function produce(wire: WireClient, name: string, records: Uint8Array | null, options: { acks?: number; version?: number; index?: number } = {}) {
+async function produce(
+  wire: WireClient,
+  name: string,
+  records: Uint8Array | null,
+  options: { acks?: number; version?: number; index?: number } = {},
+) {
   const { acks = -1, version = 9, index = 0 } = options;
   const topicData = [{ name, partitionData: [{ index, records }] }];
   const reply = await wire.call("produce", version, { acks, timeoutMs: 5000, topicData });
@@ -62,7 +73,10 @@ test("each refusal has its code and leaves the other partitions alone", async ()
     await topic(wire, "t");
     await topic(wire, "small", { "max.message.bytes": "200" });
     await topic(wire, "keyed", { "cleanup.policy": "compact" });
-    await topic(wire, "timely", { "message.timestamp.before.max.ms": "1000", "message.timestamp.after.max.ms": "1000" });
+    await topic(wire, "timely", {
+      "message.timestamp.before.max.ms": "1000",
+      "message.timestamp.after.max.ms": "1000",
+    });
     await topic(wire, "two", { "min.insync.replicas": "2" });
     is(await produce(wire, "none", batch(["a"])), "UNKNOWN_TOPIC_OR_PARTITION");
     is(await produce(wire, "t", batch(["a"]), { index: 7 }), "UNKNOWN_TOPIC_OR_PARTITION");
@@ -75,7 +89,10 @@ test("each refusal has its code and leaves the other partitions alone", async ()
     is(await produce(wire, "timely", batch(["a"], { timestamp: now + 60_000 })), "INVALID_TIMESTAMP");
     const keyless = await produce(wire, "keyed", batch(["a", "b"], { key: null }));
     is(keyless, "INVALID_RECORD");
-    assert.deepEqual(keyless.recordErrors.map((one) => one.batchIndex), [0, 1]);
+    assert.deepEqual(
+      keyless.recordErrors.map((one) => one.batchIndex),
+      [0, 1],
+    );
     const flipped = batch(["a"]);
     flipped[flipped.length - 1]! ^= 1;
     is(await produce(wire, "t", flipped), "CORRUPT_MESSAGE");
@@ -91,9 +108,20 @@ test("each refusal has its code and leaves the other partitions alone", async ()
     const reply = await wire.call("produce", 9, {
       acks: -1,
       timeoutMs: 5000,
-      topicData: [{ name: "t", partitionData: [{ index: 9, records: batch(["a"]) }, { index: 0, records: batch(["b"]) }] }],
+      topicData: [
+        {
+          name: "t",
+          partitionData: [
+            { index: 9, records: batch(["a"]) },
+            { index: 0, records: batch(["b"]) },
+          ],
+        },
+      ],
     });
-    assert.deepEqual(reply.responses[0]!.partitionResponses.map((one) => one.errorCode), [3, 0]);
+    assert.deepEqual(
+      reply.responses[0]!.partitionResponses.map((one) => one.errorCode),
+      [3, 0],
+    );
   });
 });
 

@@ -9,10 +9,20 @@ import type { WireClient } from "../../../tools/wire_client.ts";
 
 type Wanted = CallOf<"createTopics">["topics"][number];
 
-const wanted = (name: string, more: Partial<Wanted> = {}): Wanted =>
-  ({ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [], ...more });
+const wanted = (name: string, more: Partial<Wanted> = {}): Wanted => ({
+  name,
+  numPartitions: -1,
+  replicationFactor: -1,
+  assignments: [],
+  configs: [],
+  ...more,
+});
 
-async function create(wire: WireClient, topics: readonly Wanted[], options: { validateOnly?: boolean; version?: number } = {}) {
+async function create(
+  wire: WireClient,
+  topics: readonly Wanted[],
+  options: { validateOnly?: boolean; version?: number } = {},
+) {
   const { version = 7, validateOnly = false } = options;
   return (await wire.call("createTopics", version, { topics, validateOnly })).topics;
 }
@@ -48,14 +58,20 @@ test("each refusal has its code, and nothing is made", async () => {
       [wanted("x6", { assignments: [{ partitionIndex: 1, brokerIds: [1] }] }), "INVALID_REPLICA_ASSIGNMENT"],
       [wanted("x7", { numPartitions: 2, assignments: [{ partitionIndex: 0, brokerIds: [1] }] }), "INVALID_REQUEST"],
     ];
-    const answers = await create(wire, refusals.map(([topic]) => topic));
+    const answers = await create(
+      wire,
+      refusals.map(([topic]) => topic),
+    );
     answers.forEach((answer, i) => {
       const [topic, name] = refusals[i]!;
       assert.equal(answer.errorCode, codeOf(name), `${topic.name}: ${answer.errorMessage}`);
       assert.ok(answer.errorMessage!.length > 10);
     });
     const twice = await create(wire, [wanted("twin"), wanted("twin")]);
-    assert.deepEqual(twice.map((one) => one.errorCode), [42, 42]);
+    assert.deepEqual(
+      twice.map((one) => one.errorCode),
+      [42, 42],
+    );
     const checked = await create(wire, [wanted("only-checked")], { validateOnly: true });
     assert.equal(checked[0]!.errorCode, 0);
     const { topics } = await wire.call("metadata", 12, { topics: null });
@@ -70,12 +86,18 @@ test("topics, their ids and their growth survive a restart; a topic made anew ha
     const [made] = await create(opened.wire, [wanted("t", { assignments: [{ partitionIndex: 0, brokerIds: [1] }] })]);
     const grow = { topics: [{ name: "t", count: 4, assignments: null }], timeoutMs: 1000, validateOnly: false };
     assert.equal((await opened.wire.call("createPartitions", 3, grow)).results[0]!.errorCode, 0);
-    assert.equal((await opened.wire.call("createPartitions", 3, grow)).results[0]!.errorCode, codeOf("INVALID_PARTITIONS"));
+    assert.equal(
+      (await opened.wire.call("createPartitions", 3, grow)).results[0]!.errorCode,
+      codeOf("INVALID_PARTITIONS"),
+    );
     await opened.close();
     opened = await openTestHub({ folder });
     const { topics } = await opened.wire.call("metadata", 12, { topics: [{ name: "t" }] });
     assert.deepEqual([topics[0]!.topicId, topics[0]!.partitions.length], [made!.topicId, 4]);
-    const gone = await opened.wire.call("deleteTopics", 6, { topics: [{ name: null, topicId: made!.topicId }], timeoutMs: 1000 });
+    const gone = await opened.wire.call("deleteTopics", 6, {
+      topics: [{ name: null, topicId: made!.topicId }],
+      timeoutMs: 1000,
+    });
     assert.deepEqual([gone.responses[0]!.errorCode, gone.responses[0]!.name], [0, "t"]);
     const [anew] = await create(opened.wire, [wanted("t")]);
     assert.notEqual(anew!.topicId, made!.topicId);
