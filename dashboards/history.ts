@@ -1,6 +1,5 @@
 // History: where a subscription begins, and a reader of its own that brings it from there to the live tail.
-import { limits } from "../hub/limits.ts";
-import type { Admin, Consumer, HubClient, InBatch } from "../hub/mod.ts";
+import { type Admin, type Consumer, type HubClient, type InBatch, limits } from "../hub/mod.ts";
 import type { From } from "./protocol.ts";
 
 /** Where one partition begins, and the ends of its log at that moment. */
@@ -94,12 +93,18 @@ const emptyPollsMax = 5;
 /** Reads until every partition has met the live tail, or the subscription ends. */
 export async function readHistory(client: HubClient, topic: string, taker: HistoryTaker): Promise<void> {
   while (!taker.ended() && taker.wanting().length > 0) {
-    const consumer = client.consumer({ clientId: "dashboard-history", fetchBytesMax: limits.historyFetchBytes });
+    // out of range means that retention passed the reader: it goes on at the log's beginning
+    const options = {
+      clientId: "dashboard-history",
+      from: "earliest",
+      fetchBytesMax: limits.historyFetchBytes,
+    } as const;
+    const consumer = client.consumer(options);
     try {
       const places = taker.wanting();
       const assigned = places.map(({ partition, offset }) => ({ topic, partition, from: { offset } }));
       await consumer.assign(assigned);
-      await readOn(consumer, topic, places, taker);
+      await readOn(client, consumer, topic, places, taker);
     } catch (error) {
       if (taker.ended()) return;
       if ((error as { kind?: string }).kind === "UNKNOWN_TOPIC_OR_PARTITION") return;
@@ -113,6 +118,7 @@ export async function readHistory(client: HubClient, topic: string, taker: Histo
 
 /** Reads while answers come; returns when the partitions are to be assigned anew. */
 async function readOn(
+  client: HubClient,
   consumer: Consumer,
   topic: string,
   places: readonly { readonly partition: number }[],
@@ -125,7 +131,14 @@ async function readOn(
     if (taker.ended()) return;
     const batches = await inTurn(() => consumer.poll(pollMs));
     empty = batches.length === 0 ? empty + 1 : 0;
-    for (const batch of batches) if (reading.has(batch.partition)) taker.take(batch);
+    for (const batch of batches) {
+      if (!reading.has(batch.partition)) continue;
+      const at = taker.wanting().find(({ partition }) => partition === batch.partition)?.offset;
+      const first = batch.records[0]?.offset;
+      // a hole is what compaction left, or what retention took: the log's beginning tells which
+      if (at !== undefined && first !== undefined && first > at) await mindTheGap(client, topic, taker);
+      taker.take(batch);
+    }
     const still = new Set(taker.wanting().map(({ partition }) => partition));
     if (still.size === 0) return;
     for (const partition of still) if (!reading.has(partition)) return; // one fell behind meanwhile

@@ -1,6 +1,5 @@
 // Lag in seconds: the time of the first record that a group has not read, looked up once per committed offset.
-import { limits } from "../hub/limits.ts";
-import type { HubClient, PartitionOffset } from "../hub/mod.ts";
+import { type HubClient, limits, type PartitionOffset } from "../hub/mod.ts";
 
 const lookMsMax = 1200;
 const pollMs = 200;
@@ -57,7 +56,7 @@ export class LagClock {
   }
 
   async #read(round: readonly PartitionOffset[], deadline: number): Promise<void> {
-    const consumer = this.#client.consumer({ clientId: "dashboard-lag", fetchBytesMax: fetchBytes });
+    const consumer = this.#client.consumer({ clientId: "dashboard-lag", from: "earliest", fetchBytesMax: fetchBytes });
     try {
       await consumer.assign(round.map(({ topic, partition, offset }) => ({ topic, partition, from: { offset } })));
       const open = new Map(round.map((at) => [`${at.topic}\n${at.partition}`, at]));

@@ -1,5 +1,5 @@
 // What a browser may say on /ws, checked field by field. Pure. README.md documents the protocol.
-import { limits } from "../hub/limits.ts";
+import { limits } from "../hub/mod.ts";
 import type { HeaderChoice } from "./records.ts";
 
 /** Where a subscription begins. `last` is records per partition, or ms back from now; `offsets` is what resumes. */

@@ -1,6 +1,5 @@
 // How a record looks to a browser: its key and value as text, its series, its line in a frame. Pure.
-import type { InRecord } from "../hub/mod.ts";
-import { limits } from "../hub/limits.ts";
+import { type InRecord, limits } from "../hub/mod.ts";
 
 /** What the element after the value says about it. */
 export const ValueKind = {

@@ -1,6 +1,12 @@
 // The lists of topics and groups: computed once for all browsers that look at them, and only while one does.
-import { limits } from "../hub/limits.ts";
-import type { Admin, HubClient, PartitionOffset, TopicDescription, Trace } from "../hub/mod.ts";
+import {
+  type Admin,
+  type HubClient,
+  limits,
+  type PartitionOffset,
+  type TopicDescription,
+  type Trace,
+} from "../hub/mod.ts";
 import { LagClock } from "./lag_clock.ts";
 import type { Screen } from "./protocol.ts";
 

@@ -1,6 +1,5 @@
 // One browser: its subscriptions from history to live, its credit, and what it is sent.
-import { limits } from "../hub/limits.ts";
-import type { HubClient, InBatch, Trace } from "../hub/mod.ts";
+import { type HubClient, type InBatch, limits, type Trace } from "../hub/mod.ts";
 import {
   accept,
   type Browser,

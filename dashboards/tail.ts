@@ -1,6 +1,13 @@
 // One shared consumer per topic for all browsers: a ring of what came last, and frames encoded once per shape.
-import { limits } from "../hub/limits.ts";
-import type { Admin, Consumer, HubClient, InBatch, TopicDescription, Trace } from "../hub/mod.ts";
+import {
+  type Admin,
+  type Consumer,
+  type HubClient,
+  type InBatch,
+  limits,
+  type TopicDescription,
+  type Trace,
+} from "../hub/mod.ts";
 import { type Batcher, type Frame, flush, flushDue, gather, newBatcher } from "./feed.ts";
 import { type Subscribe, shapeOf } from "./protocol.ts";
 import { type Line, lineOf, type Shown, show } from "./records.ts";
@@ -128,7 +135,7 @@ export class Tail {
 
   leave(shape: Shape, reader: Reader): void {
     shape.readers.delete(reader);
-    if (shape.readers.size === 0) this.#shapes.delete(shape.name);
+    if (shape.readers.size === 0 && this.#shapes.get(shape.name) === shape) this.#shapes.delete(shape.name);
     if (this.#shapes.size === 0 && this.#flusher !== null) {
       clearInterval(this.#flusher);
       this.#flusher = null;
@@ -156,7 +163,7 @@ export class Tail {
           continue;
         }
         await this.#place(admin, description);
-        consumer = this.#client.consumer({ clientId: "dashboard-tail" });
+        consumer = this.#client.consumer({ clientId: "dashboard-tail", from: "earliest" });
         this.#consumer = consumer;
         const places = [...this.#rings].map(([partition, { next }]) => ({ partition, next }));
         await consumer.assign(places.map(({ partition, next }) => this.#at(partition, next)));
@@ -269,8 +276,9 @@ export class Tail {
     for (const reader of readers) reader.onChanged();
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
+  async #pause(ms: number): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);

@@ -3,14 +3,12 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Dashboard, startDashboard } from "../../dashboards/mod.ts";
-import { silentTrace } from "../../hub/trace.ts";
-import type { StandIn } from "./stand_in.ts";
+import { type HubClient, silentTrace } from "../../hub/mod.ts";
 
 /** As much of playwright's types as the tests use; the package is not a dependency. */
 export interface Page {
   goto(url: string): Promise<unknown>;
   evaluate<T>(work: string | (() => T | Promise<T>)): Promise<T>;
-  waitForFunction(work: string, argument?: unknown, options?: { timeout?: number }): Promise<unknown>;
   waitForSelector(selector: string, options?: { state?: string; timeout?: number }): Promise<unknown>;
   screenshot(options: { path: string }): Promise<unknown>;
   click(selector: string, options?: { position?: { x: number; y: number } }): Promise<void>;
@@ -50,7 +48,7 @@ export async function launch(): Promise<Browser> {
 }
 
 /** A dashboard on a free port, with a ready hub behind it. */
-export async function serve(hub: StandIn, port = 0): Promise<Dashboard> {
+export async function serve(hub: { client(name: string): HubClient }, port = 0): Promise<Dashboard> {
   const dashboard = await startDashboard({
     host: "127.0.0.1",
     port,
@@ -59,6 +57,54 @@ export async function serve(hub: StandIn, port = 0): Promise<Dashboard> {
     metrics: async () => "",
     upgrades: new Map(),
   });
-  dashboard.attach(hub.client());
+  dashboard.attach(hub.client("dashboard"));
   return dashboard;
+}
+
+/** Asks the page again and again until the expression is true there; fails with what it was last. */
+export async function until(page: Page, expression: string, patienceMs = 8000): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const found = await page.evaluate<unknown>(expression);
+    if (found === true) return;
+    if (Date.now() > deadline) throw new Error(`${expression} is ${JSON.stringify(found)}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/** The figure under a name in the row above the wall. */
+export const figure = (name: string): string =>
+  `[...document.querySelectorAll(".bar dt")].find((each) => each.textContent === "${name}")?.nextSibling.textContent`;
+
+/** Starts to collect the times between frames, in ms; read them with `frameTimes`. */
+export async function watchFrames(page: Page): Promise<void> {
+  await page.evaluate(`
+    window.frameTimes = [];
+    (function watch(last) {
+      requestAnimationFrame((now) => {
+        if (last > 0) window.frameTimes.push(now - last);
+        watch(now);
+      });
+    })(0)`);
+}
+
+export interface FrameFigures {
+  readonly frames: number;
+  readonly median: number;
+  readonly p99: number;
+  readonly longest: number;
+}
+
+export async function frameFigures(page: Page): Promise<FrameFigures> {
+  const times = (await page.evaluate<number[]>("window.frameTimes.splice(0)")).sort((a, b) => a - b);
+  const at = (part: number): number => Math.round((times[Math.floor((times.length - 1) * part)] ?? 0) * 10) / 10;
+  return { frames: times.length, median: at(0.5), p99: at(0.99), longest: at(1) };
+}
+
+/** Bytes of live JavaScript objects, after a collection. */
+export async function heapBytes(page: Page): Promise<number> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.collectGarbage");
+  const { usedSize } = (await session.send("Runtime.getHeapUsage")) as { usedSize: number };
+  return usedSize;
 }

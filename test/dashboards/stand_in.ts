@@ -139,7 +139,7 @@ class StandInConsumer implements Consumer {
       if (this.#closed) return [];
       const batches = this.#read();
       await new Promise((resolve) => setImmediate(resolve));
-      if (batches.length > 0 || Date.now() >= until) return batches;
+      if (this.#closed || batches.length > 0 || Date.now() >= until) return batches;
       await this.#hub.waitForRecords(Math.max(1, until - Date.now()));
     }
   }
