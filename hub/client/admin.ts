@@ -86,7 +86,8 @@ class RoutedAdmin implements Admin {
     await this.#atController(async (controller) => {
       const timeoutMs = limits.clientRequestMsMax;
       const reply = await controller.call("deleteTopics", { topics: [{ name }], topicNames: [name], timeoutMs });
-      for (const { errorCode, errorMessage } of reply.responses) mustBeNone(errorCode, `deleting ${name}`, errorMessage);
+      for (const { errorCode, errorMessage } of reply.responses)
+        mustBeNone(errorCode, `deleting ${name}`, errorMessage);
     });
   }
 
@@ -107,7 +108,7 @@ class RoutedAdmin implements Admin {
         resources: [{ resourceType: topicResource, resourceName: name, configurationKeys: null }],
         includeSynonyms: false,
         includeDocumentation: true,
-      })
+      }),
     );
     const [result] = reply.results;
     if (result === undefined) throw new HubError("UNKNOWN_SERVER_ERROR", `no settings of ${name} in the answer`);
@@ -139,14 +140,16 @@ class RoutedAdmin implements Admin {
   /** Each hub lists the groups it coordinates: all are asked. */
   async groups(): Promise<{ group: string; state: string; protocolType: string }[]> {
     await this.#routes.refresh([]);
-    const lists = await Promise.all(this.#routes.nodes().map((node) =>
-      retrying(this.#routes.clock, async () => {
-        const connection = await this.#routes.node(node);
-        const reply = await connection.call("listGroups", { statesFilter: [] });
-        mustBeNone(reply.errorCode, "list of groups");
-        return reply.groups;
-      })
-    ));
+    const lists = await Promise.all(
+      this.#routes.nodes().map((node) =>
+        retrying(this.#routes.clock, async () => {
+          const connection = await this.#routes.node(node);
+          const reply = await connection.call("listGroups", { statesFilter: [] });
+          mustBeNone(reply.errorCode, "list of groups");
+          return reply.groups;
+        }),
+      ),
+    );
     return lists.flat().map(({ groupId, groupState, protocolType }) => ({
       group: groupId,
       state: groupState,
@@ -203,7 +206,10 @@ class RoutedAdmin implements Admin {
     partitions: readonly TopicPartition[],
     at: StartAt,
   ): Promise<(PartitionOffset & { readonly timestamp: number })[]> {
-    return findOffsets(this.#routes, partitions.map((partition) => ({ ...partition, at })));
+    return findOffsets(
+      this.#routes,
+      partitions.map((partition) => ({ ...partition, at })),
+    );
   }
 
   async close(): Promise<void> {

@@ -10,10 +10,7 @@ export interface Subscriber {
 export type Assignment = Map<string, number[]>;
 
 /** From members and partition counts (0 or missing: the topic is not there yet) to an assignment for every member. */
-export type Assignor = (
-  members: readonly Subscriber[],
-  counts: ReadonlyMap<string, number>,
-) => Map<string, Assignment>;
+export type Assignor = (members: readonly Subscriber[], counts: ReadonlyMap<string, number>) => Map<string, Assignment>;
 
 const byText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
 

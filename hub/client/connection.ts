@@ -115,7 +115,8 @@ class DialledConnection implements Connection {
     if (reply.errorCode !== 0) {
       throw new HubError("UNSUPPORTED_VERSION", `${this.#address} answers ApiVersions with error ${reply.errorCode}`);
     }
-    for (const { apiKey, minVersion, maxVersion } of reply.apiKeys) this.#versions.set(apiKey, [minVersion, maxVersion]);
+    for (const { apiKey, minVersion, maxVersion } of reply.apiKeys)
+      this.#versions.set(apiKey, [minVersion, maxVersion]);
   }
 
   version(api: ApiName): number {

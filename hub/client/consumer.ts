@@ -40,13 +40,16 @@ class PollingConsumer implements Consumer {
       reset: this.#from,
       onNews: () => this.#wake?.(),
     });
-    this.#member = options.group === undefined ? null : new Membership(routes, {
-      group: options.group,
-      instanceId: options.instanceId ?? null,
-      sessionTimeoutMs: options.sessionTimeoutMs ?? limits.clientSessionMs,
-      rebalanceTimeoutMs: Math.max(limits.clientRebalanceMs, options.sessionTimeoutMs ?? 0),
-      onDisturbed: () => this.#wake?.(),
-    });
+    this.#member =
+      options.group === undefined
+        ? null
+        : new Membership(routes, {
+            group: options.group,
+            instanceId: options.instanceId ?? null,
+            sessionTimeoutMs: options.sessionTimeoutMs ?? limits.clientSessionMs,
+            rebalanceTimeoutMs: Math.max(limits.clientRebalanceMs, options.sessionTimeoutMs ?? 0),
+            onDisturbed: () => this.#wake?.(),
+          });
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {

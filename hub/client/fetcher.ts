@@ -247,7 +247,7 @@ export class Fetcher {
     }
   }
 
-  /** The offset is gone (retention) or not there yet (the log was cut): on from where the consumer was told to begin. */
+  /** The offset is gone (retention) or not there yet (the log was cut): on from where it was told to begin. */
   async #reset(position: Position): Promise<void> {
     const { reset } = this.#options;
     const at: StartAt = reset === "latest" ? "latest" : "earliest";

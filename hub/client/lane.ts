@@ -1,6 +1,6 @@
 // One partition as a producer sees it: the open batch, the batches that wait or are under way, and their sequences.
 import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
-import { HubError } from "../errors.ts";
+import type { HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
 import { BatchBuilder } from "../record/builder.ts";
 import type { Delivered, OutRecord } from "./faces.ts";
@@ -70,7 +70,7 @@ export class Lane {
     return this.waiting.length === 0 && this.underWay.length === 0 && this.#builder.count === 0;
   }
 
-  /** Encodes a record into the open batch. Throws HubError MESSAGE_TOO_LARGE or INVALID_RECORD, and takes nothing then. */
+  /** Encodes a record into the open batch. Throws MESSAGE_TOO_LARGE or INVALID_RECORD and takes nothing then. */
   add(record: OutRecord, time: number, size: number, delivered: Delivered | undefined): void {
     this.#builder.add(record, time);
     this.#delivered.push(delivered);
@@ -151,7 +151,12 @@ function stamp(batch: Batch, identity: Identity, sequence: number): void {
 }
 
 /** Calls back for every record of a batch; an exception of one call does not keep the others from theirs. */
-export function tellAll(batch: Batch, error: Error | null, baseOffset: number, rethrow: (thrown: unknown) => void): void {
+export function tellAll(
+  batch: Batch,
+  error: Error | null,
+  baseOffset: number,
+  rethrow: (thrown: unknown) => void,
+): void {
   const { delivered, lane } = batch;
   for (let index = 0; index < delivered.length; index += 1) {
     const call = delivered[index];

@@ -266,7 +266,8 @@ export class Membership {
         topics,
       });
       for (const { name, partitions } of reply.topics) {
-        for (const { partitionIndex, errorCode } of partitions) mustBeNone(errorCode, `commit of ${name}-${partitionIndex}`);
+        for (const { partitionIndex, errorCode } of partitions)
+          mustBeNone(errorCode, `commit of ${name}-${partitionIndex}`);
       }
     });
   }
@@ -299,10 +300,13 @@ export async function fetchCommitted(
   group: string,
   partitions: readonly TopicPartition[] | null,
 ): Promise<PartitionOffset[]> {
-  const topics = partitions === null ? null : byTopic(partitions).map(([name, of]) => ({
-    name,
-    partitionIndexes: of.map(({ partition }) => partition),
-  }));
+  const topics =
+    partitions === null
+      ? null
+      : byTopic(partitions).map(([name, of]) => ({
+          name,
+          partitionIndexes: of.map(({ partition }) => partition),
+        }));
   const reply = await coordinator.call("offsetFetch", { groupId: group, topics, groups: [{ groupId: group, topics }] });
   const answer = reply.groups[0] ?? reply;
   mustBeNone(answer.errorCode, `committed offsets of group ${group}`);
@@ -357,4 +361,3 @@ export function unpackAssignment(bytes: Uint8Array): TopicPartition[] {
   const { assignedPartitions } = decode(consumerProtocolAssignment, version, reader);
   return assignedPartitions.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })));
 }
-

@@ -26,7 +26,7 @@ function timestampOf(at: Exclude<StartAt, { readonly offset: number }>): number 
 export function findOffsets(routes: Routes, places: readonly Place[]): Promise<Found[]> {
   return retrying(routes.clock, async () => {
     const found: (Found | undefined)[] = places.map(({ topic, partition, at }) =>
-      typeof at === "object" && "offset" in at ? { topic, partition, offset: at.offset, timestamp: -1 } : undefined
+      typeof at === "object" && "offset" in at ? { topic, partition, offset: at.offset, timestamp: -1 } : undefined,
     );
     const open = places.map((place, index) => ({ place, index })).filter(({ index }) => found[index] === undefined);
     if (open.length === 0) return found as Found[];
@@ -39,10 +39,15 @@ export function findOffsets(routes: Routes, places: readonly Place[]): Promise<F
       if (entries === undefined) byLeader.set(connection, [entry]);
       else entries.push(entry);
     }
-    await Promise.all([...byLeader].map(async ([connection, entries]) => {
-      const reply = await ask(connection, entries.map(({ place }) => place));
-      for (const { place, index } of entries) found[index] = pick(reply, place);
-    }));
+    await Promise.all(
+      [...byLeader].map(async ([connection, entries]) => {
+        const reply = await ask(
+          connection,
+          entries.map(({ place }) => place),
+        );
+        for (const { place, index } of entries) found[index] = pick(reply, place);
+      }),
+    );
     return found as Found[];
   });
 }
@@ -75,7 +80,13 @@ function pick(reply: ReplyOf<"listOffsets">, { topic, partition }: Place): Found
 export async function findStarts(routes: Routes, places: readonly Place[]): Promise<PartitionOffset[]> {
   const found = await findOffsets(routes, places);
   const late = found.filter(({ offset }, index) => offset < 0 && typeof places[index]!.at === "object");
-  const ends = late.length === 0 ? [] : await findOffsets(routes, late.map((place) => ({ ...place, at: "latest" })));
+  const ends =
+    late.length === 0
+      ? []
+      : await findOffsets(
+          routes,
+          late.map((place) => ({ ...place, at: "latest" })),
+        );
   return found.map(({ topic, partition, offset }) => {
     const end = ends.find((other) => other.topic === topic && other.partition === partition);
     return { topic, partition, offset: Math.max(0, end?.offset ?? offset) };

@@ -101,8 +101,8 @@ class BatchingProducer implements Producer {
 
   #append(topic: Topic, record: OutRecord, size: number, delivered: Delivered | undefined): void {
     const { lanes } = topic;
-    const partition = record.partition ??
-      choosePartition(record.key, lanes.length, record.key === null ? topic.turn++ : 0);
+    const partition =
+      record.partition ?? choosePartition(record.key, lanes.length, record.key === null ? topic.turn++ : 0);
     const lane = lanes[partition];
     if (lane === undefined) {
       this.#release(size);
@@ -164,7 +164,10 @@ class BatchingProducer implements Producer {
       before = topic;
       if (!this.#routes.isStale(topic)) continue;
       const entry = this.#topics.get(topic)!;
-      this.#routes.refresh([topic], true).then(() => this.#spread(entry), () => {});
+      this.#routes.refresh([topic], true).then(
+        () => this.#spread(entry),
+        () => {},
+      );
     }
   }
 

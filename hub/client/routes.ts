@@ -114,7 +114,7 @@ export class Routes {
     return connection?.open ? connection : undefined;
   }
 
-  /** The connection to the leader. Rejects with LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION or NETWORK_EXCEPTION. */
+  /** The connection to the leader. Rejects with LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION, NETWORK_EXCEPTION. */
   async leader(topic: string, partition: number, purpose: Purpose = ""): Promise<Connection> {
     const route = this.#topics.get(topic)?.leaders[partition];
     if (route === undefined) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition} is not known`);

@@ -39,7 +39,8 @@ export class Sender {
     this.#release = release;
     this.#idempotent = idempotent ?? acks === -1;
     this.#insist = idempotent === true;
-    if (this.#insist && acks !== -1) throw new HubError("INVALID_REQUIRED_ACKS", "an idempotent producer needs acks all");
+    if (this.#insist && acks !== -1)
+      throw new HubError("INVALID_REQUIRED_ACKS", "an idempotent producer needs acks all");
   }
 
   /** Tells that a lane may have something to send; `pump` sends it. */
@@ -125,11 +126,13 @@ export class Sender {
   /** Nothing of the lane is sent until the promise is settled. */
   #hold(lane: Lane, until: Promise<void>): void {
     lane.held = true;
-    until.catch((error: unknown) => this.#giveUp(lane, error as Error)).then(() => {
-      lane.held = false;
-      this.offer(lane);
-      this.pump();
-    });
+    until
+      .catch((error: unknown) => this.#giveUp(lane, error as Error))
+      .then(() => {
+        lane.held = false;
+        this.offer(lane);
+        this.pump();
+      });
   }
 
   /** Finds and dials the leader; after too many failures in a row all that waits in the lane fails. */
@@ -174,7 +177,8 @@ export class Sender {
         return { producerId: reply.producerId, producerEpoch: reply.producerEpoch };
       });
     } catch (error) {
-      const cannot = error instanceof HubError &&
+      const cannot =
+        error instanceof HubError &&
         (error.kind === "UNSUPPORTED_VERSION" || error.kind === "CLUSTER_AUTHORIZATION_FAILED");
       if (!cannot || this.#insist) throw error;
       this.#idempotent = false;
@@ -228,7 +232,10 @@ export class Sender {
 
   #answered(connection: Connection, batches: readonly Batch[], reply: ReplyOf<"produce">): void {
     this.#left(connection);
-    const answers = new Map<string, Map<number, ReplyOf<"produce">["responses"][number]["partitionResponses"][number]>>();
+    const answers = new Map<
+      string,
+      Map<number, ReplyOf<"produce">["responses"][number]["partitionResponses"][number]>
+    >();
     for (const { name, partitionResponses } of reply.responses) {
       answers.set(name, new Map(partitionResponses.map((answer) => [answer.index, answer])));
     }

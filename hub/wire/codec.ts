@@ -1,5 +1,5 @@
 // Turns a message's schema into flat functions, once per (message, version, direction).
-import { Reader } from "../bytes/reader.ts";
+import type { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { HubError } from "../errors.ts";
 import { defaultOf, isNullable, isPresent } from "./schema.ts";

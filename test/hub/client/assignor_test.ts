@@ -12,17 +12,35 @@ const shown = (result: Map<string, Assignment>): Record<string, Record<string, n
 const member = (memberId: string, ...topics: string[]) => ({ memberId, topics });
 
 test("range: consecutive runs per topic, the first members one more", () => {
-  const result = assignRange([member("b", "t", "u"), member("a", "t", "u")], new Map([["t", 3], ["u", 2]]));
+  const result = assignRange(
+    [member("b", "t", "u"), member("a", "t", "u")],
+    new Map([
+      ["t", 3],
+      ["u", 2],
+    ]),
+  );
   assert.deepEqual(shown(result), { a: { t: [0, 1], u: [0] }, b: { t: [2], u: [1] } });
 });
 
 test("round robin: all partitions of all topics in turn", () => {
-  const result = assignRoundRobin([member("b", "t", "u"), member("a", "t", "u")], new Map([["t", 3], ["u", 2]]));
+  const result = assignRoundRobin(
+    [member("b", "t", "u"), member("a", "t", "u")],
+    new Map([
+      ["t", 3],
+      ["u", 2],
+    ]),
+  );
   assert.deepEqual(shown(result), { a: { t: [0, 2], u: [1] }, b: { t: [1], u: [0] } });
 });
 
 test("round robin passes members that do not want the topic", () => {
-  const result = assignRoundRobin([member("a", "t"), member("b", "u")], new Map([["t", 2], ["u", 2]]));
+  const result = assignRoundRobin(
+    [member("a", "t"), member("b", "u")],
+    new Map([
+      ["t", 2],
+      ["u", 2],
+    ]),
+  );
   assert.deepEqual(shown(result), { a: { t: [0, 1] }, b: { u: [0, 1] } });
 });
 
@@ -58,8 +76,9 @@ test("every wanted partition goes to exactly one member that wants it; the same 
           }
         }
       }
-      const expected = [...new Set(group.flatMap(({ topics }) => topics))]
-        .flatMap((name) => Array.from({ length: count.get(name)! }, (_, partition) => `${name}-${partition}`));
+      const expected = [...new Set(group.flatMap(({ topics }) => topics))].flatMap((name) =>
+        Array.from({ length: count.get(name)! }, (_, partition) => `${name}-${partition}`),
+      );
       assert.deepEqual([...given.keys()].sort(), expected.sort());
       assert.ok([...given.values()].every((times) => times === 1));
     }),

@@ -13,8 +13,10 @@ import { openPeer } from "./peer.ts";
 import type { Peer } from "./peer.ts";
 
 const clock = openClock();
-const kind = (expected: ErrorName) => (error: unknown): boolean =>
-  error instanceof HubError && error.kind === expected;
+const kind =
+  (expected: ErrorName) =>
+  (error: unknown): boolean =>
+    error instanceof HubError && error.kind === expected;
 
 async function withPeer(
   answer: (request: Request, socket: Socket) => void,
@@ -45,7 +47,10 @@ test("many calls on one connection, answered in their order", async () => {
     async (connection, peer) => {
       const calls = Array.from({ length: 300 }, (_, index) => connection.call("heartbeat", beat(index)));
       const replies = await Promise.all(calls);
-      assert.deepEqual(replies.map(({ errorCode }) => errorCode), calls.map((_, index) => index % 100));
+      assert.deepEqual(
+        replies.map(({ errorCode }) => errorCode),
+        calls.map((_, index) => index % 100),
+      );
       const last = peer.requests.at(-1)!;
       assert.deepEqual([last.apiVersion, last.clientId], [4, "me"]);
       assert.equal(connection.version("metadata"), 12);
@@ -65,21 +70,30 @@ test("an answer that arrives byte by byte, and two in one piece", async () => {
     },
     async (connection) => {
       const replies = await Promise.all([1, 2, 3].map((each) => connection.call("heartbeat", beat(each))));
-      assert.deepEqual(replies.map(({ errorCode }) => errorCode), [0, 1, 2]);
+      assert.deepEqual(
+        replies.map(({ errorCode }) => errorCode),
+        [0, 1, 2],
+      );
     },
   );
 });
 
 test("no answer in time rejects the call, and closes the connection because answers are in order", async () => {
-  await withPeer(() => {}, async (connection) => {
-    const first = connection.call("heartbeat", beat(1), 40);
-    const second = connection.call("heartbeat", beat(2), 10_000);
-    await assert.rejects(first, kind("REQUEST_TIMED_OUT"));
-    await assert.rejects(second, kind("NETWORK_EXCEPTION"));
-    assert.equal(connection.open, false);
-    await assert.rejects(connection.call("heartbeat", beat(3)), kind("NETWORK_EXCEPTION"));
-    assert.throws(() => connection.tell("produce", { acks: 0, timeoutMs: 1, topicData: [] }), kind("NETWORK_EXCEPTION"));
-  });
+  await withPeer(
+    () => {},
+    async (connection) => {
+      const first = connection.call("heartbeat", beat(1), 40);
+      const second = connection.call("heartbeat", beat(2), 10_000);
+      await assert.rejects(first, kind("REQUEST_TIMED_OUT"));
+      await assert.rejects(second, kind("NETWORK_EXCEPTION"));
+      assert.equal(connection.open, false);
+      await assert.rejects(connection.call("heartbeat", beat(3)), kind("NETWORK_EXCEPTION"));
+      assert.throws(
+        () => connection.tell("produce", { acks: 0, timeoutMs: 1, topicData: [] }),
+        kind("NETWORK_EXCEPTION"),
+      );
+    },
+  );
 });
 
 test("answers in another order than the requests break the connection", async () => {
@@ -97,37 +111,49 @@ test("answers in another order than the requests break the connection", async ()
 });
 
 test("a closed socket rejects every call under way", async () => {
-  await withPeer((_request, socket) => socket.destroy(), async (connection) => {
-    const calls = [1, 2, 3].map((each) => connection.call("heartbeat", beat(each)));
-    for (const call of calls) await assert.rejects(call, kind("NETWORK_EXCEPTION"));
-    assert.equal(connection.open, false);
-  });
+  await withPeer(
+    (_request, socket) => socket.destroy(),
+    async (connection) => {
+      const calls = [1, 2, 3].map((each) => connection.call("heartbeat", beat(each)));
+      for (const call of calls) await assert.rejects(call, kind("NETWORK_EXCEPTION"));
+      assert.equal(connection.open, false);
+    },
+  );
 });
 
 test("a malformed answer and a frame of two gigabytes are refused, not believed", async () => {
   const evils = [Buffer.from("00000005" + "00000002" + "ff", "hex"), Buffer.from("7fffffff", "hex")];
   for (const evil of evils) {
-    await withPeer((_request, socket) => socket.write([evil]), async (connection) => {
-      const call = connection.call("heartbeat", beat(1));
-      await assert.rejects(call, (error) => error instanceof HubError);
-      assert.equal(connection.open, false);
-    });
+    await withPeer(
+      (_request, socket) => socket.write([evil]),
+      async (connection) => {
+        const call = connection.call("heartbeat", beat(1));
+        await assert.rejects(call, (error) => error instanceof HubError);
+        assert.equal(connection.open, false);
+      },
+    );
   }
 });
 
 test("a port where nobody listens, and a name that is none", async () => {
   const peer = await openPeer(() => {});
   await peer.close();
-  for (const [host, port] of [["127.0.0.1", peer.port], ["no-such-host.invalid", 9092]] as const) {
+  for (const [host, port] of [
+    ["127.0.0.1", peer.port],
+    ["no-such-host.invalid", 9092],
+  ] as const) {
     await assert.rejects(dial({ net: peer.net, clock, clientId: "me", host, port }), kind("NETWORK_EXCEPTION"));
   }
 });
 
 test("closing rejects what is under way, once", async () => {
-  await withPeer(() => {}, async (connection) => {
-    const call = connection.call("heartbeat", beat(1));
-    connection.close();
-    connection.close();
-    await assert.rejects(call, kind("NETWORK_EXCEPTION"));
-  });
+  await withPeer(
+    () => {},
+    async (connection) => {
+      const call = connection.call("heartbeat", beat(1));
+      connection.close();
+      connection.close();
+      await assert.rejects(call, kind("NETWORK_EXCEPTION"));
+    },
+  );
 });

@@ -40,12 +40,22 @@ export async function openPeer(answer: (request: Request, socket: Socket) => voi
 }
 
 /** A dispatch behind a socket: what a test scripted for the local client, over the wire. */
-export function openPeerOf(dispatch: LocalDispatch, intrude: (request: Request, socket: Socket) => boolean): Promise<Peer> {
+export function openPeerOf(
+  dispatch: LocalDispatch,
+  intrude: (request: Request, socket: Socket) => boolean,
+): Promise<Peer> {
   return openPeer((request, socket) => {
     if (intrude(request, socket)) return;
     const { api, apiVersion, correlationId, clientId } = request;
     const listener = { host: socket.localAddress, port: socket.localPort };
-    const context = { version: apiVersion, clientId, clientHost: "peer", connectionId: socket.id, listener, inProcess: true as const };
+    const context = {
+      version: apiVersion,
+      clientId,
+      clientHost: "peer",
+      connectionId: socket.id,
+      listener,
+      inProcess: true as const,
+    };
     void dispatch(api, request.body as never, context).then((response) => {
       if (response !== null) socket.write(encodeResponse(api, apiVersion, correlationId, response as never));
     });

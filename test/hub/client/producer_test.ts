@@ -24,8 +24,10 @@ const patient: Clock = { ...clock, after: (delayMs, call) => real.after(delayMs 
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 const record = (value: string, partition = 0) => ({ key: null, value: text(value), partition });
-const kind = (expected: ErrorName) => (error: unknown): boolean =>
-  error instanceof HubError && error.kind === expected;
+const kind =
+  (expected: ErrorName) =>
+  (error: unknown): boolean =>
+    error instanceof HubError && error.kind === expected;
 
 async function withProducer(
   options: ProducerOptions,
@@ -79,8 +81,14 @@ test("records of one turn are one batch per partition and one request, in the or
     await producer.flush();
     assert.equal(hub.produceCalls.length, 1);
     assert.equal(hub.produceCalls[0]!.topicData[0]!.partitionData.length, 3);
-    assert.deepEqual(hub.values("t", 1), Array.from({ length: 10 }, (_, index) => `v${index * 3 + 1}`));
-    assert.deepEqual(told.slice(0, 10), Array.from({ length: 10 }, (_, index) => `0@${index + 1}`));
+    assert.deepEqual(
+      hub.values("t", 1),
+      Array.from({ length: 10 }, (_, index) => `v${index * 3 + 1}`),
+    );
+    assert.deepEqual(
+      told.slice(0, 10),
+      Array.from({ length: 10 }, (_, index) => `0@${index + 1}`),
+    );
     assert.equal(told.length, 30);
     assert.equal(producer.bufferedBytes(), 0);
   });
@@ -114,7 +122,10 @@ test("a topic is created by producing to it; records sent meanwhile keep their o
     await new Promise((resolve) => setTimeout(resolve, 0));
     for (let index = 5; index < 9; index += 1) producer.send("new", record(`v${index}`));
     await producer.flush();
-    assert.deepEqual(hub.values("new", 0), Array.from({ length: 9 }, (_, index) => `v${index}`));
+    assert.deepEqual(
+      hub.values("new", 0),
+      Array.from({ length: 9 }, (_, index) => `v${index}`),
+    );
   });
 });
 
@@ -132,7 +143,7 @@ test("batches are sealed at batchBytes; their sequences follow one another", asy
     for (let index = 0; index < 60; index += 1) producer.send("t", record("x".repeat(90)));
     await producer.flush();
     const headers = hub.produceCalls.flatMap(({ topicData }) =>
-      topicData.flatMap(({ partitionData }) => partitionData.map(({ records }) => readBatchHeader(records!)))
+      topicData.flatMap(({ partitionData }) => partitionData.map(({ records }) => readBatchHeader(records!))),
     );
     assert.ok(headers.length >= 6);
     assert.ok(headers.every(({ size }) => size <= 1100));
@@ -147,21 +158,33 @@ test("batches are sealed at batchBytes; their sequences follow one another", asy
 
 test("a retriable refusal is retried in order and without doubling, batches behind it wait for it", async () => {
   for (const fate of ["NOT_LEADER_OR_FOLLOWER", "lost", "KAFKA_STORAGE_ERROR"] as const) {
-    await withSocket({ batchBytes: 200 }, () => false, async (hub, producer) => {
-      let failures = 3;
-      hub.fate = (_topic, _partition, values) => (values.includes("v3") && failures-- > 0 ? fate : "append");
-      const offsets: number[] = [];
-      for (let index = 0; index < 40; index += 1) {
-        producer.send("t", record(`v${index}`), (error, offset) => {
-          assert.equal(error, null);
-          offsets.push(offset);
-        });
-      }
-      await producer.flush();
-      assert.deepEqual(hub.values("t", 0), Array.from({ length: 40 }, (_, index) => `v${index}`), fate);
-      assert.deepEqual(offsets.sort((one, other) => one - other), offsets.map((_, index) => index), fate);
-      assert.equal(hub.identities.length, 1);
-    });
+    await withSocket(
+      { batchBytes: 200 },
+      () => false,
+      async (hub, producer) => {
+        let failures = 3;
+        hub.fate = (_topic, _partition, values) => (values.includes("v3") && failures-- > 0 ? fate : "append");
+        const offsets: number[] = [];
+        for (let index = 0; index < 40; index += 1) {
+          producer.send("t", record(`v${index}`), (error, offset) => {
+            assert.equal(error, null);
+            offsets.push(offset);
+          });
+        }
+        await producer.flush();
+        assert.deepEqual(
+          hub.values("t", 0),
+          Array.from({ length: 40 }, (_, index) => `v${index}`),
+          fate,
+        );
+        assert.deepEqual(
+          offsets.sort((one, other) => one - other),
+          offsets.map((_, index) => index),
+          fate,
+        );
+        assert.equal(hub.identities.length, 1);
+      },
+    );
   }
 });
 
@@ -171,7 +194,10 @@ test("without idempotence order is kept by one batch at a time", async () => {
     hub.fate = () => (failures-- > 0 ? "LEADER_NOT_AVAILABLE" : "append");
     for (let index = 0; index < 40; index += 1) producer.send("t", record(`v${index}`));
     await producer.flush();
-    assert.deepEqual(hub.values("t", 0), Array.from({ length: 40 }, (_, index) => `v${index}`));
+    assert.deepEqual(
+      hub.values("t", 0),
+      Array.from({ length: 40 }, (_, index) => `v${index}`),
+    );
     assert.equal(hub.identities.length, 0);
   });
 });
@@ -190,7 +216,10 @@ test("a batch that is refused for good does not hold up what follows: a new iden
     await producer.flush();
     const kept = Array.from({ length: 40 }, (_, index) => index).filter((index) => !failed.includes(index));
     assert.ok(failed.length > 0 && failed.length < 20);
-    assert.deepEqual(hub.values("t", 0), kept.map((index) => `v${index}`));
+    assert.deepEqual(
+      hub.values("t", 0),
+      kept.map((index) => `v${index}`),
+    );
     assert.equal(hub.identities.length, 2);
   });
 });
@@ -321,7 +350,10 @@ test("a connection that breaks again and again loses nothing and doubles nothing
     assert.equal(delivered, 400);
     for (const partition of [0, 1, 2]) {
       const expected = Array.from({ length: 400 }, (_, index) => index).filter((index) => index % 3 === partition);
-      assert.deepEqual(hub.values("t", partition), expected.map((index) => `v${index}`));
+      assert.deepEqual(
+        hub.values("t", partition),
+        expected.map((index) => `v${index}`),
+      );
     }
     assert.ok(requests > 14, `${requests} requests`);
   });
@@ -369,7 +401,11 @@ test("random fates: everything that was told as delivered is there once, in orde
       const there = hub.values("t", partition);
       assert.equal(new Set(there).size, there.length, `doubled (SEED=${seed})`);
       const numbers = there.map((value) => Number(value.slice(1)));
-      assert.deepEqual(numbers, [...numbers].sort((one, other) => one - other), `order (SEED=${seed})`);
+      assert.deepEqual(
+        numbers,
+        [...numbers].sort((one, other) => one - other),
+        `order (SEED=${seed})`,
+      );
       for (const value of delivered[partition]!) assert.ok(there.includes(value), `lost ${value} (SEED=${seed})`);
     }
     assert.ok(delivered.reduce((sum, { size }) => sum + size, 0) > 300, `SEED=${seed}`);

@@ -79,7 +79,11 @@ function initProducerId(hub: ScriptedHub): ResponseOf<"initProducerId"> {
   return { throttleTimeMs: 0, errorCode: 0, producerId: hub.identities.at(-1)!, producerEpoch: 0 };
 }
 
-function produce(hub: ScriptedHub, stored: Map<string, Stored>, request: RequestOf<"produce">): ResponseOf<"produce"> | null {
+function produce(
+  hub: ScriptedHub,
+  stored: Map<string, Stored>,
+  request: RequestOf<"produce">,
+): ResponseOf<"produce"> | null {
   hub.produceCalls.push(request);
   const responses = request.topicData.map(({ name, partitionData }) => ({
     name,
@@ -88,7 +92,8 @@ function produce(hub: ScriptedHub, stored: Map<string, Stored>, request: Request
       const fate = hub.fate(name, index, values);
       if (fate !== "append" && fate !== "lost") return { index, errorCode: codeOf(fate), baseOffset: -1 };
       const result = append(stored, `${name}-${index}`, records!, values);
-      if (fate === "lost" && result.errorCode === 0) return { index, errorCode: codeOf("REQUEST_TIMED_OUT"), baseOffset: -1 };
+      if (fate === "lost" && result.errorCode === 0)
+        return { index, errorCode: codeOf("REQUEST_TIMED_OUT"), baseOffset: -1 };
       return { index, ...result };
     }),
   }));

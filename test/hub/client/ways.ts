@@ -32,9 +32,10 @@ export async function withClient(way: Way, use: (ground: Ground) => Promise<void
     await withHub(options, async (opened) => {
       const clock = openClock();
       const bootstrap = [{ host: "127.0.0.1", port: opened.kafka }];
-      const client = way === "over a socket"
-        ? connectNet({ net: openNet(clock), clock, bootstrap, clientId: "net" })
-        : opened.hub.client("local");
+      const client =
+        way === "over a socket"
+          ? connectNet({ net: openNet(clock), clock, bootstrap, clientId: "net" })
+          : opened.hub.client("local");
       try {
         await use({
           ...opened,
@@ -63,7 +64,7 @@ export const text = (bytes: Uint8Array | null): string => (bytes === null ? "nul
 export async function fill(client: HubClient, topic: string, values: readonly string[], partitions = 1): Promise<void> {
   const producer = client.producer();
   const each = values.map((value, index) =>
-    producer.publish(topic, { key: null, value: Buffer.from(value), partition: index % partitions })
+    producer.publish(topic, { key: null, value: Buffer.from(value), partition: index % partitions }),
   );
   await Promise.all(each);
   await producer.close();
@@ -76,18 +77,24 @@ export async function pollUntil(
   each: (batch: InBatch, consumer: Consumer) => void | Promise<void> = () => {},
 ): Promise<void> {
   const until = performance.now() + 20_000;
-  await Promise.all(consumers.map(async (consumer) => {
-    while (!enough()) {
-      if (performance.now() > until) throw new Error("20 s were not enough");
-      for (const batch of await consumer.poll(50)) await each(batch, consumer);
-    }
-  }));
+  await Promise.all(
+    consumers.map(async (consumer) => {
+      while (!enough()) {
+        if (performance.now() > until) throw new Error("20 s were not enough");
+        for (const batch of await consumer.poll(50)) await each(batch, consumer);
+      }
+    }),
+  );
 }
 
 /** The next `wanted` records of a consumer. */
 export async function take(consumer: Consumer, wanted: number): Promise<InRecord[]> {
   const records: InRecord[] = [];
-  await pollUntil([consumer], () => records.length >= wanted, (batch) => void records.push(...batch.records));
+  await pollUntil(
+    [consumer],
+    () => records.length >= wanted,
+    (batch) => void records.push(...batch.records),
+  );
   return records;
 }
 
