@@ -7,13 +7,13 @@ import { openStandIn } from "./stand_in.ts";
 
 const main = new URL("../../devices/main.ts", import.meta.url).pathname;
 
-function start(...args: string[]): { child: ChildProcess; ended: Promise<number | null>; words: () => string } {
+function start(...args: string[]): { child: ChildProcess; ended: Promise<number | string>; words: () => string } {
   const child = spawn(process.execPath, [...runner(), main, ...args], { stdio: ["ignore", "ignore", "pipe"] });
   let words = "";
   child.stderr!.on("data", (bytes: Buffer) => {
     words += bytes.toString();
   });
-  const ended = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
+  const ended = new Promise<number | string>((resolve) => child.on("close", (code, signal) => resolve(code ?? signal ?? -1)));
   return { child, ended, words: () => words };
 }
 
@@ -23,7 +23,7 @@ test("main publishes from as many devices as it is told and ends on SIGTERM", as
   try {
     await hub.arrived(30);
     assert.equal(new Set(hub.taken.map((entry) => entry.client)).size, 3);
-    child.kill("SIGTERM");
+    process.kill(child.pid!, "SIGTERM");
     assert.equal(await ended, 0);
   } finally {
     child.kill("SIGKILL");
