@@ -1,7 +1,7 @@
 // One verb as data: flags, help, parsing with did-you-mean, and the run that turns errors into exit codes.
 import { parseArgs } from "node:util";
 import { type ExitCode, exit, failureOf, UsageError } from "./exit.ts";
-import { openTerminal, printJson, safeText, type Terminal } from "./output.ts";
+import { openTerminal, printJson, safeText, type Terminal, streams } from "./output.ts";
 
 export interface Flag {
   readonly doc: string;
@@ -155,7 +155,7 @@ export async function runCommand(command: Command, argv: readonly string[]): Pro
   try {
     const input = await parse(command, argv);
     if (input.has("help")) {
-      process.stdout.write(helpOf(command));
+      streams.out.write(helpOf(command));
       return exit.ok;
     }
     return await command.run(input);
@@ -169,12 +169,12 @@ export async function sayFailure(thrown: unknown, json: boolean, who: string, us
   const { code, what, remedy, kind } = await failureOf(thrown);
   if (json) {
     const line = { event: "error", code, kind, what, remedy };
-    printJson({ ...openTerminal(true), write: (text) => void process.stderr.write(text) }, line);
+    printJson({ ...openTerminal(true), write: (text) => void streams.err.write(text) }, line);
     return code;
   }
   const sentence = /[.?!]$/.test(what) ? what : `${what}.`;
-  process.stderr.write(`${who}: ${sentence}${remedy === "" ? "" : ` ${remedy}`}\n`);
-  if (usage !== "") process.stderr.write(`usage: ${usage}\n`);
+  streams.err.write(`${who}: ${sentence}${remedy === "" ? "" : ` ${remedy}`}\n`);
+  if (usage !== "") streams.err.write(`usage: ${usage}\n`);
   return code;
 }
 
@@ -188,11 +188,11 @@ export async function runGroup(verb: string, commands: readonly Command[], argv:
   const list = commands.map((command, i) => `  ${names[i]!.padEnd(size)}  ${command.summary}`);
   const help = `usage: partidor ${verb} ${names.join("|")} ...\n\n${list.join("\n")}\n`;
   if (word === "--help" || word === "-h") {
-    process.stdout.write(help);
+    streams.out.write(help);
     return exit.ok;
   }
   const hint = word === undefined ? "" : await didYouMean(word, names);
   const what = word === undefined ? "say what to do" : `there is no "${safeText(word)}"${hint}`;
-  process.stderr.write(`partidor ${verb}: ${what}${hint === "" ? "." : ""}\n${help}`);
+  streams.err.write(`partidor ${verb}: ${what}${hint === "" ? "." : ""}\n${help}`);
   return exit.usage;
 }

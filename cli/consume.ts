@@ -4,6 +4,7 @@ import type { Consumer, HubClient, InBatch, StartAt, TopicPartition } from "../h
 import { type Command, hubFlags, type Input, runCommand } from "./command.ts";
 import { type ExitCode, exit, UsageError } from "./exit.ts";
 import { partitionsOf, placeKey, withHub } from "./hub_client.ts";
+import { streams } from "./output.ts";
 import { parsePlace, placeDoc, targetsOf } from "./place.ts";
 import { type Format, formatDoc, formatOf } from "./record_format.ts";
 
@@ -43,7 +44,7 @@ class Reading {
       text += `${this.#format(record)}\n`;
       this.count += 1;
     }
-    if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+    if (text !== "" && !streams.out.write(text)) await once(streams.out, "drain");
     this.#done.set(key, { topic, partition, offset: next });
     if (next >= end) this.#ends?.delete(key);
   }
@@ -100,7 +101,7 @@ async function consume(input: Input): Promise<ExitCode> {
     throw new UsageError("--no-follow and --group exclude each other; --timeout stops a member of a group");
   }
   const timeoutMs = (input.number("timeout", 1, 86_400) ?? Infinity) * 1_000;
-  const format = formatOf(terminal.json ? "json" : (input.text("format") ?? "value"), process.stdout.isTTY !== true);
+  const format = formatOf(terminal.json ? "json" : (input.text("format") ?? "value"), streams.out.isTTY !== true);
   return withHub(input, async (client) => {
     await checkTopics(client, topics);
     const ends = input.has("no-follow") ? await endsOf(client, topics, at) : null;

@@ -4,7 +4,7 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { didYouMean, sayFailure } from "./command.ts";
 import { exit, UsageError } from "./exit.ts";
-import { safeText } from "./output.ts";
+import { safeText, streams } from "./output.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
 function help(): string {
@@ -23,23 +23,23 @@ export async function run(argv: string[]): Promise<number> {
   if (word === "--help" || word === "-h" || word === "help") {
     const verb = word === "help" && rest[0] !== undefined ? verbs[rest[0]] : undefined;
     if (verb !== undefined) return runVerb(rest[0]!, verb, [...rest.slice(1), "--help"]);
-    process.stdout.write(help());
+    streams.out.write(help());
     return exit.ok;
   }
   if (word === "--version") {
     const { readFileSync } = await import("node:fs");
     const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-    process.stdout.write(`${(JSON.parse(text) as { version: string }).version}\n`);
+    streams.out.write(`${(JSON.parse(text) as { version: string }).version}\n`);
     return exit.ok;
   }
   if (word === undefined) {
-    process.stderr.write(help());
+    streams.err.write(help());
     return exit.usage;
   }
   const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
   if (verb === undefined) {
     const hint = (await didYouMean(word, Object.keys(verbs))) || ".";
-    process.stderr.write(`partidor: there is no verb "${safeText(word)}"${hint}\n\`partidor --help\` lists them.\n`);
+    streams.err.write(`partidor: there is no verb "${safeText(word)}"${hint}\n\`partidor --help\` lists them.\n`);
     return exit.usage;
   }
   return runVerb(word, verb, rest);
@@ -49,7 +49,7 @@ async function runVerb(name: string, verb: Verb, argv: string[]): Promise<number
   const file = await verb.load();
   if (file.usage === undefined) return file.run(argv);
   if (argv.includes("--help") || argv.includes("-h")) {
-    process.stdout.write(`${file.usage}\n`);
+    streams.out.write(`${file.usage}\n`);
     return exit.ok;
   }
   try {

@@ -12,9 +12,22 @@ export interface Terminal {
   readonly note: (text: string) => void;
 }
 
+interface Out extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** Where the verbs read and write; a test puts its own streams here and runs a verb in its own process. */
+export const streams: { in: NodeJS.ReadableStream; out: Out; err: Out } = {
+  in: process.stdin,
+  out: process.stdout,
+  err: process.stderr,
+};
+
 /** The terminal of this process. NO_COLOR (any value but the empty one) turns colour off. */
 export function openTerminal(json: boolean): Terminal {
-  const { stdout, stderr, env } = process;
+  const { env } = process;
+  const { out: stdout, err: stderr } = streams;
   return {
     json,
     color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb",
@@ -143,7 +156,7 @@ export class Progress {
 }
 
 function stderrOf(): ((text: string) => void) | null {
-  return process.stderr.isTTY ? (text) => void process.stderr.write(text) : null;
+  return streams.err.isTTY ? (text) => void streams.err.write(text) : null;
 }
 
 /** "records  4 200 of 10 000 (42%)  2 100/s  ETA 3s". */

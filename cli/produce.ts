@@ -4,7 +4,7 @@ import type { Acks, Header, OutRecord, Producer } from "../hub/mod.ts";
 import { type Command, hubFlags, type Input, runCommand } from "./command.ts";
 import { type ExitCode, exit, UsageError } from "./exit.ts";
 import { withHub } from "./hub_client.ts";
-import { grouped, Progress, printJson } from "./output.ts";
+import { grouped, Progress, printJson, streams } from "./output.ts";
 import { parsePairs } from "./topic.ts";
 
 const ackLevels: Readonly<Record<string, Acks>> = { all: -1, "-1": -1, "1": 1, "0": 0 };
@@ -102,7 +102,7 @@ async function produce(input: Input): Promise<ExitCode> {
 }
 
 async function sendLines(producer: Producer, tally: Tally, template: Template, progress: Progress): Promise<void> {
-  const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
+  const lines = createInterface({ input: streams.in, crlfDelay: Infinity });
   for await (const line of lines) {
     if (producer.bufferedBytes() > bufferedBytesMax) await producer.whenDrained();
     if (tally.first !== null) break;

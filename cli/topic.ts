@@ -1,7 +1,7 @@
 // `partidor topic`: create, list, describe, alter, delete.
 import { type Command, hubFlags, type Input, runGroup } from "./command.ts";
 import { CliError, type ExitCode, exit, UsageError } from "./exit.ts";
-import { findTopic, noTopic, placeKey, withAdmin } from "./hub_client.ts";
+import { findTopic, placeKey, withAdmin } from "./hub_client.ts";
 import { printJson, printRows, tableOf } from "./output.ts";
 
 const partitionsMax = 1_000;
@@ -124,13 +124,13 @@ async function alter(input: Input): Promise<ExitCode> {
 async function remove(input: Input): Promise<ExitCode> {
   return withAdmin(input, async (admin) => {
     for (const name of input.args) {
-      try {
-        await admin.deleteTopic(name);
-      } catch (thrown) {
-        if ((thrown as { kind?: string }).kind !== "UNKNOWN_TOPIC_OR_PARTITION") throw thrown;
-        if (!input.has("if-exists")) throw noTopic(name);
-        continue;
-      }
+      // Looked up first: the client takes an unknown topic for one that is about to be known, and tries for long.
+      const there = await findTopic(admin, name).catch((thrown: unknown) => {
+        if (input.has("if-exists") && (thrown as { code?: number }).code === exit.notFound) return null;
+        throw thrown;
+      });
+      if (there === null) continue;
+      await admin.deleteTopic(name);
       done(input, "deleted", name);
     }
     return exit.ok;

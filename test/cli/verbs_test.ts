@@ -1,6 +1,9 @@
 // The verbs as a person runs them, against a real hub: output, exit codes, sentences.
 import assert from "node:assert/strict";
+import { Readable, Writable } from "node:stream";
 import test from "node:test";
+import { run } from "../../cli/main.ts";
+import { streams } from "../../cli/output.ts";
 import { runCli } from "../tools/hub_process.ts";
 import { withHub } from "../tools/test_hub.ts";
 
@@ -16,13 +19,46 @@ const rowsOf = (result: Result): Record<string, unknown>[] =>
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+/** Runs a verb in this process: a process of its own costs a second for each. */
+async function runHere(args: readonly string[], input: string): Promise<Result> {
+  const saved = { ...streams };
+  let [stdout, stderr] = ["", ""];
+  const into = (take: (text: string) => void): Writable =>
+    new Writable({
+      write(chunk: Buffer, _, done) {
+        take(chunk.toString());
+        done();
+      },
+    });
+  streams.in = Readable.from([input]);
+  streams.out = into((text) => void (stdout += text));
+  streams.err = into((text) => void (stderr += text));
+  try {
+    return { code: await run([...args]), stdout, stderr };
+  } finally {
+    Object.assign(streams, saved);
+  }
+}
+
 /** Runs a verb, fails with its words when the code is another. */
 async function expectCode(code: number, args: readonly string[], input = ""): Promise<Result> {
-  const result = await runCli(args, { input });
+  const result = await runHere(args, input);
   assert.equal(result.code, code, `partidor ${args.join(" ")}\n${result.stdout}${result.stderr}`);
   assert.ok(!/^\s+at /m.test(result.stderr), `a stack trace: ${result.stderr}`);
   return result;
 }
+
+test("as a process: code, streams, no stack trace", async () => {
+  const [wrong, help, here] = await Promise.all([
+    runCli(["topic", "lst"]),
+    runCli(["completion", "bash"]),
+    runCli(["route", "test", "a/b", "--json"]),
+  ]);
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /^partidor topic: there is no "lst"; did you mean list\?$/m);
+  assert.match(help.stdout, /complete -o default -F _partidor partidor/);
+  assert.deepEqual([help.code, here.code, rowsOf(here)[0]!.topic], [0, 0, "a"]);
+});
 
 test("usage errors: code 2, did-you-mean, never a stack trace", async () => {
   const cases: [string[], RegExp][] = [
@@ -40,9 +76,7 @@ test("usage errors: code 2, did-you-mean, never a stack trace", async () => {
     [["topic", "list", "-b", "nonsense"], /--bootstrap takes host:port/],
     [["completion", "tcsh"], /bash, zsh and fish/],
   ];
-  await Promise.all(
-    cases.map(async ([args, words]) => assert.match((await expectCode(2, args)).stderr, words, args.join(" "))),
-  );
+  for (const [args, words] of cases) assert.match((await expectCode(2, args)).stderr, words, args.join(" "));
 });
 
 test("help names every verb, on stdout, with code 0", async () => {
@@ -75,8 +109,12 @@ test("routes and configuration need no hub", async () => {
   await expectCode(0, ["config", "check"]);
   const schema = JSON.parse((await expectCode(0, ["config", "schema"])).stdout) as { properties: object };
   assert.ok("mqtt" in schema.properties);
-  const { stderr } = await runCli(["config", "check"], { env: { PARTIDOR_MQTT__PROT: "1" } });
-  assert.match(stderr, /did you mean/);
+  process.env.PARTIDOR_MQTT__PROT = "1";
+  try {
+    assert.match((await expectCode(2, ["config", "check"])).stderr, /did you mean/);
+  } finally {
+    delete process.env.PARTIDOR_MQTT__PROT;
+  }
   await expectCode(2, ["config", "check", "--config", "/no/such/file.toml"]);
 });
 
