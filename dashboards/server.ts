@@ -112,6 +112,9 @@ function serveAsset(context: Context, assets: Assets): Response | Promise<Respon
   return context.body(zipped ? asset.gzip : asset.bytes, 200, headers);
 }
 
+/** What Node and Deno (EINVAL) say of an address that this machine does not have. */
+const absentCodes = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
+
 async function listenAll(app: Hono, options: DashboardOptions): Promise<Server[]> {
   const hosts = typeof options.host === "string" ? [options.host] : options.host;
   const servers: Server[] = [];
@@ -126,7 +129,7 @@ async function listenAll(app: Hono, options: DashboardOptions): Promise<Server[]
         await listen(server, host, port);
       } catch (error) {
         const { code } = error as { code?: string };
-        const absent = code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT";
+        const absent = code !== undefined && absentCodes.includes(code);
         if (servers.length === 0 || !absent) throw error;
         continue;
       }

@@ -232,7 +232,7 @@ test("a taken port is refused with its code; an address that is not there only w
   const first = await startDashboard(plain);
   try {
     await assert.rejects(startDashboard({ ...plain, port: first.port }), { code: "EADDRINUSE" });
-    await assert.rejects(startDashboard({ ...plain, host: "203.0.113.7" }), { code: "EADDRNOTAVAIL" });
+    await assert.rejects(startDashboard({ ...plain, host: "203.0.113.7" }), { code: /^(EADDRNOTAVAIL|EINVAL)$/ });
     const second = await startDashboard({ ...plain, host: ["127.0.0.1", "203.0.113.7"] });
     assert.deepEqual(
       second.addresses.map(({ host }) => host),
