@@ -45,7 +45,7 @@ export interface Memo {
 }
 
 /** What one record costs beside its payload, in bytes: objects, headers, the batch's own framing. */
-const overheadBytes = 512;
+const overheadBytes = 1_536;
 const encoder = new TextEncoder();
 const zero = encoder.encode("0");
 const digits = [zero, encoder.encode("1"), encoder.encode("2")];

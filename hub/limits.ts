@@ -148,8 +148,11 @@ export const limits = {
   mqttTopicLevelsMax: 32,
   mqttSubscriptionsPerClientMax: 100,
   mqttAckTimeoutMs: 30 * second,
-  /** Payload bytes accepted and not yet committed, all connections together; beyond it sockets are paused. */
-  mqttInFlightBytesMax: 16 * MiB,
+  /**
+   * Bytes accepted and not yet committed, all connections together; beyond it sockets are paused. A message counts with
+   * its objects: what lives long here is collected late, so that more of it costs memory several times over.
+   */
+  mqttInFlightBytesMax: 4 * MiB,
   /** PUBLISHes of one connection accepted and not yet committed; beyond it its socket is paused. */
   mqttInFlightPerConnectionMax: 512,
   mqttQueuedPerSessionMax: 1_000,
