@@ -2,7 +2,6 @@
 import type { LogHost, PartitionLog } from "./log.ts";
 import { writeRecoveryPoints } from "./meta.ts";
 import type { RecoveryPoint } from "./meta.ts";
-import { faultKind } from "./settings.ts";
 
 /** The one writer of the recovery points. */
 export class Checkpoints {
@@ -39,12 +38,13 @@ export class Checkpoints {
     return this.#serial(async () => {
       const noted: { log: PartitionLog; end: number; cuts: number }[] = [];
       for (const log of this.#logs.values()) {
+        if (log.isHeld) continue; // being cut: its point is low already, and stays
         // The durable end, not the log's: a batch below the recovery point is never cut, so its group must be whole.
         noted.push({ log, end: log.durableEnd, cuts: this.#cuts.get(log.key) ?? 0 });
       }
       await Promise.all(noted.filter(({ log, end }) => this.#isBehind(log, end)).map(({ log }) => this.#save(log)));
       for (const { log, end, cuts } of noted) {
-        if ((this.#cuts.get(log.key) ?? 0) !== cuts) continue;
+        if (log.isHeld || (this.#cuts.get(log.key) ?? 0) !== cuts) continue;
         const highWatermark = log.highWatermark < 0 ? end : log.highWatermark;
         this.#points.set(log.key, { syncedEnd: end, highWatermark, logStart: log.logStart });
       }
@@ -84,11 +84,6 @@ export class Checkpoints {
 
   #write(): void {
     const { disk } = this.#host;
-    try {
-      writeRecoveryPoints(disk, this.#points);
-    } catch (error) {
-      this.#host.fault(faultKind(error), error);
-      throw error;
-    }
+    writeRecoveryPoints(disk, this.#points);
   }
 }

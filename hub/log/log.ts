@@ -79,6 +79,8 @@ export class PartitionLog {
   #appendTime = -1;
   #presyncing = false;
   #offline: unknown = null;
+  #changes: Promise<void> = Promise.resolve();
+  #gone = false;
   /** Set by the engine; retention never goes above it. -1: the durable end. */
   highWatermark = -1;
 
@@ -314,7 +316,28 @@ export class PartitionLog {
 
   /** Takes the log offline with a reason, or back with null. */
   hold(reason: unknown): void {
-    this.#offline = reason;
+    if (!this.#gone) this.#offline = reason;
+  }
+
+  get isHeld(): boolean {
+    return this.#offline !== null;
+  }
+
+  /** Takes the log offline for good; resolves when changes under way have ended. */
+  retire(): Promise<void> {
+    this.#gone = true;
+    this.#offline = "is being deleted";
+    return this.#changes;
+  }
+
+  /** Runs changes one after another: a cut and a change of the policy both say what is synced. */
+  serially(change: () => Promise<void>): Promise<void> {
+    if (this.#gone) {
+      return Promise.reject(new HubError("UNKNOWN_TOPIC_OR_PARTITION", `${this.key} is being deleted`));
+    }
+    const run = this.#changes.then(change);
+    this.#changes = run.catch(() => {});
+    return run;
   }
 
   /** Takes over settings that are journaled. */

@@ -91,10 +91,10 @@ function unlinkSegments(segments: Segment[], disk: Disk, clock: Clock): void {
  * gone, holds only the later part of what was cut away.)
  */
 export async function truncateTo(log: PartitionLog, host: LogHost, offset: number): Promise<void> {
-  const wanted = Math.max(offset, log.logStart);
-  if (wanted >= log.logEnd) return;
   log.hold("is being cut");
   try {
+    const wanted = Math.max(offset, log.logStart);
+    if (wanted >= log.logEnd) return;
     await host.journal.flush();
     const to = log.segments[segmentOf(log.segments, wanted)]!.batchStart(wanted);
     await host.lowerRecoveryPoint(log, to);

@@ -111,7 +111,7 @@ export class PartitionMaker {
   async #removeLog(log: PartitionLog): Promise<void> {
     const { disk, journal, clock } = this.#host;
     const { topicId, partition } = log;
-    log.hold("is being deleted");
+    await log.retire();
     await journal.put([{ type: "tombstone", topicId, partition }]);
     this.#logs.delete(log.key);
     journal.voidFrom(log.key, 0);

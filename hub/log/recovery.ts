@@ -239,9 +239,14 @@ class Recovery {
 
   /** The log must reach the recovery point: that much was synced. */
   #checkPoint(): void {
-    if (this.#end >= this.#point) return;
-    this.#task.possibleLoss(`offsets ${this.#end} to ${this.#point - 1} were synced and are missing`);
-    this.#restartAt(this.#point);
+    if (this.#end < this.#point) this.#goOnAt(this.#point);
+  }
+
+  /** Behind a gap; what is missing above the log start is a loss. */
+  #goOnAt(offset: number): void {
+    const from = Math.max(this.#end, this.#task.known.logStart);
+    if (from < offset) this.#task.possibleLoss(`offsets ${from} to ${offset - 1} were synced and are missing`);
+    this.#restartAt(offset);
   }
 
   /** Goes on at `offset` with a new segment: offsets that were given once are not given again. */
@@ -265,10 +270,7 @@ class Recovery {
       if (this.#holds(batch)) continue;
       refilled += 1;
       if (this.#end > batch.prevEnd) this.#cutTo(batch.prevEnd);
-      if (this.#end < batch.prevEnd) {
-        this.#task.possibleLoss(`offsets ${this.#end} to ${batch.prevEnd - 1} were synced and are missing`);
-        this.#restartAt(batch.prevEnd);
-      }
+      if (this.#end < batch.prevEnd) this.#goOnAt(batch.prevEnd);
       this.#append(batch);
     }
     // Under `always` every promised batch is in the journal: what else stands in the tail was never promised, nor read.

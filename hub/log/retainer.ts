@@ -12,6 +12,7 @@ export class Retainer {
   readonly #host: LogHost;
   readonly #logs: ReadonlyMap<string, PartitionLog>;
   readonly #tuning: Tuning;
+  readonly #onDue: () => void;
   #timer: Timer | null = null;
   #stopped = false;
   /** Wall minus monotonic clock at the last pass; null before the first trusted one. */
@@ -19,7 +20,8 @@ export class Retainer {
   #graceUntil = 0;
   #running: Promise<void> | null = null;
 
-  constructor(host: LogHost, logs: ReadonlyMap<string, PartitionLog>, tuning: Tuning) {
+  constructor(host: LogHost, logs: ReadonlyMap<string, PartitionLog>, tuning: Tuning, onDue: () => void) {
+    this.#onDue = onDue;
     this.#host = host;
     this.#logs = logs;
     this.#tuning = tuning;
@@ -28,7 +30,7 @@ export class Retainer {
   start(): void {
     if (this.#stopped) return;
     this.#timer = this.#host.clock.after(limits.retentionPassMs, () => {
-      this.run().catch(() => {}); // the store's state tells why
+      this.#onDue();
       this.start();
     });
   }

@@ -62,10 +62,7 @@ function openLocked(options: StoreOptions): Store {
   const start = { options, tuning, meta, content, points: points ?? new Map<string, RecoveryPoint>() };
   const store = new Store({
     ...start,
-    leave: (clean) => {
-      if (clean) writeMeta(disk, { ...meta, clean: true });
-      releaseLock(disk);
-    },
+    leave: (clean) => leave(options, clean ? { ...meta, clean: true } : null),
   });
   for (const known of [...content.state.partitions.values()]) {
     store.add(recoverPartition(options, store, known, content, before, points, start.points));
@@ -79,6 +76,17 @@ function openLocked(options: StoreOptions): Store {
     milliseconds: Math.round(clock.now() - began),
   });
   return store;
+}
+
+/** Leaves the clean mark, where one is due, and lets go of the folder. A mark that cannot be written costs a scan. */
+function leave(options: StoreOptions, mark: HubMeta | null): void {
+  const { disk, trace } = options;
+  try {
+    if (mark !== null) writeMeta(disk, mark);
+    releaseLock(disk);
+  } catch (error) {
+    trace.event("warn", "store_not_left_cleanly", { error: (error as Error).message });
+  }
 }
 
 /** null when they are unreadable: then the base of each active segment stands in for them. */

@@ -21,7 +21,7 @@ import type { RecoveryPoint } from "./meta.ts";
 import { PartitionMaker } from "./partition_maker.ts";
 import { Retainer } from "./retainer.ts";
 import type { Segment } from "./segment.ts";
-import { partitionKey, storageError } from "./settings.ts";
+import { faultKind, partitionKey, storageError } from "./settings.ts";
 import type { LogSettings, StoreState, Tuning } from "./settings.ts";
 import { Space } from "./space.ts";
 
@@ -113,7 +113,7 @@ export class Store implements FactStore {
     this.#host = this.#makeHost(new HotTail(this.#tuning.hotTailBytes));
     this.#checkpoints = new Checkpoints(this.#host, this.#logs, start.points);
     this.#maker = new PartitionMaker(this.#host, this.#logs, this.#checkpoints);
-    this.#retainer = new Retainer(this.#host, this.#logs, this.#tuning);
+    this.#retainer = new Retainer(this.#host, this.#logs, this.#tuning, () => void this.retain().catch(() => {}));
     this.#space = new Space({
       disk,
       clock,
@@ -141,9 +141,13 @@ export class Store implements FactStore {
       fault: (kind, error) => this.#fault(kind, error),
       sync: (file) => this.#sync(file),
       touched: (segment: Segment) => this.#open.touch(segment),
-      configure: (log, settings) => configure(log, this.#host, settings),
-      deleteRecordsBefore: (log, offset) => deleteRecordsBefore(log, this.#host, offset),
-      truncateTo: (log, offset) => truncateTo(log, this.#host, offset),
+      configure: (log, settings) => this.#guard(log.serially(() => configure(log, this.#host, settings))),
+      deleteRecordsBefore: (log, offset) =>
+        this.#guard(log.serially(() => deleteRecordsBefore(log, this.#host, offset))),
+      truncateTo: (log, offset) => {
+        log.hold("is being cut"); // from this call on, whatever it has to wait for
+        return this.#guard(log.serially(() => truncateTo(log, this.#host, offset)));
+      },
       lowerRecoveryPoint: (log, offset) => this.#checkpoints.lower(log.key, offset),
     };
   }
@@ -185,7 +189,7 @@ export class Store implements FactStore {
 
   /** The tombstone is durable before the first file goes. No error when there is no such partition. */
   deletePartition(topicId: string, partition: number): Promise<void> {
-    return this.#maker.remove(topicId, partition);
+    return this.#guard(this.#maker.remove(topicId, partition));
   }
 
   get(key: string): Uint8Array | undefined {
@@ -224,14 +228,16 @@ export class Store implements FactStore {
 
   /** One retention pass; the store makes one every 5 minutes by itself. */
   retain(): Promise<void> {
-    return this.#state === "failed" || this.#state === "read-only" ? Promise.resolve() : this.#retainer.run();
+    return this.#state === "failed" || this.#state === "read-only"
+      ? Promise.resolve()
+      : this.#guard(this.#retainer.run());
   }
 
   /** Syncs the segments and moves the recovery points; journal files that are needed no more are let go. */
   checkpoint(): Promise<void> {
     this.#journal.takePayload();
     this.#plainBytes = 0;
-    return this.#checkpoints.run();
+    return this.#guard(this.#checkpoints.run());
   }
 
   /** Checkpoint, clean mark, lock released. After a fault only the lock is released. */
@@ -253,6 +259,17 @@ export class Store implements FactStore {
     this.#journal.close();
     for (const log of this.#logs.values()) log.closeFiles();
     this.#leave(clean && this.#state !== "failed");
+  }
+
+  /** What the disk refuses in the middle of a change is a fault of the folder: memory and disk may differ now. */
+  async #guard(change: Promise<void>): Promise<void> {
+    try {
+      await change;
+    } catch (error) {
+      if (error instanceof HubError) throw error;
+      this.#fault(faultKind(error), error);
+      throw storageError((error as Error).message, error);
+    }
   }
 
   #refusal(): HubError {

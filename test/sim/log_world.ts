@@ -505,7 +505,7 @@ export class LogWorld {
       const place = `${log.key} at ${written.base}`;
       must(bytes.length > 0, `${place}: nothing to read`);
       must(readBatchHeader(bytes).baseOffset === written.base, `${place}: ${readBatchHeader(bytes).baseOffset} is read`);
-      must(Buffer.compare(bytes.subarray(0, batchSize(bytes)), written.bytes) === 0, `${place}: other bytes`);
+      must(Buffer.compare(bytes.subarray(0, batchSize(bytes)), written.bytes) === 0, `${place}: other bytes (epoch ${readBatchHeader(bytes).leaderEpoch}, written ${readBatchHeader(written.bytes).leaderEpoch}, end ${written.end} is ${readBatchHeader(bytes).lastOffset + 1}, acked ${written.acked}, ${log.settings.fsync})`);
       offset = written.end;
     }
   }

@@ -6,7 +6,7 @@ import type { LifeOptions } from "../../sim/log_world.ts";
 
 const seeds = Number(process.env["SEEDS"] ?? 2000);
 const only = process.env["SEED"] === undefined ? null : Number(process.env["SEED"]);
-const life: LifeOptions = { boots: 3, turnsPerBoot: 60 };
+const life: LifeOptions = { boots: 3, turnsPerBoot: 45 };
 
 async function run(seed: number, options: LifeOptions): Promise<LogWorld> {
   const world = new LogWorld(seed, options);
