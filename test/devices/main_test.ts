@@ -13,7 +13,9 @@ function start(...args: string[]): { child: ChildProcess; ended: Promise<number 
   child.stderr!.on("data", (bytes: Buffer) => {
     words += bytes.toString();
   });
-  const ended = new Promise<number | string>((resolve) => child.on("close", (code, signal) => resolve(code ?? signal ?? -1)));
+  const ended = new Promise<number | string>((resolve) =>
+    child.on("close", (code, signal) => resolve(code ?? signal ?? -1)),
+  );
   return { child, ended, words: () => words };
 }
 
