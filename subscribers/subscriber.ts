@@ -64,6 +64,8 @@ const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** How long a revocation waits for the turn under way; then the rebalance goes on and the turn may be done twice. */
 const revokeMsMax = 5_000;
+/** A member that is gone without a word is replaced after this. */
+const sessionTimeoutMs = 10_000;
 /** At most one log line about poison records in this time. */
 const poisonLogMs = 10_000;
 /** A message refused for one of these will be refused for ever. */
@@ -145,6 +147,7 @@ export class Subscriber {
       group,
       clientId: `partidor-${group}`,
       from: "earliest",
+      sessionTimeoutMs,
       onRevoked: (partitions) => this.#onRevoked(partitions),
     });
     const consumer = this.#consumer;
