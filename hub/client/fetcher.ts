@@ -9,7 +9,7 @@ import type { InBatch, StartAt, TopicPartition } from "./faces.ts";
 import { openBatches } from "./opening.ts";
 import { findOffsets } from "./places.ts";
 import { pause, retryPause } from "./routes.ts";
-import type { Routes } from "./routes.ts";
+import type { Purpose, Routes } from "./routes.ts";
 
 export interface FetcherOptions {
   readonly fetchWaitMs: Millis;
@@ -126,23 +126,47 @@ export class Fetcher {
     return this.#positions.get(keyOf(position)) === position;
   }
 
-  /** Sends the fetches that are due: per leader one over a socket, any number without one. */
+  /**
+   * Sends the fetches that are due. Over a socket all partitions of a leader go in one, and only once everything that
+   * came from it is taken: else a long poll for the quiet ones would make the busy ones wait for its end.
+   */
   pump(): void {
     if (this.#closed) return;
     const due = new Map<Connection, Position[]>();
+    const untaken = this.#untaken();
     for (const position of this.#positions.values()) {
       if (position.busy || position.paused || position.ready !== null) continue;
-      const connection = this.#routes.leaderNow(position.topic, position.partition, "fetch");
-      if (connection === undefined) {
-        this.#hold(position, () => this.#locate(position));
-        continue;
-      }
-      if (!connection.direct && this.#polling.has(connection)) continue;
+      const connection = this.#wayFor(position, untaken);
+      if (connection === null) continue;
       const positions = due.get(connection);
       if (positions === undefined) due.set(connection, [position]);
       else positions.push(position);
     }
     for (const [connection, positions] of due) void this.#fetch(connection, positions);
+  }
+
+  /** Connections from which something came that nobody took yet. */
+  #untaken(): Set<Connection | undefined> {
+    const untaken = new Set<Connection | undefined>();
+    for (const { topic, partition, ready, paused } of this.#positions.values()) {
+      if (ready !== null && !paused) untaken.add(this.#routes.leaderNow(topic, partition, "fetch"));
+    }
+    return untaken;
+  }
+
+  /** The connection for the next fetch: a spare one when a poll is under way, as after a seek; null to wait. */
+  #wayFor(position: Position, untaken: ReadonlySet<Connection | undefined>): Connection | null {
+    const { topic, partition } = position;
+    const usual = this.#routes.leaderNow(topic, partition, "fetch");
+    if (usual?.direct === true) return usual;
+    if (usual !== undefined && untaken.has(usual)) return null;
+    const isPolling = usual !== undefined && this.#polling.has(usual);
+    const connection = isPolling ? this.#routes.leaderNow(topic, partition, "spare") : usual;
+    if (connection === undefined) {
+      this.#hold(position, () => this.#locate(position, isPolling ? "spare" : "fetch"));
+      return null;
+    }
+    return this.#polling.has(connection) ? null : connection;
   }
 
   /** Keeps a position out of the fetches until the work is done; a failure of it is tried again after a pause. */
@@ -166,10 +190,10 @@ export class Fetcher {
     this.#options.onNews();
   }
 
-  async #locate(position: Position): Promise<void> {
+  async #locate(position: Position, purpose: Purpose): Promise<void> {
     const { topic, partition } = position;
     if (position.failures > 0 || this.#routes.topic(topic) === undefined) await this.#routes.refresh([topic]);
-    await this.#routes.leader(topic, partition, "fetch");
+    await this.#routes.leader(topic, partition, purpose);
   }
 
   async #fetch(connection: Connection, positions: readonly Position[]): Promise<void> {

@@ -28,7 +28,7 @@ export interface PartitionRoute {
 }
 
 /** A hub answers one request of a connection after the other, so what waits long gets connections of its own. */
-export type Purpose = "" | "fetch" | "group" | "leave";
+export type Purpose = "" | "fetch" | "spare" | "group" | "leave";
 
 export interface RoutesOptions {
   readonly clock: Clock;
