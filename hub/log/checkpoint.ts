@@ -1,7 +1,7 @@
 // Checkpoints: segments synced, recovery points written, journal files let go (storage.md section 3, rule 1).
 import type { LogHost, PartitionLog } from "./log.ts";
-import { writeRecoveryPoints } from "./meta.ts";
-import type { RecoveryPoint } from "./meta.ts";
+import { writeRecoveryPoints } from "./recovery_points.ts";
+import type { RecoveryPoint } from "./recovery_points.ts";
 
 /** The one writer of the recovery points. */
 export class Checkpoints {

@@ -81,7 +81,9 @@ export function writeBatchEntry(target: Uint8Array, at: number, id: Uint8Array, 
 /** The 20 bytes that name a partition in an entry. `topicId` is a UUID in its 36-character form. */
 export function partitionIdBytes(topicId: string, partition: number): Uint8Array {
   const hex = topicId.replaceAll("-", "");
-  if (!/^[0-9a-f]{32}$/.test(hex) || topicId.length !== 36) throw new Error(`topic id ${topicId} is no lower-case UUID`);
+  if (!/^[0-9a-f]{32}$/.test(hex) || topicId.length !== 36) {
+    throw new Error(`topic id ${topicId} is no lower-case UUID`);
+  }
   const bytes = new Uint8Array(partitionBytes);
   for (let i = 0; i < 16; i += 1) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
   setInt32(bytes, 16, partition);

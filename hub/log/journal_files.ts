@@ -112,9 +112,11 @@ export class JournalFiles {
     }
   }
 
+  /** Each removal is durable before the next: a chain without its middle would read as damage. */
   #drop(dead: JournalFile): void {
     dead.file.close();
     this.#options.disk.remove(journalFileName(dead.number));
+    this.#options.disk.syncDirectory(journalDirectory);
   }
 
   /** Gives a dead file the next number; its old frames are of another life and of lower sequences. */

@@ -1,4 +1,4 @@
-// Reads the journal at start: files in order, frames by life and sequence, entries folded; tells damage from a torn end.
+// Reads the journal at start: files in order, frames by life and sequence; tells damage from a torn end.
 import type { Disk } from "../io/ports.ts";
 import { readBatchHeader } from "../record/batch.ts";
 import { batchInBody, readEntries, readFrame } from "./frame.ts";
@@ -124,7 +124,9 @@ class Fold {
   }
 
   file(name: string, number: number, bytes: Uint8Array, sectorBytes: number): void {
-    const frames = framesOf(bytes, sectorBytes, this.sequence, this.nextLife);
+    // A missing file between takes the name of the next life with it.
+    const named = number === this.number + 1 ? this.nextLife : "";
+    const frames = framesOf(bytes, sectorBytes, this.sequence, named);
     const numberBefore = this.number;
     for (const frame of frames) {
       const expected = this.sequence + 1;

@@ -1,12 +1,10 @@
-// Who owns a data folder: hub.meta, the lock, the recovery points (storage.md section 1).
+// Who owns a data folder: hub.meta and the lock (storage.md section 1).
 import type { Disk, Random } from "../io/ports.ts";
 import { openText, readWhole, replaceFile, sealText } from "./small_file.ts";
 
 export const metaFile = "meta/hub.meta";
-const pointsFile = "meta/recovery-point";
 const lockFile = "lock";
 const metaKind = "partidor-hub-meta";
-const pointsKind = "partidor-recovery-point";
 const version = 1;
 
 export interface HubMeta {
@@ -98,7 +96,8 @@ export function takeLock(disk: Disk, random: Random): void {
 }
 
 function inUse(owner: string): Error {
-  return new Error(`the data folder is in use by process ${owner.split(" ")[0]}: stop it, or give this hub another folder`);
+  const [pid] = owner.split(" ");
+  return new Error(`the data folder is in use by process ${pid}: stop it, or give this hub another folder`);
 }
 
 function lockOwner(disk: Disk, name: string): string | null {
@@ -108,37 +107,4 @@ function lockOwner(disk: Disk, name: string): string | null {
 
 export function releaseLock(disk: Disk): void {
   disk.remove(lockFile);
-}
-
-/** What the file of recovery points says of one partition. */
-export interface RecoveryPoint {
-  /** Everything below is synced in the segments. */
-  readonly syncedEnd: number;
-  readonly highWatermark: number;
-  readonly logStart: number;
-}
-
-/** By partition key. null when the file is unreadable; empty when there is none yet. */
-export function readRecoveryPoints(disk: Disk): Map<string, RecoveryPoint> | null {
-  const bytes = readWhole(disk, pointsFile);
-  if (bytes === null) return new Map();
-  const lines = openText(pointsKind, version, bytes);
-  if (!Array.isArray(lines)) return null;
-  const points = new Map<string, RecoveryPoint>();
-  for (const line of lines) {
-    const [key, syncedEnd, highWatermark, logStart] = line.split(" ");
-    points.set(key!, {
-      syncedEnd: Number(syncedEnd),
-      highWatermark: Number(highWatermark),
-      logStart: Number(logStart),
-    });
-  }
-  return points;
-}
-
-export function writeRecoveryPoints(disk: Disk, points: ReadonlyMap<string, RecoveryPoint>): void {
-  const lines = [...points].map(([key, { syncedEnd, highWatermark, logStart }]) =>
-    [key, syncedEnd, highWatermark, logStart].join(" "),
-  );
-  replaceFile(disk, pointsFile, sealText(pointsKind, version, lines));
 }

@@ -24,7 +24,7 @@ export interface SegmentSummary {
   readonly appendedAt: number;
 }
 
-/** Entry i: the batch at `places[i]` begins with offset `base + offsets[i]`; before it no timestamp is above `times[i]`. */
+/** Entry i: the batch at `places[i]` has base offset `base + offsets[i]`; before it no time is above `times[i]`. */
 export class OffsetIndex {
   readonly base: number;
   #offsets = new Uint32Array(16);

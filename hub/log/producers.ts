@@ -134,7 +134,10 @@ export class Producers {
   }
 
   /** null when the file is missing or torn. */
-  static decode(bytes: Uint8Array | null, now: number): { readonly offset: number; readonly producers: Producers } | null {
+  static decode(
+    bytes: Uint8Array | null,
+    now: number,
+  ): { readonly offset: number; readonly producers: Producers } | null {
     const lines = openCache(kind, 1, bytes);
     if (lines === null || lines.length === 0) return null;
     const [offset, forgot] = lines[0]!.split(" ");

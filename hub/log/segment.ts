@@ -111,7 +111,8 @@ export class Segment {
   }
 
   #decodeFiles(): ReturnType<typeof decodeIndex> {
-    const found = decodeIndex(readWhole(this.#disk, `${this.name}.index`), readWhole(this.#disk, `${this.name}.timeindex`));
+    const index = readWhole(this.#disk, `${this.name}.index`);
+    const found = decodeIndex(index, readWhole(this.#disk, `${this.name}.timeindex`));
     return found !== null && found.summary.base === this.base ? found : null;
   }
 

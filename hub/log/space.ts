@@ -1,4 +1,4 @@
-// Watches the room on the disk: the soft and hard lines, the reserve, and the way back from full (storage.md section 5).
+// Watches the room on the disk: soft and hard line, the reserve, the way back from full (storage.md section 5).
 import type { Clock, Disk, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";

@@ -3,8 +3,10 @@ import { journalDirectory, readJournal } from "./journal_read.ts";
 import type { JournalContent } from "./journal_read.ts";
 import type { KnownPartition } from "./journal_state.ts";
 import { PartitionLog } from "./log.ts";
-import { newMeta, readMeta, readRecoveryPoints, releaseLock, takeLock, writeMeta, writeRecoveryPoints } from "./meta.ts";
-import type { HubMeta, RecoveryPoint } from "./meta.ts";
+import { newMeta, readMeta, releaseLock, takeLock, writeMeta } from "./meta.ts";
+import type { HubMeta } from "./meta.ts";
+import { readRecoveryPoints, writeRecoveryPoints } from "./recovery_points.ts";
+import type { RecoveryPoint } from "./recovery_points.ts";
 import { recoverLog } from "./recovery.ts";
 import { defaultTuning, partitionKey } from "./settings.ts";
 import { Store } from "./store_core.ts";
@@ -48,9 +50,8 @@ function openLocked(options: StoreOptions): Store {
   const tuning = { ...defaultTuning, ...options.tuning };
   const before = readMeta(disk) ?? newMeta(options.random, options.hubId);
   if (before.hubId !== options.hubId) {
-    throw new Error(
-      `the data folder belongs to hub ${before.hubId}, this is hub ${options.hubId}: use --hub-id ${before.hubId} or another folder`,
-    );
+    const whose = `the data folder belongs to hub ${before.hubId}, this is hub ${options.hubId}`;
+    throw new Error(`${whose}: use --hub-id ${before.hubId} or another folder`);
   }
   // The clean mark goes before anything else may change.
   const meta: HubMeta = { ...before, bootSeq: before.bootSeq + 1, clean: false, bootId: disk.bootId() };
@@ -92,8 +93,8 @@ function leave(options: StoreOptions, mark: HubMeta | null): void {
 /** null when they are unreadable: then the base of each active segment stands in for them. */
 function readPoints(options: StoreOptions, before: HubMeta): Map<string, RecoveryPoint> | null {
   const points = readRecoveryPoints(options.disk);
-  const lost = points === null || (points.size === 0 && before.bootSeq > 1 && !options.disk.exists("meta/recovery-point"));
-  if (!lost) return points;
+  const missing = before.bootSeq > 1 && !options.disk.exists("meta/recovery-point");
+  if (points !== null && !missing) return points;
   options.trace.event("error", "recovery_points_unreadable");
   return null;
 }

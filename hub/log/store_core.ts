@@ -17,7 +17,7 @@ import { applyFact, emptyState, factBytes } from "./journal_state.ts";
 import type { LogHost } from "./log.ts";
 import { PartitionLog } from "./log.ts";
 import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
-import type { RecoveryPoint } from "./meta.ts";
+import type { RecoveryPoint } from "./recovery_points.ts";
 import { PartitionMaker } from "./partition_maker.ts";
 import { Retainer } from "./retainer.ts";
 import type { Segment } from "./segment.ts";
@@ -205,7 +205,8 @@ export class Store implements FactStore {
     let growth = 0;
     for (const [key, value] of facts) if (value !== null) growth += factBytes(key, value);
     if (growth > 0 && this.#facts.factBytes + growth > this.#tuning.snapshotBytesMax) {
-      throw storageError(`facts over ${this.#tuning.snapshotBytesMax} bytes: remove groups or topics that are not used`);
+      const bound = this.#tuning.snapshotBytesMax;
+      throw storageError(`facts over ${bound} bytes: remove groups or topics that are not used`);
     }
     for (const [key, value] of facts) applyFact(this.#facts, key, value);
     await this.#journal.put(facts.map(([key, value]) => ({ type: "fact", key, value })));

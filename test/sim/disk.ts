@@ -42,7 +42,8 @@ interface Inode {
   size: number;
   /** What a power cut leaves for sure. */
   durable: Uint8Array;
-  dirty: Set<number>;
+  /** Unsynced pages, each with the number of its last write. */
+  dirty: Map<number, number>;
   /** Number of the sync that last made a page, or the size, durable: of two that overlap the later call wins. */
   readonly pageSyncs: Map<number, number>;
   sizeSync: number;
@@ -50,6 +51,7 @@ interface Inode {
 
 interface Snapshot {
   readonly pages: Map<number, Uint8Array>;
+  readonly versions: Map<number, number>;
   readonly size: number;
   readonly order: number;
 }
@@ -154,7 +156,7 @@ export class SimDisk implements Disk {
       content: new Uint8Array(0),
       size: 0,
       durable: new Uint8Array(0),
-      dirty: new Set(),
+      dirty: new Map(),
       pageSyncs: new Map(),
       sizeSync: 0,
     };
@@ -357,7 +359,7 @@ function crashedInode(inode: Inode, style: CutStyle, chance: () => number): Inod
   const size = style === "nothing" ? sizes[0]! : style === "everything" ? sizes[1]! : sizes[chance() < 0.5 ? 0 : 1]!;
   const content = new Uint8Array(size);
   content.set(inode.durable.subarray(0, size));
-  for (const page of inode.dirty) {
+  for (const page of inode.dirty.keys()) {
     const from = page * pageBytes;
     const to = Math.min(from + pageBytes, inode.size, size);
     if (from >= to || !keeps(style, chance)) continue;
@@ -372,7 +374,7 @@ function crashedInode(inode: Inode, style: CutStyle, chance: () => number): Inod
       }
     }
   }
-  return { id: inode.id, content, size, durable: content.slice(), dirty: new Set(), pageSyncs: new Map(), sizeSync: 0 };
+  return { id: inode.id, content, size, durable: content.slice(), dirty: new Map(), pageSyncs: new Map(), sizeSync: 0 };
 }
 
 class SimFile implements File {
@@ -404,7 +406,8 @@ class SimFile implements File {
       this.#put(bytes.subarray(0, Math.floor(bytes.length * this.#disk.chance())), position);
     }
     this.#check(true);
-    const room = this.#disk.faults.capacity - this.#disk.usedBytes();
+    const { capacity } = this.#disk.faults;
+    const room = capacity === noFaults.capacity ? capacity : capacity - this.#disk.usedBytes();
     const growth = position + bytes.length - this.#inode.size;
     if (growth <= room) {
       this.#put(bytes, position);
@@ -437,7 +440,9 @@ class SimFile implements File {
     }
     inode.content.set(bytes, position);
     inode.size = Math.max(inode.size, end);
-    for (let page = Math.floor(position / pageBytes); page * pageBytes < end; page += 1) inode.dirty.add(page);
+    for (let page = Math.floor(position / pageBytes); page * pageBytes < end; page += 1) {
+      inode.dirty.set(page, this.#disk.operations);
+    }
   }
 
   read(target: Uint8Array, position: number): number {
@@ -466,7 +471,7 @@ class SimFile implements File {
     if (size > inode.size) this.#put(new Uint8Array(size - inode.size), inode.size);
     inode.content.fill(0, size);
     inode.size = size;
-    for (const page of inode.dirty) if (page * pageBytes >= size) inode.dirty.delete(page);
+    for (const page of inode.dirty.keys()) if (page * pageBytes >= size) inode.dirty.delete(page);
   }
 
   sync(): Promise<void> {
@@ -500,17 +505,17 @@ class SimFile implements File {
   #snapshot(): Snapshot {
     const inode = this.#inode;
     const pages = new Map<number, Uint8Array>();
-    for (const page of inode.dirty) {
+    for (const page of inode.dirty.keys()) {
       pages.set(page, inode.content.slice(page * pageBytes, Math.min((page + 1) * pageBytes, inode.size)));
     }
     this.#disk.syncOrder += 1;
-    return { pages, size: inode.size, order: this.#disk.syncOrder };
+    return { pages, versions: new Map(inode.dirty), size: inode.size, order: this.#disk.syncOrder };
   }
 
-  #finish({ pages, size, order }: Snapshot): void {
+  #finish({ pages, versions, size, order }: Snapshot): void {
     const inode = this.#inode;
     const failed = this.#disk.happens(this.#disk.faults.syncFails);
-    for (const page of pages.keys()) if (this.#isUnchanged(page, pages.get(page)!)) inode.dirty.delete(page);
+    for (const [page, version] of versions) if (inode.dirty.get(page) === version) inode.dirty.delete(page);
     if (failed) throw fault("EIO", this.name); // the page is clean now, and not on the medium
     if (order > inode.sizeSync) {
       const durable = new Uint8Array(size);
@@ -525,11 +530,6 @@ class SimFile implements File {
     }
     this.#disk.syncs += 1;
     this.#disk.bytesSynced += pages.size * pageBytes;
-  }
-
-  #isUnchanged(page: number, bytes: Uint8Array): boolean {
-    const now = this.#inode.content.subarray(page * pageBytes, Math.min((page + 1) * pageBytes, this.#inode.size));
-    return now.length === bytes.length && now.every((byte, i) => byte === bytes[i]);
   }
 
   close(): void {
