@@ -79,35 +79,41 @@ const scripts: Readonly<Record<string, (tree: Tree) => string>> = {
   fish: fishScript,
 };
 
+/** What a verb's file tells of itself. */
+interface Loadable {
+  readonly load: () => Promise<{ readonly commands?: readonly Command[]; readonly usage?: string }>;
+}
+
 /** Every verb's commands; loaded together only here. */
-async function wholeTree(): Promise<Tree> {
-  const { verbs } = await import("./verbs.ts");
+async function wholeTree(verbs: Readonly<Record<string, Loadable>>): Promise<Tree> {
   const commands: Command[] = [];
   const more = new Map<string, readonly string[]>();
   for (const [name, verb] of Object.entries(verbs)) {
-    const loaded = (await verb.load()) as { commands?: readonly Command[]; usage?: string };
+    const loaded = await verb.load();
     commands.push(...(loaded.commands ?? []));
     if (loaded.usage !== undefined) more.set(name, [...new Set(loaded.usage.match(/--[a-z][a-z-]*/g) ?? [])]);
   }
   return treeOf(Object.keys(verbs), commands, more);
 }
 
-export const commands: readonly Command[] = [
-  {
+/** The verb for this table of verbs, which holds it: the table is handed in so that the files form no circle. */
+export function completionOf(verbs: Readonly<Record<string, Loadable>>): {
+  readonly run: (argv: string[]) => Promise<number>;
+  readonly commands: readonly Command[];
+} {
+  const command: Command = {
     name: "completion",
     summary: "Print a completion script.",
     takes: ["bash|zsh|fish"],
     flags: {},
     run: async (input): Promise<ExitCode> => {
-      const script = scripts[input.args[0]!];
-      if (script === undefined)
+      const script = Object.hasOwn(scripts, input.args[0]!) ? scripts[input.args[0]!] : undefined;
+      if (script === undefined) {
         throw new UsageError(`there are completions for bash, zsh and fish, not ${input.args[0]}`);
-      input.terminal.write(script(await wholeTree()));
+      }
+      input.terminal.write(script(await wholeTree(verbs)));
       return exit.ok;
     },
-  },
-];
-
-export function run(argv: string[]): Promise<number> {
-  return runCommand(commands[0]!, argv);
+  };
+  return { run: (argv) => runCommand(command, argv), commands: [command] };
 }

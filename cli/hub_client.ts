@@ -28,7 +28,7 @@ export async function withHub<T>(input: Input, run: (client: HubClient) => Promi
 
 const dialMsMax = 3_000;
 
-/** Resolves when one of the addresses takes a connection: the client itself would try for longer than a person waits. */
+/** Resolves when one of the addresses takes a connection: the client would try for longer than a person waits. */
 async function answers(addresses: readonly string[]): Promise<void> {
   const dial = (address: string): Promise<void> =>
     new Promise((resolve, reject) => {

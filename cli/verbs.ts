@@ -1,7 +1,9 @@
 // The table of verbs; each file is loaded only when its verb is called.
+import type { Command } from "./command.ts";
 
 export interface VerbFile {
   readonly run: (argv: string[]) => Promise<number>;
+  readonly commands?: readonly Command[];
   /** Help text of a verb that has no `Command` table. */
   readonly usage?: string;
 }
@@ -21,5 +23,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   route: { summary: "See where an MQTT topic would go.", load: () => import("./route.ts") },
   config: { summary: "Check or show the configuration, print its schema.", load: () => import("./config.ts") },
   doctor: { summary: "Look at this machine: disk, ports, clock, Redis.", load: () => import("./doctor.ts") },
-  completion: { summary: "Print completions for bash, zsh or fish.", load: () => import("./completion.ts") },
+  completion: {
+    summary: "Print completions for bash, zsh or fish.",
+    load: async () => (await import("./completion.ts")).completionOf(verbs),
+  },
 };

@@ -216,7 +216,7 @@ export class Subscriber {
     return this.#take(batch);
   }
 
-  /** Begins with a partition at its first batch; null when the reader went back to warm up and this batch comes again. */
+  /** Begins with a partition at its first batch; null when the reader went back to warm up: the batch comes again. */
   async #take(batch: InBatch): Promise<Share | null> {
     const { topic, partition, records } = batch;
     const { client, group, task, warmupRecords = 0 } = this.#options;

@@ -1,4 +1,4 @@
-// Views of one series, each with a small constant memory: level, step, season, and how each compares with its past. Pure.
+// Views of one series, each with a small constant memory: running mean, ranks, season. Pure.
 
 /** Mean and mean absolute deviation with exponential forgetting; a plain average until `memory` values were seen. */
 export interface Running {
