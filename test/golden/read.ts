@@ -29,3 +29,23 @@ export function readGolden(folder: string): Golden[] {
     };
   });
 }
+
+/** A request frame that a foreign client sent. */
+export interface Recorded {
+  /** "librdkafka fetch v11" */
+  readonly name: string;
+  readonly frame: Uint8Array;
+}
+
+/** All frames of test/golden/recorded: blank lines between them, a comment that names API and version before each. */
+export function readRecorded(): Recorded[] {
+  const url = new URL("recorded/", import.meta.url);
+  return readdirSync(url).sort().flatMap((file) => {
+    const [, ...blocks] = readFileSync(new URL(file, url), "utf8").split("\n\n");
+    return blocks.map((block) => {
+      const [comment, ...hex] = block.split("\n");
+      const name = `${file.slice(0, -".hex".length)} ${comment!.slice(2)}`;
+      return { name, frame: Buffer.from(hex.join(""), "hex") };
+    });
+  });
+}

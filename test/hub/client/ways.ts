@@ -70,17 +70,17 @@ export async function fill(client: HubClient, topic: string, values: readonly st
   await producer.close();
 }
 
-/** Polls until `enough` says so; fails after 20 s. */
+/** Polls until `enough` says so; fails after 30 s. */
 export async function pollUntil(
   consumers: readonly Consumer[],
   enough: () => boolean,
   each: (batch: InBatch, consumer: Consumer) => void | Promise<void> = () => {},
 ): Promise<void> {
-  const until = performance.now() + 20_000;
+  const until = performance.now() + 30_000;
   await Promise.all(
     consumers.map(async (consumer) => {
       while (!enough()) {
-        if (performance.now() > until) throw new Error("20 s were not enough");
+        if (performance.now() > until) throw new Error("30 s were not enough");
         for (const batch of await consumer.poll(50)) await each(batch, consumer);
       }
     }),

@@ -10,7 +10,7 @@ import type { ApiName } from "../../../hub/wire/apis.ts";
 import { fill } from "../../../hub/wire/codec.ts";
 import { FrameSplitter } from "../../../hub/wire/frame.ts";
 import type { Message } from "../../../hub/wire/schema.ts";
-import { readGolden } from "../../golden/read.ts";
+import { readGolden, readRecorded } from "../../golden/read.ts";
 import { plain } from "./values.ts";
 
 const camel = (text: string): string => text.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -82,6 +82,24 @@ for (const { name, bytes, value, api, isRequest, version } of golden) {
       assert.equal(peekResponse(body), 7);
       assert.deepEqual(plain(decodeResponse(api, version, body)), plain(fill(response, value as never)));
       assert.deepEqual(Buffer.concat(encodeResponse(api, version, 7, value as never)), Buffer.from(bytes));
+    }
+  });
+}
+
+for (const { name, frame } of readRecorded()) {
+  test(`recorded ${name}: decodes, and encodes to the same bytes`, () => {
+    const { api, apiVersion, correlationId, clientId, body } = decodeRequest(frame);
+    assert.equal(camel(name.split(" ")[1]!), api);
+    assert.equal(name.split(" ")[2], `v${apiVersion}`);
+    const again = Buffer.concat(encodeRequest(api, apiVersion, correlationId, clientId, body as never));
+    assert.equal(again.subarray(4).toString("hex"), Buffer.from(frame).toString("hex"));
+    for (let size = 0; size < frame.length; size += 1) {
+      assert.equal(receive(frame.subarray(0, size), api, true, apiVersion, `${name} to ${size}`), false);
+    }
+    for (let at = 0; at < frame.length; at += 1) {
+      const broken = Uint8Array.from(frame);
+      broken[at]! ^= 0xff;
+      receive(broken, api, true, apiVersion, `${name} byte ${at}`);
     }
   });
 }
