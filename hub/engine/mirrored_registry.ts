@@ -86,6 +86,8 @@ class MirroredRegistry implements MergeableRegistry {
   #probeTimer: Timer | null = null;
   #comparing: Promise<void> | null = null;
   #pushing = false;
+  /** A call failed or timed out since Redis last answered: nobody waits for it until it does again. */
+  #suspect = false;
   /** Called at the end of each comparison, and on close. */
   #waiters: (() => void)[] = [];
   #highest: Position = { coordinatorEpoch: 0, sequence: 0 };
@@ -105,7 +107,7 @@ class MirroredRegistry implements MergeableRegistry {
   }
 
   state(): "up" | "down" {
-    return this.#phase === "up" ? "up" : "down";
+    return this.#phase === "up" && !this.#suspect ? "up" : "down";
   }
 
   async beginEpoch(atLeast: number): Promise<number> {
@@ -174,7 +176,7 @@ class MirroredRegistry implements MergeableRegistry {
     note: (image: LiveImage) => void,
   ): Promise<CommitResult> {
     if (comparePositions(position, this.#highest) > 0) this.#highest = positionOf(position);
-    if (this.#phase === "up" && !this.#behind.has(group)) {
+    if (this.state() === "up" && !this.#behind.has(group)) {
       try {
         const result = await write(this.#remote);
         if (result === "stored") this.#note(group, note);
@@ -182,6 +184,7 @@ class MirroredRegistry implements MergeableRegistry {
         if (result !== "stale-generation") return result;
       } catch {
         // Whether Redis took it is unknown; the same place is pushed again later, which is harmless.
+        this.#suspect = true;
       }
     }
     return this.#writeMirror(group, write);
@@ -196,7 +199,7 @@ class MirroredRegistry implements MergeableRegistry {
     this.#behind.add(group);
     const result = await write(this.#mirror);
     await flushed;
-    if (this.#phase === "up") void this.#push();
+    if (this.state() === "up") void this.#push();
     return result;
   }
 
@@ -261,6 +264,7 @@ class MirroredRegistry implements MergeableRegistry {
       if (this.#facts.get(metFact) === undefined) await this.#facts.put([[metFact, new Uint8Array([1])]]);
       if (this.#closed || this.#remote.state() !== "up") return;
       this.#phase = "up";
+      this.#suspect = false;
       this.#trace.event("info", "redis_compared", { groups: ours.length, read: theirs.length, pushed });
       for (const waiter of this.#waiters.splice(0)) waiter();
       void this.#push();
@@ -285,7 +289,7 @@ class MirroredRegistry implements MergeableRegistry {
     if (this.#pushing || this.#behind.size === 0) return;
     this.#pushing = true;
     try {
-      while (this.#behind.size > 0 && this.#phase === "up" && !this.#closed) {
+      while (this.#behind.size > 0 && this.state() === "up" && !this.#closed) {
         const groups = new Set(this.#behind);
         // Cleared before the push: a write that comes now goes to Redis behind it, on the same connection.
         this.#behind.clear();
@@ -295,7 +299,7 @@ class MirroredRegistry implements MergeableRegistry {
           }
         } catch {
           for (const group of groups) this.#behind.add(group);
-          return; // the next probe tries again
+          this.#suspect = true; // the next probe tries again
         }
       }
     } finally {
@@ -315,18 +319,20 @@ class MirroredRegistry implements MergeableRegistry {
     if (this.#phase === "down" && this.#remote.state() === "up") return this.#compare();
     if (this.#phase !== "up") return;
     try {
-      if (await this.#remote.probe(this.#highest)) return this.#push();
+      const whole = await this.#remote.probe(this.#highest);
+      this.#suspect = false;
+      if (whole) return this.#push();
       this.#trace.event("warn", "redis_lost_its_mark", {});
       await this.#compare();
     } catch {
-      // Not reachable: its watch tells.
+      this.#suspect = true;
     }
   }
 
   async merge(image: GroupImage): Promise<void> {
     await this.#mirror.merge(image);
     this.#behind.add(image.group);
-    if (this.#phase === "up") await this.#push();
+    if (this.state() === "up") await this.#push();
   }
 
   async forget(group: string, deleted: Position): Promise<void> {

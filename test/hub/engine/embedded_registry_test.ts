@@ -21,7 +21,8 @@ test("embedded registry: a commit is one put of one fact a partition", async () 
   await registry.commitOffsets(fence, [offset, { ...offset, partition: 1 }]);
   assert.equal(facts.puts, 1);
   assert.equal([...facts.entries("groups/")].length, 2);
-  assert.ok([...facts.entries("groups/")].every(([, value]) => value.length < 100));
+  const sizes = [...facts.entries("groups/")].map(([, value]) => value.length);
+  assert.ok(Math.max(...sizes) < 100, `facts of ${sizes.join(", ")} bytes`);
 });
 
 test("embedded registry: what a full disk refused is not there, and the same commit works later", async () => {
@@ -38,9 +39,15 @@ test("embedded registry: what a full disk refused is not there, and the same com
     refused,
   );
   facts.full = false;
-  assert.deepEqual((await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset), [1]);
+  assert.deepEqual(
+    (await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset),
+    [1],
+  );
   assert.equal(await registry.commitOffsets({ ...fence, sequence: 2 }, [{ ...offset, offset: 2 }]), "stored");
-  assert.deepEqual((await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset), [2]);
+  assert.deepEqual(
+    (await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset),
+    [2],
+  );
 });
 
 test("embedded registry: deletions are remembered up to their bounds, the oldest go first", async () => {
@@ -59,5 +66,8 @@ test("embedded registry: deletions are remembered up to their bounds, the oldest
   const again = openEmbeddedRegistry(facts);
   const image = (await again.loadGroups()).find(({ group }) => group === "g");
   assert.equal(image?.offsets.length, limits.offsetTombstonesMax);
-  assert.ok(image?.offsets.every(({ partition }) => partition !== 99_999));
+  assert.equal(
+    image?.offsets.some(({ partition }) => partition === 99_999),
+    false,
+  );
 });

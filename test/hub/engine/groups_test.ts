@@ -14,7 +14,10 @@ import { consumerProtocolSubscription } from "../../../hub/wire/consumer_protoco
 import { MemoryFacts } from "../../tools/facts.ts";
 import { ManualClock, settle } from "../../tools/manual_clock.ts";
 
-const topicIds = new Map([["t", "00000000-0000-4000-8000-00000000000a"], ["u", "00000000-0000-4000-8000-00000000000b"]]);
+const topicIds = new Map([
+  ["t", "00000000-0000-4000-8000-00000000000a"],
+  ["u", "00000000-0000-4000-8000-00000000000b"],
+]);
 const day = 24 * 60 * 60 * 1000;
 
 class World {
@@ -105,7 +108,10 @@ async function stableGroup(world: World, engine: GroupEngine): Promise<[JoinRepl
   const leader = joined.find(({ members }) => members.length > 0)!;
   const other = joined.find(({ members }) => members.length === 0)!;
   const parked = sync(engine, other);
-  const synced = await sync(engine, leader, [[leader.memberId, "a"], [other.memberId, "b"]]);
+  const synced = await sync(engine, leader, [
+    [leader.memberId, "a"],
+    [other.memberId, "b"],
+  ]);
   assert.equal(synced.error, "NONE");
   assert.equal(new TextDecoder().decode((await parked).assignment), "b");
   return [leader, other];
@@ -122,10 +128,12 @@ test("group engine: members and offsets survive kill -9; nobody has to rejoin", 
   assert.equal(later.heartbeat("g", claimOf(other)), "NONE");
   assert.deepEqual(later.fetchOffsets("g", null), {
     error: "NONE",
-    topics: [{
-      topic: "t",
-      partitions: [{ partition: 0, offset: 42, leaderEpoch: 5, metadata: "späte Zeit", error: "NONE" }],
-    }],
+    topics: [
+      {
+        topic: "t",
+        partitions: [{ partition: 0, offset: 42, leaderEpoch: 5, metadata: "späte Zeit", error: "NONE" }],
+      },
+    ],
   });
   assert.equal(await commit(later, claimOf(other), 43), "NONE");
   assert.equal(offsetIn(await world.restart()), 43);
@@ -161,13 +169,22 @@ test("group engine: commits are refused partition by partition", async () => {
     { topic: "t", partitions: [part(0, 1), part(4, 1), part(1, -5), part(2, 1, "ü".repeat(2049))] },
     { topic: "nope", partitions: [part(0, 1)] },
   ]);
-  assert.deepEqual(answer.map(({ partitions }) => partitions.map(({ error }) => error)), [
-    ["NONE", "UNKNOWN_TOPIC_OR_PARTITION", "INVALID_REQUEST", "OFFSET_METADATA_TOO_LARGE"],
-    ["UNKNOWN_TOPIC_OR_PARTITION"],
-  ]);
+  assert.deepEqual(
+    answer.map(({ partitions }) => partitions.map(({ error }) => error)),
+    [
+      ["NONE", "UNKNOWN_TOPIC_OR_PARTITION", "INVALID_REQUEST", "OFFSET_METADATA_TOO_LARGE"],
+      ["UNKNOWN_TOPIC_OR_PARTITION"],
+    ],
+  );
   assert.equal(await commit(engine, nobody, 7, "t", "ü".repeat(2048)), "NONE");
-  const missing = engine.fetchOffsets("g", [{ topic: "t", partitions: [3] }, { topic: "nope", partitions: [0] }]);
-  assert.deepEqual(missing.topics.map(({ partitions }) => partitions[0]?.offset), [-1, -1]);
+  const missing = engine.fetchOffsets("g", [
+    { topic: "t", partitions: [3] },
+    { topic: "nope", partitions: [0] },
+  ]);
+  assert.deepEqual(
+    missing.topics.map(({ partitions }) => partitions[0]?.offset),
+    [-1, -1],
+  );
   assert.deepEqual(engine.fetchOffsets("unknown", null), { error: "NONE", topics: [] });
   await engine.close();
 });
@@ -228,8 +245,18 @@ test("group engine: until its groups are loaded it says so, and others are not k
   const engine = await opening;
   const loading = "COORDINATOR_LOAD_IN_PROGRESS";
   assert.equal((await join(engine)).error, loading);
-  assert.equal((await engine.sync({ ...claimOf({ memberId: "", generation: 1 } as JoinReply), group: "g",
-    protocolType: null, protocolName: null, assignments: new Map() })).error, loading);
+  assert.equal(
+    (
+      await engine.sync({
+        ...claimOf({ memberId: "", generation: 1 } as JoinReply),
+        group: "g",
+        protocolType: null,
+        protocolName: null,
+        assignments: new Map(),
+      })
+    ).error,
+    loading,
+  );
   assert.equal(engine.heartbeat("g", nobody), loading);
   assert.equal(engine.leave("g", [{ memberId: "x", instanceId: null }]).error, loading);
   assert.equal(await commit(engine, nobody, 1), loading);
@@ -262,7 +289,7 @@ test("group engine: offsets expire after seven days of observed empty time, not 
   assert.equal(offsetIn(engine), -1);
   assert.equal(engine.list([]).groups.length, 0);
   assert.equal(offsetIn(await world.restart()), -1);
-  assert.ok(world.facts.puts < 10);
+  assert.ok(world.facts.puts < 10, `${world.facts.puts} puts`);
 });
 
 test("group engine: a group with members expires nothing", async () => {
@@ -287,13 +314,16 @@ test("group engine: groups are deleted when empty, offsets when nobody subscribe
   assert.equal(await engine.delete("g"), "NON_EMPTY_GROUP");
   assert.equal(await engine.delete("h"), "GROUP_ID_NOT_FOUND");
   assert.equal(await engine.delete(""), "INVALID_GROUP_ID");
-  const asked = [{ topic: "t", partitions: [0] }, { topic: "u", partitions: [0] }, { topic: "x", partitions: [0] }];
+  const asked = [
+    { topic: "t", partitions: [0] },
+    { topic: "u", partitions: [0] },
+    { topic: "x", partitions: [0] },
+  ];
   const deleted = await engine.deleteOffsets("g", asked);
-  assert.deepEqual(deleted.topics.map(({ partitions }) => partitions[0]?.error), [
-    "GROUP_SUBSCRIBED_TO_TOPIC",
-    "NONE",
-    "UNKNOWN_TOPIC_OR_PARTITION",
-  ]);
+  assert.deepEqual(
+    deleted.topics.map(({ partitions }) => partitions[0]?.error),
+    ["GROUP_SUBSCRIBED_TO_TOPIC", "NONE", "UNKNOWN_TOPIC_OR_PARTITION"],
+  );
   assert.deepEqual([offsetIn(engine, "t"), offsetIn(engine, "u")], [1, -1]);
   assert.equal((await engine.deleteOffsets("h", asked)).error, "GROUP_ID_NOT_FOUND");
   const leaving = [leader, other].map(({ memberId }) => ({ memberId, instanceId: null }));

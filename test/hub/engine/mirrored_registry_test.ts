@@ -7,6 +7,7 @@ import { openMirroredRegistry } from "../../../hub/engine/mirrored_registry.ts";
 import { openClock } from "../../../hub/io/clock.ts";
 import { openRedisRegistry } from "../../../hub/io/redis.ts";
 import type { MergeableRegistry, Registry } from "../../../hub/io/registry.ts";
+import { limits } from "../../../hub/limits.ts";
 import { silentTrace } from "../../../hub/trace.ts";
 import { registryConformance } from "../../conformance/registry_conformance.ts";
 import { MemoryFacts } from "../../tools/facts.ts";
@@ -201,7 +202,7 @@ test("mirrored registry: Redis put back to an older dump; nothing is lost, nothi
     await redis.start();
     const later = await open(redis, facts);
     try {
-      assert.ok((await later.beginEpoch(0)) > group.epoch);
+      assert.ok((await later.beginEpoch(0)) > group.epoch, "the epoch did not grow");
       assert.equal(await offsetIn(later), 21);
       assert.equal(await offsetInRedis(redis), 21);
     } finally {
@@ -228,7 +229,7 @@ test("mirrored registry: killed before the journal had the last commits, Redis h
     assert.equal(await offsetIn(openEmbeddedRegistry(left)), -1);
     later = await open(redis, left);
     const epoch = await later.beginEpoch(0);
-    assert.ok(epoch > group.epoch);
+    assert.ok(epoch > group.epoch, "the epoch did not grow");
     assert.equal(await offsetIn(later), 10);
     // What the killed hub still had under way comes too late once its successor has written.
     const next = new Committer(later, epoch);
@@ -269,7 +270,7 @@ test("mirrored registry: a new disk waits for its Redis, a known one goes on wit
     const without = await open(redis, facts);
     try {
       const epoch = await without.beginEpoch(0);
-      assert.ok(epoch > begun);
+      assert.ok(epoch > begun, "the epoch did not grow");
       assert.equal(await offsetIn(without), 1);
       const again = new Committer(without, epoch);
       await again.begin();
@@ -306,6 +307,28 @@ test("mirrored registry: with Redis away and the disk full nothing is acknowledg
     assert.equal(await offsetIn(openEmbeddedRegistry(facts.copy())), group.acknowledged);
   } finally {
     facts.full = false;
+    await registry.close();
+    await redis.remove();
+  }
+});
+
+test("mirrored registry: a Redis that hangs costs one time-out, not one a commit, and gets what it missed", async () => {
+  const redis = await startRedis();
+  const registry = await open(redis, new MemoryFacts());
+  try {
+    await isUp(registry);
+    const group = new Committer(registry, await registry.beginEpoch(0));
+    await group.begin();
+    await group.commit();
+    redis.pause();
+    const begun = performance.now();
+    for (let i = 0; i < 20; i += 1) await group.commit();
+    const took = performance.now() - begun;
+    assert.ok(took < 2 * limits.redisCommandMsMax, `20 commits took ${took} ms`);
+    redis.resume();
+    await until("Redis has it all", async () => (await offsetInRedis(redis)) === group.acknowledged);
+    await isUp(registry);
+  } finally {
     await registry.close();
     await redis.remove();
   }

@@ -397,13 +397,13 @@ test("coordinator: deletes empty groups only, and keeps the group when the regis
   assert.equal(groups.beginDeletion(coordinator, "a"), "GROUP_ID_NOT_FOUND");
   groups.beginCommit(coordinator, "a", simple, 0);
   const entry = groups.beginDeletion(coordinator, "a");
-  assert.ok(typeof entry !== "string");
+  assert.ok(typeof entry !== "string", "refused");
   assert.equal(groups.beginDeletion(coordinator, "a"), "COORDINATOR_NOT_AVAILABLE");
   assert.equal(groups.beginCommit(coordinator, "a", simple, 0), "COORDINATOR_NOT_AVAILABLE");
   groups.endDeletion(coordinator, entry, false, 0);
   assert.equal(typeof groups.beginCommit(coordinator, "a", simple, 0), "object");
   const again = groups.beginDeletion(coordinator, "a");
-  assert.ok(typeof again !== "string");
+  assert.ok(typeof again !== "string", "refused");
   groups.endDeletion(coordinator, again, true, 0);
   assert.equal(coordinator.groups.size, 0);
 });
@@ -420,8 +420,8 @@ test("coordinator: the number of groups is bounded", () => {
 test("sameProtocols compares names, order and bytes", () => {
   const a = { name: "a", metadata: bytesOf("1") };
   const b = { name: "b", metadata: bytesOf("1") };
-  assert.ok(sameProtocols([a, b], [{ ...a }, { ...b, metadata: bytesOf("1") }]));
+  assert.equal(sameProtocols([a, b], [{ ...a }, { ...b, metadata: bytesOf("1") }]), true);
   for (const other of [[b, a], [a], [a, { ...b, metadata: bytesOf("2") }], [a, { ...b, metadata: bytesOf("12") }]]) {
-    assert.ok(!sameProtocols([a, b], other));
+    assert.equal(sameProtocols([a, b], other), false);
   }
 });

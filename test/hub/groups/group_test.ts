@@ -49,13 +49,13 @@ test("selectProtocol: each votes for its first that all offer; a tie goes to the
 
 test("supportsProtocols: one type, one common protocol; a member may change its own", () => {
   const group = groupWith(["a", "b"], ["b"]);
-  assert.ok(supportsProtocols(group, "consumer", protocols("x", "b")));
-  assert.ok(!supportsProtocols(group, "consumer", protocols("a")));
-  assert.ok(supportsProtocols(group, "consumer", protocols("a"), "m1"));
-  assert.ok(!supportsProtocols(group, "connect", protocols("b")));
-  assert.ok(!supportsProtocols(groupWith(), "consumer", []));
-  assert.ok(!supportsProtocols(groupWith(), "", protocols("a")));
-  assert.ok(supportsProtocols(groupWith(), "connect", protocols("a")));
+  assert.equal(supportsProtocols(group, "consumer", protocols("x", "b")), true);
+  assert.equal(supportsProtocols(group, "consumer", protocols("a")), false);
+  assert.equal(supportsProtocols(group, "consumer", protocols("a"), "m1"), true);
+  assert.equal(supportsProtocols(group, "connect", protocols("b")), false);
+  assert.equal(supportsProtocols(groupWith(), "consumer", []), false);
+  assert.equal(supportsProtocols(groupWith(), "", protocols("a")), false);
+  assert.equal(supportsProtocols(groupWith(), "connect", protocols("a")), true);
 });
 
 test("checkMember: instance ids fence", () => {
