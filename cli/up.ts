@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
-import { type RouteConfig, startBridge } from "../bridge/mod.ts";
+import { anonymousAccess, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
 import { type Config, ConfigError, HubError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
 import { startDemo } from "./demo.ts";
@@ -71,10 +71,16 @@ export async function run(argv: readonly string[]): Promise<number> {
     },
   });
   checkListening(config);
+  if (config.routes !== null) new TopicMap(routesOf(config)); // a slip is told before anything is opened
   return new Promise((resolve) => {
     const process_ = new HubProcess(config, values.json ?? false, resolve);
     void process_.start();
   });
+}
+
+/** The bridge checks what a route says; the configuration only knows that it is a table of texts. */
+function routesOf(config: Config): readonly RouteConfig[] {
+  return (config.routes ?? []) as unknown as readonly RouteConfig[];
 }
 
 function checkListening(config: Config): void {
@@ -147,7 +153,8 @@ class HubProcess {
         clock: hub.clock,
         host: hubConfig.listen,
         port: config.mqtt.port,
-        ...(config.routes === null ? {} : { routes: config.routes as unknown as readonly RouteConfig[] }),
+        access: anonymousAccess(hubConfig.insecure ? "everywhere" : "loopback"),
+        ...(config.routes === null ? {} : { routes: routesOf(config) }),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
       }),
@@ -169,8 +176,8 @@ class HubProcess {
       mkdirSync(data, { recursive: true });
       return openHub(this.#config, trace, (why) => this.#failed(why));
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === undefined) throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (typeof code !== "string") throw error;
       throw new StartError(`The data folder ${data} cannot be used (${code}): ${reasons[code] ?? "see --data"}`);
     }
   }
@@ -255,6 +262,9 @@ function sentenceOf(error: unknown): string {
 
 function exitOf(error: unknown): number {
   if (error instanceof StartError) return error.exit;
-  const settings = error instanceof ConfigError || (error instanceof HubError && error.kind === "INVALID_CONFIG");
+  const settings =
+    error instanceof ConfigError ||
+    error instanceof RouteError ||
+    (error instanceof HubError && error.kind === "INVALID_CONFIG");
   return settings ? Exit.Usage : Exit.Failure;
 }

@@ -17,12 +17,15 @@ export interface TopicSetting {
   readonly honoured: boolean;
 }
 
+/** Kafka's Long.MAX_VALUE defaults are kept as text; they only ever mean "no bound". */
+const long = 2 ** 63;
 const wholeNumber = /^-?\d{1,19}$/;
 
 function between(min: number, max: number): (value: string) => string | null {
   return (value) => {
     const number = Number(value);
-    return wholeNumber.test(value) && number >= min && number <= max ? null : `needs a whole number ${min}..${max}`;
+    if (wholeNumber.test(value) && number >= min && number <= max) return null;
+    return `needs a whole number ${max === long ? `from ${min} up` : `${min}..${max}`}`;
   };
 }
 
@@ -32,8 +35,6 @@ function oneOf(...choices: readonly string[]): (value: string) => string | null 
 
 const boolean = oneOf("true", "false");
 const int = 2 ** 31 - 1;
-/** Kafka's Long.MAX_VALUE defaults are kept as text; they only ever mean "no bound". */
-const long = 2 ** 63;
 const longMax = "9223372036854775807";
 
 function policies(value: string): string | null {

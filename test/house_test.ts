@@ -306,4 +306,5 @@ test("the reader of sources blanks strings, comments and templates", () => {
   for (const gone of ["Date", "setTimeout", "z", "x $"]) assert.ok(!code.includes(gone), gone);
   assert.ok(code.includes("const c = 4 / 2;"));
   assert.ok(code.includes("g("));
+  assert.equal(blank("`${/['\"]/.exec(x)}\n${y}`").length, 24, "an odd quote in a template ends");
 });

@@ -130,7 +130,7 @@ function template(text: string, from: number): number {
       at += 2;
       while (at < text.length && depth > 0) {
         if (text[at] === "`") at = template(text, at);
-        else if (text[at] === '"' || text[at] === "'") at = quoted(text, at, text[at]!);
+        else if (text[at] === '"' || text[at] === "'") at = Math.max(at + 1, quoted(text, at, text[at]!));
         else {
           if (text[at] === "{") depth++;
           if (text[at] === "}") depth--;

@@ -41,7 +41,7 @@ test("refusals name the setting and what it needs", () => {
       },
     );
   refused("no.such", "1", /Unknown topic setting no\.such/);
-  refused("retention.ms", "-2", /whole number -1\.\./);
+  refused("retention.ms", "-2", /whole number from -1 up/);
   refused("retention.ms", "1.5", /whole number/);
   refused("segment.bytes", "10", /whole number 65536/);
   refused("cleanup.policy", "delete,shred", /delete, compact/);

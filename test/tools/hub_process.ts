@@ -79,7 +79,7 @@ export function startHub(options: HubProcessOptions = {}): Promise<HubProcess> {
       if (found === undefined) return;
       const { mqtt, kafka, http } = JSON.parse(found) as { mqtt: number; kafka: number; http: number };
       const end = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number | string> => {
-        if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+        if (child.exitCode === null && child.signalCode === null) process.kill(child.pid!, signal);
         return await exited;
       };
       const readyMs = performance.now() - began;

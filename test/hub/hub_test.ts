@@ -1,0 +1,93 @@
+// The hub as a whole, inside this process: starts, stops, its own clients, QoS 2's store, and what refuses to start.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import test from "node:test";
+import { parseAddress } from "../../hub/hub.ts";
+import { scratch } from "../tools/hub_process.ts";
+import { openTestHub, withHub } from "../tools/test_hub.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+async function readAll(
+  opened: Awaited<ReturnType<typeof openTestHub>>,
+  topic: string,
+  count: number,
+): Promise<string[]> {
+  const client = opened.hub.client("reader");
+  const consumer = client.consumer();
+  await consumer.assign([{ topic, from: "earliest" }]);
+  const values: string[] = [];
+  while (values.length < count) {
+    for (const batch of await consumer.poll(1000)) {
+      values.push(...batch.records.map((record) => new TextDecoder().decode(record.value!)));
+    }
+  }
+  await client.close();
+  return values;
+}
+
+test("records of the hub's own clients survive a clean stop and a start", async () => {
+  const { folder, remove } = scratch();
+  try {
+    let opened = await openTestHub({ folder, settings: { "num.partitions": 1 } });
+    const client = opened.hub.client("writer");
+    const producer = client.producer();
+    const sent = ["a", "b", "c"].map((text) => producer.publish("t", { key: null, value: bytes(text) }));
+    assert.deepEqual(
+      (await Promise.all(sent)).map(({ offset }) => offset),
+      [0, 1, 2],
+    );
+    await client.close();
+    await opened.close();
+    opened = await openTestHub({ folder, settings: { "num.partitions": 1 } });
+    assert.deepEqual(await readAll(opened, "t", 3), ["a", "b", "c"]);
+    await opened.close();
+  } finally {
+    remove();
+  }
+});
+
+test("a record and its facts are stored together", async () => {
+  const { folder, remove } = scratch();
+  try {
+    let opened = await openTestHub({ folder, settings: { "num.partitions": 1 } });
+    const record = { key: bytes("k"), value: bytes("once") };
+    assert.deepEqual(await opened.hub.storeOnce("q", record, [["mqtt/x", bytes("1")]]), { partition: 0, offset: 0 });
+    await opened.close();
+    opened = await openTestHub({ folder });
+    assert.deepEqual(opened.hub.facts().get("mqtt/x"), bytes("1"));
+    assert.deepEqual(await readAll(opened, "q", 1), ["once"]);
+    await opened.close();
+  } finally {
+    remove();
+  }
+});
+
+test("health goes from starting to ready to draining, and metrics count partitions", async () => {
+  const opened = await openTestHub();
+  assert.ok(["ready", "degraded"].includes(opened.hub.health().status));
+  await opened.hub.ensureTopic("t");
+  await opened.hub.ensureTopic("t");
+  opened.hub.measure();
+  await opened.close();
+  assert.equal(opened.hub.health().status, "draining");
+});
+
+test("a data folder whose identity cannot be read is not touched", async () => {
+  const { folder, remove } = scratch();
+  try {
+    const opened = await openTestHub({ folder });
+    await opened.close();
+    writeFileSync(`${folder}/meta/hub.meta`, "garbage");
+    await assert.rejects(openTestHub({ folder }), /hub\.meta/);
+  } finally {
+    remove();
+  }
+});
+
+test("addresses", () => {
+  assert.deepEqual(parseAddress("hub.local:9093", 9092), { host: "hub.local", port: 9093 });
+  assert.deepEqual(parseAddress("hub.local", 9092), { host: "hub.local", port: 9092 });
+  assert.deepEqual(parseAddress("[::1]:9093", 9092), { host: "::1", port: 9093 });
+  assert.throws(() => parseAddress("a:b:c", 9092), /host:port/);
+});
