@@ -238,12 +238,21 @@ export class Segment {
     return { at, fault: null };
   }
 
-  /** The place of the first valid batch behind a damaged place, with an offset of at least `offsetMin`; -1 for none. */
+  /**
+   * The place of the first valid batch behind a damaged place, with an offset of at least `offsetMin`; -1 for none.
+   * Between two places that the index knows every byte is tried; a find counts when batches lead from it to the next
+   * known place, so that a batch that a record carries as its value is not taken for one of the log.
+   */
   resync(after: number, offsetMin: number): number {
-    for (let at = this.index.placeAfter(after); at >= 0; at = this.index.placeAfter(at)) {
-      if (typeof checkAt(new ChunkReader(this.file, this.size), at, this.size, offsetMin) !== "string") return at;
+    for (let from = after; from < this.size; ) {
+      const known = this.index.placeAfter(from);
+      const to = known < 0 ? this.size : known;
+      const found = searchBatch(this.file, from + 1, to, offsetMin);
+      if (found >= 0) return found;
+      if (known >= 0 && isBatchAt(this.file, known, this.size, offsetMin)) return known;
+      from = to;
     }
-    return searchBatch(this.file, after + 1, this.size, offsetMin);
+    return -1;
   }
 
   /** Cuts the file to `size`; what is known of the rest must be told by a scan or `cutTo`'s caller. */
@@ -321,14 +330,26 @@ function checkAt(reader: ChunkReader, at: number, to: number, offsetMin: number)
   }
 }
 
-/** Byte by byte: the first place in [from, to) where a valid batch stands; -1 for none. */
+function isBatchAt(file: File, at: number, to: number, offsetMin: number): boolean {
+  return typeof checkAt(new ChunkReader(file, to), at, to, offsetMin) !== "string";
+}
+
+/** Byte by byte: the first place in [from, to) from which valid batches lead exactly to `to`; -1 for none. */
 function searchBatch(file: File, from: number, to: number, offsetMin: number): number {
   const reader = new ChunkReader(file, to);
   for (let at = from; at + batchHeaderBytes <= to; at += 1) {
-    const head = reader.at(at, batchHeaderBytes);
-    if (head[At.magic] !== 2) continue;
-    const { size, baseOffset } = readBatchHeader(head);
-    if (size <= to - at && baseOffset >= offsetMin && typeof checkAt(reader, at, to, offsetMin) !== "string") return at;
+    if (reader.at(at + At.magic, 1)[0] === 2 && leadsTo(reader, at, to, offsetMin)) return at;
   }
   return -1;
+}
+
+function leadsTo(reader: ChunkReader, from: number, to: number, offsetMin: number): boolean {
+  let offset = offsetMin;
+  for (let at = from; at < to; ) {
+    const batch = checkAt(reader, at, to, offset);
+    if (typeof batch === "string") return false;
+    offset = batch.header.lastOffset + 1;
+    at += batch.header.size;
+  }
+  return true;
 }
