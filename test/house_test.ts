@@ -129,7 +129,7 @@ test(
       for (const name of Object.keys(manifest.dependencies)) {
         const imported = source.imports.some(({ from }) => from === name || from.startsWith(`${name}/`));
         // a native module that may be missing is required when it is needed
-        const required = new RegExp(`(?:require|load\\w*|\\))(?:<[^>]*>)?\\("${name}["/]`).test(source.text);
+        const required = source.text.includes("createRequire") && source.text.includes(`"${name}"`);
         if (imported || required) holders.set(name, [...(holders.get(name) ?? []), source.path]);
       }
     }

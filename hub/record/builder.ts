@@ -46,7 +46,7 @@ export class BatchBuilder {
   }
 
   /**
-   * Takes one record; key and value are copied. Headers in a frozen array are encoded once for all records that bear it.
+   * Takes one record; key and value are copied. A frozen array of headers is encoded once for all that bear it.
    * @param timestamp ms since the epoch, used when the record names none
    * @throws HubError INVALID_RECORD above 1,000,000 records, MESSAGE_TOO_LARGE above `batchBytesMax`
    */
