@@ -37,6 +37,8 @@ export interface DashboardOptions {
   readonly allowedOrigins?: readonly string[];
   /** Bytes on disk of a topic, where known. */
   readonly topicBytes?: (topic: string) => number | null;
+  /** Milliseconds between pings; a browser that does not answer one is gone by the next. 15 s when left out. */
+  readonly pingMs?: number;
 }
 
 export interface Dashboard {
@@ -174,7 +176,7 @@ class Sockets {
       const maxPayload = limits.mqttPacketBytesMax + 1024;
       this.#servers.set(upgradePath, new WebSocketServer({ ...common, maxPayload, handleProtocols }));
     }
-    this.#pinger = setInterval(() => this.#ping(), limits.browserPingMs);
+    this.#pinger = setInterval(() => this.#ping(), options.pingMs ?? limits.browserPingMs);
     this.#pinger.unref();
   }
 

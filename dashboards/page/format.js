@@ -12,6 +12,16 @@ export function formatValue(v) {
   return v.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : 2).replace("-", "\u2212");
 }
 
+/** A metric's name for a person. @param {string} metric */
+export function formatMetric(metric) {
+  return metric.replaceAll("_", " ");
+}
+
+/** The unit as one writes it: devices often leave out the degree sign. @param {string} unit @param {string} metric */
+export function formatUnit(unit, metric) {
+  return /^[CF]$/.test(unit) && /temp/i.test(metric) ? `\u00b0${unit}` : unit;
+}
+
 /** @param {number} n */
 export function formatCount(n) {
   return n >= 1e6 ? compact.format(n) : whole.format(n);

@@ -4,6 +4,8 @@ import { h, keyed, setText } from "./dom.js";
 import { formatCount, formatSpan } from "./format.js";
 
 const lateSeconds = 60;
+/** Samples of the lag, one each 2 s: the last five minutes. */
+const samplesMax = 150;
 
 export class Groups {
   title = "Groups";
@@ -52,6 +54,34 @@ export class Groups {
   }
 }
 
+/** The lag since the screen was opened, highest at the top. */
+function trend() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const [area, line] = [0, 1].map(() => document.createElementNS("http://www.w3.org/2000/svg", "path"));
+  svg.setAttribute("class", "trend");
+  svg.setAttribute("viewBox", "0 0 100 40");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.append(/** @type {Node} */ (area), /** @type {Node} */ (line));
+  /** @type {number[]} */
+  const samples = [];
+  return Object.assign(svg, {
+    put(/** @type {number} */ lag) {
+      samples.push(lag);
+      if (samples.length > samplesMax) samples.shift();
+      const most = Math.max(1, ...samples);
+      const step = 100 / Math.max(1, Math.max(30, samples.length) - 1);
+      const left = 100 - (samples.length - 1) * step;
+      const points = samples.map(
+        (each, i) => `${(left + i * step).toFixed(2)} ${(39 - (37 * each) / most).toFixed(2)}`,
+      );
+      line?.setAttribute("d", `M${points.join("L")}`);
+      area?.setAttribute("d", `M${points.join("L")}L100 40L${left.toFixed(2)} 40Z`);
+      svg.setAttribute("aria-label", `Lag over the last ${samples.length * 2} s, at most ${formatCount(most)}`);
+    },
+  });
+}
+
 /** @param {any} first */
 function card(first) {
   const state = h("span.state");
@@ -60,6 +90,7 @@ function card(first) {
   const members = h("dd");
   const behind = h("div");
   const note = h("p.note");
+  const lags = trend();
   const rows = h("tbody");
   const details = h(
     "details",
@@ -94,12 +125,14 @@ function card(first) {
     h("div", {}, h("dt", {}, "Members"), members),
   );
   behind.append(h("dt", {}, "Behind"), seconds);
-  const element = h("article.card", {}, h("header", {}, h("h2", {}, first.group), state), figures, note, details);
+  const element = h("article.card", {}, h("header", {}, h("h2", {}, first.group), state), figures, lags, note, details);
   return Object.assign(element, {
     update(/** @type {any} */ group) {
-      setText(state, group.state);
+      setText(state, stateText(group.state));
       state.dataset["state"] = group.state;
       setText(lag, formatCount(group.lag));
+      if (group.sampled !== true) lags.put(group.lag);
+      group.sampled = true; // a search shows the same message again
       setText(seconds, behindText(group.lag, group.seconds));
       behind.className = group.seconds > lateSeconds ? "slow" : "";
       setText(members, formatCount(group.memberCount));
@@ -107,6 +140,11 @@ function card(first) {
       keyed(rows, group.partitions, (/** @type {any} */ each) => `${each.topic} ${each.partition}`, lagRow);
     },
   });
+}
+
+/** "PreparingRebalance" as words. @param {string} state */
+function stateText(state) {
+  return state.replace(/(?<=[a-z])([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** @param {any} group */

@@ -14,8 +14,8 @@
  *   state: SubscriptionState, taken: number }} Subscription
  */
 
-const creditAhead = 5000;
-const creditStep = 1000;
+const creditAhead = 20_000;
+const creditStep = 2000;
 const retryMsMin = 200;
 const retryMsMax = 1500;
 const silenceMsMax = 12_000;

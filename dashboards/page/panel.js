@@ -2,7 +2,7 @@
 // @ts-check
 import { alarmOf, metricOf, readValue } from "./devices.js";
 import { h, keyed, setText } from "./dom.js";
-import { formatAge, formatClock, formatPayload, formatValue } from "./format.js";
+import { formatAge, formatClock, formatMetric, formatPayload, formatUnit, formatValue } from "./format.js";
 import { readInk, spark } from "./tile.js";
 
 const recordsMax = 100;
@@ -192,9 +192,9 @@ function metricCard(link, windows) {
   const element = h("div.metric", {}, label, value, canvas, note);
   return Object.assign(element, {
     update(/** @type {import("./devices.js").Series} */ series) {
-      setText(label, series.metric || "value");
+      setText(label, formatMetric(series.metric) || "value");
       setText(number, series.v === null ? series.text : formatValue(series.v));
-      setText(unit, series.unit);
+      setText(unit, formatUnit(series.unit, series.metric));
       const window = windows.get(series.metric);
       setText(note, window === undefined ? "last 60 s" : windowText(window));
       drawSeries(canvas, series, link.now());
@@ -229,7 +229,7 @@ function drawSeries(canvas, series, now) {
 function alertItem(first) {
   const when = h("span.note");
   const score = h("span.tag", {}, `score ${first.score.toFixed(2)}`);
-  const title = `${first.metric} ${first.v === null ? "" : formatValue(first.v)}`;
+  const title = `${formatMetric(first.metric)} ${first.v === null ? "" : formatValue(first.v)}`;
   const element = h("li", {}, h("strong", {}, title), score, when, h("p", {}, first.why));
   return Object.assign(element, {
     age(/** @type {{ now: number }} */ { now }) {
@@ -241,12 +241,12 @@ function alertItem(first) {
 /** @param {Row} row */
 function recordRow({ offset, at, metric, value, kind }) {
   const shown = readValue(value, kind);
-  const text = shown.v === null ? shown.text : `${formatValue(shown.v)} ${shown.unit}`;
+  const text = shown.v === null ? shown.text : `${formatValue(shown.v)} ${formatUnit(shown.unit, metric)}`;
   return h(
     "tr",
     {},
     h("td", {}, formatClock(at)),
-    h("td", {}, metric),
+    h("td", {}, formatMetric(metric)),
     h("td.number.strong", {}, text),
     h("td.number.muted", {}, String(offset)),
   );

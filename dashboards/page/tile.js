@@ -1,7 +1,7 @@
 // Draws one device as a tile on the wall's canvas.
 // @ts-check
 import { alarmMs, staleMs } from "./devices.js";
-import { formatAge, formatValue } from "./format.js";
+import { formatAge, formatMetric, formatUnit, formatValue } from "./format.js";
 
 export const tileHeight = 118;
 const pad = 13;
@@ -100,7 +100,7 @@ function drawNames(context, device, width, now, ink, alarmed, stale) {
     ? `alert ${formatAge((now - Number(device.alarm?.at)) / 1000)}`
     : stale
       ? `silent ${formatAge(age).replace(" ago", "")}`
-      : `${device.primary?.metric ?? ""}${more}`;
+      : `${formatMetric(device.primary?.metric ?? "")}${more}`;
   context.fillStyle = alarmed ? ink.alarm : ink.muted;
   context.fillText(fit(context, note, room + 18), pad, 41);
   if (alarmed) triangle(context, width - pad - 5, 19.5, ink.alarm);
@@ -152,7 +152,7 @@ function drawValue(context, device, width, ink, stale) {
   const end = pad + context.measureText(text).width;
   context.font = `13px ${ink.font}`;
   context.fillStyle = ink.muted;
-  context.fillText(fit(context, series.unit, width - pad - end - 5), end + 5, 69);
+  context.fillText(fit(context, formatUnit(series.unit, series.metric), width - pad - end - 5), end + 5, 69);
 }
 
 /** @param {CanvasRenderingContext2D} context @param {import("./devices.js").Series} series @param {number} width

@@ -24,25 +24,35 @@ export class Topics {
         h("th.number.size", { scope: "col" }, "Size"),
         h("th.number", { scope: "col" }, "Kept for"),
         h("th.wide", { scope: "col" }, "Partitions"),
+        h("th.readers", { scope: "col" }, "Read by"),
       ),
     ),
     this.#rows,
   );
   #empty = h("div.empty", {}, h("p", {}, "Asking the hub for its topics\u2026"));
   element = h("div.page", {}, this.#empty, this.#table);
-  #stop;
+  /** What each group has not read of a topic: `[group, records]`. @type {Map<string, [string, number][]>} */
+  #readers = new Map();
+  /** @type {(() => void)[]} */
+  #stops;
 
   /** @param {import("./link.js").Link} link */
   constructor(link) {
     this.#table.hidden = true;
-    this.#stop = link.watch("topics", (message) => {
-      this.#message = message;
-      this.#show();
-    });
+    this.#stops = [
+      link.watch("topics", (message) => {
+        this.#message = message;
+        this.#show();
+      }),
+      link.watch("groups", (message) => {
+        this.#readers = readersOf(message.groups);
+        this.#show();
+      }),
+    ];
   }
 
   leave() {
-    this.#stop();
+    for (const stop of this.#stops) stop();
   }
 
   /** @param {string} text */
@@ -63,6 +73,7 @@ export class Topics {
       "no-size",
       topics.every(({ bytes }) => bytes === null),
     );
+    for (const topic of found) topic.readers = this.#readers.get(topic.topic) ?? [];
     keyed(this.#rows, found, ({ topic }) => topic, row);
     this.#table.hidden = found.length === 0;
     this.#empty.hidden = found.length > 0 && this.#message.more === 0;
@@ -78,6 +89,20 @@ export class Topics {
   }
 }
 
+/** @param {any[]} groups @returns {Map<string, [string, number][]>} */
+function readersOf(groups) {
+  /** @type {Map<string, [string, number][]>} */
+  const readers = new Map();
+  for (const { group, topics, partitions } of groups) {
+    for (const topic of topics) {
+      let lag = 0;
+      for (const each of partitions) if (each.topic === topic) lag += each.lag;
+      readers.set(topic, [...(readers.get(topic) ?? []), [group, lag]]);
+    }
+  }
+  return readers;
+}
+
 /** @param {any} first */
 function row(first) {
   const rate = h("td.number.strong", { "data-label": "Messages/s" });
@@ -86,6 +111,7 @@ function row(first) {
   const kept = h("td.number", { "data-label": "Kept for" });
   const strip = h("div.strip", { role: "img" });
   const note = h("span.note");
+  const readers = h("td.readers", { "data-label": "Read by" });
   const name = h(
     "th",
     { scope: "row" },
@@ -101,6 +127,7 @@ function row(first) {
     size,
     kept,
     h("td.wide", { "data-label": "Partitions" }, strip, note),
+    readers,
   );
   return Object.assign(element, {
     update(/** @type {any} */ topic) {
@@ -109,28 +136,38 @@ function row(first) {
       setText(size, formatBytes(topic.bytes));
       setText(kept, keptFor(topic));
       const most = Math.max(1, ...topic.partitions.map((/** @type {any} */ each) => each.end - each.start));
-      keyed(strip, topic.partitions.slice(0, 64), (/** @type {any} */ each) => String(each.partition), bar(most));
+      const bars = topic.partitions.slice(0, 64).map((/** @type {any} */ each) => ({ ...each, most }));
+      keyed(strip, bars, (/** @type {any} */ each) => String(each.partition), bar);
       const weak = topic.partitions.filter((/** @type {any} */ each) => each.inSync < each.replicas).length;
       setText(note, weak > 0 ? `${topic.partitions.length}, ${weak} not in sync` : String(topic.partitions.length));
+      keyed(readers, topic.readers, (/** @type {[string, number]} */ [group]) => group, reader);
       strip.setAttribute("aria-label", `${topic.partitions.length} partitions`);
     },
   });
 }
 
-/** @param {number} most @returns {(each: any) => HTMLElement} */
-function bar(most) {
-  return () => {
-    const fill = h("i");
-    const element = h("span", {}, fill);
-    return Object.assign(element, {
-      update(/** @type {any} */ each) {
-        const count = each.end - each.start;
-        fill.style.height = `${count === 0 ? 0 : Math.max(8, (100 * count) / most)}%`;
-        element.title = `Partition ${each.partition}: offsets ${each.start} to ${each.end}, hub ${each.leader}`;
-        element.className = each.inSync < each.replicas ? "weak" : "";
-      },
-    });
-  };
+function bar() {
+  const fill = h("i");
+  const element = h("span", {}, fill);
+  return Object.assign(element, {
+    update(/** @type {any} */ each) {
+      const count = each.end - each.start;
+      fill.style.height = `${count === 0 ? 0 : Math.max(8, (100 * count) / each.most)}%`;
+      element.title = `Partition ${each.partition}: offsets ${each.start} to ${each.end}, hub ${each.leader}`;
+      element.className = each.inSync < each.replicas ? "weak" : "";
+    },
+  });
+}
+
+/** @param {[string, number]} first */
+function reader([group]) {
+  const lag = h("b");
+  const element = h("span.reader", {}, group, " ", lag);
+  return Object.assign(element, {
+    update(/** @type {[string, number]} */ [, records]) {
+      setText(lag, records === 0 ? "up to date" : `${formatCount(records)} behind`);
+    },
+  });
 }
 
 /** @param {any} topic */

@@ -97,7 +97,9 @@ export class Wall {
   /** @param {string} text */
   search(text) {
     this.#search = text;
+    this.#focused = null;
     this.#ordered = 0;
+    this.#order(this.#link.now()); // at once: Enter goes to the first that is found
     this.#tiles.scrollTop = 0;
   }
 
@@ -164,7 +166,8 @@ export class Wall {
   /** Orders once a second, or when a device appeared. @param {number} now */
   #order(now) {
     const { devices } = this.#data;
-    if (performance.now() - this.#ordered < 1000 && devices.generation === this.#generation) return;
+    if (this.#ordered > 0 && performance.now() - this.#ordered < 1000 && devices.generation === this.#generation)
+      return;
     this.#ordered = performance.now();
     this.#generation = devices.generation;
     const list = devices.list(this.#sort, this.#search, now);

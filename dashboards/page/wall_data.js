@@ -15,7 +15,7 @@ export class WallData {
     const { devices } = this;
     const headers = ["mqtt.topic"];
     link.subscribe(
-      { topic: "sensors", from: { last: "60s" }, every: 250, historyEvery: 2000, headers },
+      { topic: "sensors", from: { last: "60s" }, every: 250, historyEvery: 1000, headers },
       {
         onFrame: (frame) => {
           devices.takeReadings(frame);

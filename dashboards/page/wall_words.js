@@ -1,7 +1,7 @@
 // The wall in words and figures: the row above it, and a tile as a screen reader hears it.
 // @ts-check
 import { h, setText } from "./dom.js";
-import { formatAge, formatValue } from "./format.js";
+import { formatAge, formatMetric, formatUnit, formatValue } from "./format.js";
 
 /** @param {{ name: string, value: string, mark: string }} shown */
 export function figure({ name }) {
@@ -18,7 +18,13 @@ export function figure({ name }) {
 /** A tile in words. @param {import("./devices.js").Device} device @param {number} now */
 export function describe(device, now) {
   const series = device.primary;
-  const value = series === null ? "" : series.v === null ? series.text : `${formatValue(series.v)} ${series.unit}`;
+  const value =
+    series === null
+      ? ""
+      : series.v === null
+        ? series.text
+        : `${formatValue(series.v)} ${formatUnit(series.unit, series.metric)}`;
   const alarm = device.alarmed(now) ? ", alert" : "";
-  return `${device.name}, ${series?.metric ?? ""} ${value}, ${formatAge((now - device.at) / 1000)}${alarm}`;
+  const age = formatAge((now - device.at) / 1000);
+  return `${device.name}, ${formatMetric(series?.metric ?? "")} ${value}, ${age}${alarm}`;
 }

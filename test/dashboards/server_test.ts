@@ -192,6 +192,20 @@ test("a message beyond the bound, or a binary one, closes the browser's socket",
   }
 });
 
+test("a browser that answers no ping is closed, one that does stays", async () => {
+  const dashboard = await startDashboard({ ...plain, pingMs: 50 });
+  const good = await TestSocket.open(dashboard.port);
+  try {
+    const silent = new WebSocket(`ws://127.0.0.1:${dashboard.port}/ws`, { autoPong: false });
+    const code = await new Promise<number>((resolve) => void silent.once("close", resolve));
+    assert.equal(code, 1006);
+    assert.equal(good.socket.readyState, WebSocket.OPEN);
+  } finally {
+    await good.close();
+    await dashboard.close();
+  }
+});
+
 test("only so many browsers are let in", async () => {
   const dashboard = await startDashboard(plain);
   const sockets: TestSocket[] = [];
