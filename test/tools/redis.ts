@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 
 const program = "/usr/bin/redis-server";
 
@@ -51,20 +52,26 @@ export class RedisServer {
   /** kill -9. */
   async kill(): Promise<void> {
     const child = this.#child;
-    this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    this.#signal("SIGKILL");
+    this.#child = null;
     await ended;
   }
 
   /** Stops the process from running, as a hung machine would, until `resume`. */
   pause(): void {
-    this.#child?.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
   }
 
   resume(): void {
-    this.#child?.kill("SIGCONT");
+    this.#signal("SIGCONT");
+  }
+
+  /** By pid: a ChildProcess takes one signal only under Deno. */
+  #signal(name: "SIGSTOP" | "SIGCONT" | "SIGKILL"): void {
+    const pid = this.#child?.pid;
+    if (pid !== undefined) process.kill(pid, name);
   }
 
   /** Copies what is on its disk; while it runs under appendfsync always that is all it acknowledged. */

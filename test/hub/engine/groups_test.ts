@@ -271,7 +271,7 @@ test("group engine: until its groups are loaded it says so, and others are not k
   await engine.close();
 });
 
-test("group engine: offsets expire after seven days of observed empty time, not before, restarts included", async () => {
+test("group engine: offsets expire after seven days of observed empty time, restarts included", async () => {
   const world = new World();
   let engine = await world.open();
   await commit(engine, nobody, 1);
@@ -359,7 +359,7 @@ test("group engine: close answers what is parked, waits for what is stored, and 
   await engine.close();
 });
 
-test("group engine: a record that cannot be read costs the members their places, not the group its offsets", async () => {
+test("group engine: an unreadable record costs the members their places, not the group its offsets", async () => {
   const world = new World();
   const engine = await world.open();
   const [leader] = await stableGroup(world, engine);

@@ -312,7 +312,7 @@ test("mirrored registry: with Redis away and the disk full nothing is acknowledg
   }
 });
 
-test("mirrored registry: a Redis that hangs costs one time-out, not one a commit, and gets what it missed", async () => {
+test("mirrored registry: a hanging Redis costs one time-out, not one a commit, and gets what it missed", async () => {
   const redis = await startRedis();
   const registry = await open(redis, new MemoryFacts());
   try {
