@@ -64,7 +64,12 @@ const tuning: Partial<Tuning> = {
   hardLineBytes: 16 * 1024,
 };
 
-const settings: LogSettings = { ...defaultLogSettings, segmentBytes: 12 * 1024, indexIntervalBytes: 700, retentionMs: -1 };
+const settings: LogSettings = {
+  ...defaultLogSettings,
+  segmentBytes: 12 * 1024,
+  indexIntervalBytes: 700,
+  retentionMs: -1,
+};
 
 /** An invariant that does not hold. */
 export class Violation extends Error {}
@@ -220,7 +225,9 @@ export class LogWorld {
       } catch {
         must(this.#disk.stopped, "close fails");
       }
-      if (!this.#disk.stopped && this.#chance() < 0.5) return this.#replaceDisk((clock) => this.#disk.afterKill(clock, this.#chance));
+      if (!this.#disk.stopped && this.#chance() < 0.5) {
+        return this.#replaceDisk((clock) => this.#disk.afterKill(clock, this.#chance));
+      }
       return this.#powerCut(this.#style());
     }
     // A failed sync forgets nothing only while the machine stays up: then the page cache lies, so it is a power cut.
@@ -376,7 +383,8 @@ export class LogWorld {
       history.values.push(value);
       marks.push({ history, length: history.values.length });
     }
-    const encoded = facts.map(([key, value]) => [key, value === null ? null : new TextEncoder().encode(value)] as const);
+    const bytesOf = (value: string | null) => (value === null ? null : new TextEncoder().encode(value));
+    const encoded = facts.map(([key, value]) => [key, bytesOf(value)] as const);
     this.#store!.put(encoded).then(
       () => {
         if (disk.stopped) return;
@@ -504,8 +512,10 @@ export class LogWorld {
       const bytes = await this.#clock.settle(log.read(Math.max(offset, written.base), 1, log.logEnd));
       const place = `${log.key} at ${written.base}`;
       must(bytes.length > 0, `${place}: nothing to read`);
-      must(readBatchHeader(bytes).baseOffset === written.base, `${place}: ${readBatchHeader(bytes).baseOffset} is read`);
-      must(Buffer.compare(bytes.subarray(0, batchSize(bytes)), written.bytes) === 0, `${place}: other bytes (epoch ${readBatchHeader(bytes).leaderEpoch}, written ${readBatchHeader(written.bytes).leaderEpoch}, end ${written.end} is ${readBatchHeader(bytes).lastOffset + 1}, acked ${written.acked}, ${log.settings.fsync})`);
+      const { baseOffset, leaderEpoch } = readBatchHeader(bytes);
+      must(baseOffset === written.base, `${place}: ${baseOffset} is read`);
+      const same = Buffer.compare(bytes.subarray(0, batchSize(bytes)), written.bytes) === 0;
+      must(same, `${place}: other bytes, of epoch ${leaderEpoch}`);
       offset = written.end;
     }
   }
