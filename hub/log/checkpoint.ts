@@ -84,6 +84,7 @@ export class Checkpoints {
 
   #write(): void {
     const { disk } = this.#host;
+    this.#host.assertReadable(); // a failed folder promises nothing any more
     writeRecoveryPoints(disk, this.#points);
   }
 }

@@ -83,6 +83,7 @@ export class Store implements FactStore {
   #state: StoreState = "ok";
   #why = "";
   #closed = false;
+  #left = false;
   readonly #written = new Set<PartitionLog>();
   readonly #unsynced = new Set<PartitionLog>();
   #unsyncedBytes = 0;
@@ -136,7 +137,7 @@ export class Store implements FactStore {
       tuning: this.#tuning,
       journal: this.#journal,
       assertWritable: () => this.#assertWritable(),
-      assertReadable: () => this.#assertReadable(),
+      assertReadable: () => this.#assertAlive(),
       written: (log, bytes) => this.#noteWritten(log, bytes),
       fault: (kind, error) => this.#fault(kind, error),
       sync: (file) => this.#sync(file),
@@ -252,11 +253,14 @@ export class Store implements FactStore {
     try {
       if (clean) {
         await this.#journal.flush();
+        // A log that is being cut is left out of a checkpoint, and the clean mark speaks for all.
+        await Promise.all([...this.#logs.values()].map((log) => log.serially(() => Promise.resolve())));
         await this.checkpoint();
       }
     } catch {
       clean = false;
     }
+    this.#left = true;
     this.#journal.close();
     for (const log of this.#logs.values()) log.closeFiles();
     this.#leave(clean && this.#state !== "failed");
@@ -283,8 +287,8 @@ export class Store implements FactStore {
     if (this.#journal.backlogBytes > 2 * this.#tuning.backlogBytesMax) throw storageError("the journal is behind");
   }
 
-  #assertReadable(): void {
-    if (this.#state === "failed" || this.#closed) throw this.#refusal();
+  #assertAlive(): void {
+    if (this.#state === "failed" || this.#left) throw this.#refusal();
   }
 
   #synced(ends: ReadonlyMap<PartitionLog, number>): void {
@@ -322,6 +326,7 @@ export class Store implements FactStore {
     for (const log of logs) log.syncActive().catch(() => {}); // the fault has been told
   }
 
+  /** After one failed sync no other counts: it may be of the same pages, clean by now and not on the medium. */
   async #sync(file: File): Promise<void> {
     try {
       await this.#syncs.sync(file);
@@ -329,6 +334,7 @@ export class Store implements FactStore {
       this.#fault("failed", error);
       throw storageError(`sync of ${file.name} failed`, error);
     }
+    if (this.#state === "failed") throw this.#refusal();
   }
 
   #armCheckpoint(): void {

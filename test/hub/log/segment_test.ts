@@ -52,9 +52,9 @@ test("a refused append is cut back", () => {
 });
 
 test("a scan ends at the first torn byte and says why", () => {
-  for (const [shift, said] of [[5, /base offset/], [9, /length|cut short/], [16, /magic/], [18, /CRC/], [80, /CRC/]] as const) {
+  for (const [shift, said] of [[7, /base offset/], [9, /length|cut short/], [16, /magic/], [18, /CRC/], [80, /CRC/]] as const) {
     const { disk, segment, places } = sample();
-    disk.flipBit(`${segment.name}.log`, places[7]! + shift, 6);
+    disk.flipBit(`${segment.name}.log`, places[7]! + shift, 4);
     const again = Segment.open(disk, "p", 100);
     again.reset();
     const end = again.scan(0, again.fileSize(), 500, () => true);
