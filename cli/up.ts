@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
-import { anonymousAccess, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
+import { anonymousAccess, type Bridge, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
 import { type Config, ConfigError, HubError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
 import { startDemo } from "./demo.ts";
@@ -130,7 +130,11 @@ class HubProcess {
     const { trace, metricsText, onScrape } = openTelemetry(config.log.level);
     const hub = this.#openHub(trace);
     onScrape(() => hub.measure());
-    const upgrades = new Map<string, (stream: Duplex) => void>();
+    let bridge: Bridge | null = null;
+    const overWebSocket = (stream: Duplex, remoteAddress: string): void => {
+      if (bridge === null) stream.destroy();
+      else bridge.accept(stream, remoteAddress);
+    };
     const dashboard = await listening("dashboard", "--http-port", config.http.port, () =>
       startDashboard({
         host: hubConfig.listen,
@@ -138,15 +142,17 @@ class HubProcess {
         trace,
         health: () => hub.health(),
         metrics: metricsText,
-        upgrades,
-        allowedOrigins: [...config.http.origins],
+        upgrades: new Map([["/mqtt", overWebSocket]]),
+        testRoute: (mqttTopic) => bridge?.testRoute(mqttTopic) ?? null,
+        topicBytes: (topic) => hub.topicBytes(topic),
+        allowedOrigins: config.http.origins,
       }),
     );
     this.#parts.push({ name: "dashboard", stop: () => dashboard.close() });
     this.#parts.push({ name: "hub", stop: () => hub.stop() });
     const { kafka } = await listening("Kafka", "--kafka-port", config.kafka.port, () => hub.start());
     const client = hub.client("bridge");
-    const bridge = await listening("MQTT", "--mqtt-port", config.mqtt.port, () =>
+    bridge = await listening("MQTT", "--mqtt-port", config.mqtt.port, () =>
       startBridge({
         client,
         store: { storeOnce: (topic, record, facts) => hub.storeOnce(topic, record, facts), facts: hub.facts() },
@@ -159,8 +165,8 @@ class HubProcess {
         ackTimeoutMs: config.mqtt.ackTimeout,
       }),
     );
-    this.#parts.push({ name: "bridge", stop: () => bridge.close() });
-    upgrades.set("/mqtt", (stream) => bridge.accept(stream));
+    const started = bridge;
+    this.#parts.push({ name: "bridge", stop: () => started.close() });
     dashboard.attach(hub.client("dashboard"));
     const ports = { mqtt: bridge.port, kafka, http: dashboard.port };
     if (config.demo) {

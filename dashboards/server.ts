@@ -30,7 +30,7 @@ export interface DashboardOptions {
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
   /** WebSocket paths that others serve, as "/mqtt" for MQTT; the subprotocol is the path's name. */
-  readonly upgrades: ReadonlyMap<string, (stream: Duplex) => void>;
+  readonly upgrades: ReadonlyMap<string, (stream: Duplex, remoteAddress: string) => void>;
   /** What the bridge would do with an MQTT topic: `GET /api/route?topic=...`. */
   readonly testRoute?: (mqttTopic: string) => unknown;
   /** Origins beside the page's own, as `https://hub.example.org`. */
@@ -199,7 +199,7 @@ class Sockets {
       }
       const stream = createWebSocketStream(ws);
       stream.on("error", () => stream.destroy());
-      this.#options.upgrades.get(pathname)!(stream);
+      this.#options.upgrades.get(pathname)!(stream, request.socket.remoteAddress ?? "");
     });
   }
 

@@ -225,6 +225,12 @@ export class Hub {
     return { status: why.length === 0 ? "ready" : "degraded", why };
   }
 
+  /** Bytes of a topic's logs on this hub's disk; null when there is no such topic. */
+  topicBytes(topic: string): number | null {
+    const partitions = this.#partitions?.of(topic);
+    return partitions?.reduce((sum, { log }) => sum + log.sizeBytes, 0) ?? null;
+  }
+
   /** Sets the gauges that are worth reading at a scrape. */
   measure(): void {
     const { trace } = this.#ports;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import test from "node:test";
+import mqtt from "mqtt";
 import { type HubProcess, run, scratch, startHub } from "../tools/hub_process.ts";
 
 const publish = (hub: HubProcess, args: readonly string[]): Promise<string> =>
@@ -83,6 +84,21 @@ test("a plain subscriber sees what others publish", async () => {
     assert.deepEqual(seen, ["sensors/a/temperature 21.5", "sensors/b/temperature 22"]);
   } finally {
     subscriber.kill("SIGKILL");
+    await hub.end("SIGKILL");
+    remove();
+  }
+});
+
+test("MQTT over WebSocket comes into the same log", async () => {
+  const { folder, remove } = scratch();
+  const hub = await startHub({ data: folder });
+  try {
+    const client = await mqtt.connectAsync(`ws://127.0.0.1:${hub.http}/mqtt`, { protocolVersion: 4, clientId: "browser" });
+    await client.publishAsync("sensors/ws-1/count", "7", { qos: 1 });
+    await client.endAsync();
+    const args = ["-b", `127.0.0.1:${hub.kafka}`, "-C", "-t", "sensors", "-o", "beginning", "-c", "1", "-q", "-f", "%k %s"];
+    assert.equal(await run("kcat", args), "ws-1 7");
+  } finally {
     await hub.end("SIGKILL");
     remove();
   }
