@@ -1,0 +1,233 @@
+// Apache Kafka's own DumpLogSegments reads our segment files: offsets, keys, payloads, codecs, producers, checksums.
+//
+// Only the .log files are Kafka's format. Our indexes and snapshots are formats of our own (hub/README.md), so each
+// .log is copied alone to another folder. Kafka's jars come through Maven once and stay in test/.tools/maven/<version>/.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import { type HubProcess, root, run, runCli, scratch, startHub } from "../tools/hub_process.ts";
+
+const pom = path.join(root, "test/compat/kafka_tools/pom.xml");
+const version = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, "utf8"))![1]!;
+const cache = path.join(root, "test/.tools/maven");
+const jars = path.join(cache, version);
+const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies";
+
+const present = (command: string, flag: string): boolean =>
+  spawnSync(command, [flag], { stdio: "ignore" }).status === 0;
+
+/** What is missing for this test, as a sentence; null when Kafka's jars are there (fetched now if need be). */
+async function fetchJars(): Promise<string | null> {
+  if (!present("java", "-version")) return "java is missing: sudo apt-get install default-jre-headless maven";
+  if (existsSync(jars)) return null;
+  if (!present("mvn", "-version")) return "mvn is missing: sudo apt-get install maven (needed once)";
+  const half = `${jars}.${process.pid}`;
+  mkdirSync(cache, { recursive: true });
+  try {
+    const wanted = [`-DoutputDirectory=${half}`, "-DincludeScope=runtime"];
+    await run("mvn", ["-q", "-B", "-f", pom, goal, ...wanted], { timeoutMs: 180_000 });
+    if (!existsSync(jars)) renameSync(half, jars);
+    return null;
+  } catch (error) {
+    return `Maven could not fetch Apache Kafka ${version}: ${(error as Error).message.slice(0, 500)}`;
+  } finally {
+    rmSync(half, { recursive: true, force: true });
+  }
+}
+
+/** Runs the test with the jars; without them it fails in CI and is left out, with a line, elsewhere. */
+async function withJars(use: () => Promise<void>): Promise<void> {
+  const missing = await fetchJars();
+  if (missing === null) return await use();
+  assert.ok(process.env["CI"] !== "true", missing);
+  console.log(`left out, DumpLogSegments: ${missing}`);
+}
+
+interface DumpedRecord {
+  readonly offset: number;
+  readonly key: string | null;
+  readonly payload: string | null;
+  readonly sequence: number;
+  readonly headers: string;
+}
+
+interface DumpedBatch {
+  readonly fields: Readonly<Record<string, string>>;
+  readonly records: DumpedRecord[];
+}
+
+const recordLine = new RegExp(
+  [
+    /^\| offset: (\d+) \w+: -?\d+ keySize: -?\d+ valueSize: -?\d+ sequence: (-?\d+)/,
+    / headerKeys: \[(.*?)\](?: key: (.*?))?(?: payload: (.*))?$/,
+  ]
+    .map((part) => part.source)
+    .join(""),
+);
+
+/** One list of batches per file, in the order of the files. */
+async function dump(files: readonly string[]): Promise<DumpedBatch[][]> {
+  const main = ["-cp", `${jars}/*`, "kafka.tools.DumpLogSegments"];
+  const flags = ["--deep-iteration", "--print-data-log", "--max-message-size", "10000000"];
+  const text = await run("java", ["-Xmx256m", ...main, ...flags, "--files", files.join(",")]);
+  const dumped: DumpedBatch[][] = [];
+  for (const line of text.split("\n")) {
+    const found = recordLine.exec(line);
+    if (line.startsWith("Dumping ")) dumped.push([]);
+    else if (line.startsWith("baseOffset: ")) {
+      const fields = Object.fromEntries([...line.matchAll(/(\w+): (\S+)/g)].map(([, name, value]) => [name!, value!]));
+      dumped.at(-1)!.push({ fields, records: [] });
+    } else if (found) {
+      const [, offset, sequence, headers, key, payload] = found;
+      const texts = { key: key ?? null, payload: payload ?? null, headers: headers! };
+      dumped
+        .at(-1)!
+        .at(-1)!
+        .records.push({ offset: Number(offset), sequence: Number(sequence), ...texts });
+    } else assert.ok(line === "" || line.startsWith("Log starting offset: "), `a line of another kind: ${line}`);
+  }
+  return dumped;
+}
+
+/** Copies the segments of one partition, without their indexes, in the order of their offsets. */
+function copySegments(data: string, topic: string, partition: number, to: string): string[] {
+  const topics = path.join(data, "topics");
+  const folder = readdirSync(topics).find(
+    (name) =>
+      name.endsWith(`-${partition}`) && readFileSync(path.join(topics, name, "topic.name"), "utf8").trim() === topic,
+  );
+  assert.ok(folder, `the data folder has no ${topic}-${partition}`);
+  mkdirSync(path.join(to, `${topic}-${partition}`), { recursive: true });
+  return readdirSync(path.join(topics, folder))
+    .filter((name) => name.endsWith(".log"))
+    .sort()
+    .map((name) => {
+      const copy = path.join(to, `${topic}-${partition}`, name);
+      copyFileSync(path.join(topics, folder, name), copy);
+      return copy;
+    });
+}
+
+const codecs = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
+const values = (codec: string): string[] =>
+  Array.from({ length: 300 }, (_, i) => `device-${i % 7}:${codec} reading ${i} ${"of the same words ".repeat(20)}`);
+
+interface Sent {
+  readonly key: string | null;
+  readonly payload: string;
+  readonly headers: string;
+  readonly codec: string;
+  readonly idempotent: boolean;
+}
+
+/** Fills partition 0 of `plain` and of `stamped`; what went in, in order. */
+async function fill(hub: HubProcess, topic: string): Promise<Sent[]> {
+  const sent: Sent[] = [];
+  const target = ["-b", `127.0.0.1:${hub.kafka}`, "-P", "-t", topic, "-p", "0"];
+  for (const codec of codecs) {
+    for (const idempotent of [false, true]) {
+      const lines = values(codec);
+      const options = ["-K:", "-z", codec, "-H", "kind=reading", "-X", `enable.idempotence=${idempotent}`];
+      await run("kcat", [...target, ...options, "-X", "batch.num.messages=100"], { input: lines.join("\n") });
+      for (const line of lines) {
+        const [key, payload] = line.split(":") as [string, string];
+        sent.push({ key, payload, headers: "kind", codec, idempotent });
+      }
+    }
+  }
+  await run("kcat", target, { input: "no key\nno key either" });
+  for (const payload of ["no key", "no key either"]) {
+    sent.push({ key: null, payload, headers: "", codec: "none", idempotent: false });
+  }
+  return sent;
+}
+
+async function cli(hub: HubProcess, args: readonly string[], input = ""): Promise<void> {
+  const { code, stderr } = await runCli([...args, "--bootstrap", `127.0.0.1:${hub.kafka}`], { input });
+  assert.equal(code, 0, stderr);
+}
+
+test("DumpLogSegments finds every record of every codec in our segments, each batch valid", async () => {
+  await withJars(async () => {
+    const { folder, remove } = scratch();
+    const data = path.join(folder, "data");
+    const hub = await startHub({ data });
+    const sent = new Map<string, Sent[]>();
+    try {
+      const small = ["--partitions", "1", "--config", "segment.bytes=65536"];
+      await cli(hub, ["topic", "create", "plain", ...small]);
+      await cli(hub, ["topic", "create", "stamped", ...small, "--config", "message.timestamp.type=LogAppendTime"]);
+      for (const topic of ["plain", "stamped"]) sent.set(topic, await fill(hub, topic));
+      await cli(hub, ["topic", "create", "own", "--partitions", "1"]);
+      await cli(hub, ["produce", "own", "--key", "me"], "by our own client");
+      sent.set("own", [{ key: "me", payload: "by our own client", headers: "", codec: "none", idempotent: true }]);
+      assert.equal(await hub.end(), 0);
+      const files = [...sent.keys()].map((topic) => copySegments(data, topic, 0, folder));
+      assert.ok(files[0]!.length > 2, `${files[0]!.length} segments`);
+      const dumped = await dump(files.flat());
+      for (const [i, topic] of [...sent.keys()].entries()) {
+        const batches = dumped.splice(0, files[i]!.length);
+        files[i]!.forEach((file, k) => {
+          const base = batches[k]![0]?.fields["baseOffset"] ?? path.basename(file, ".log");
+          assert.equal(Number(path.basename(file, ".log")), Number(base), "a segment is named by its first offset");
+        });
+        compare(batches.flat(), sent.get(topic)!, topic);
+      }
+    } finally {
+      await hub.end("SIGKILL");
+      remove();
+    }
+  });
+});
+
+function compare(batches: readonly DumpedBatch[], sent: readonly Sent[], topic: string): void {
+  let next = 0;
+  for (const { fields, records } of batches) {
+    assert.equal(fields["isvalid"], "true", JSON.stringify(fields));
+    assert.deepEqual([fields["magic"], fields["partitionLeaderEpoch"], fields["isControl"]], ["2", "0", "false"]);
+    assert.equal(fields["LogAppendTime"] !== undefined, topic === "stamped");
+    assert.deepEqual([Number(fields["baseOffset"]), Number(fields["count"])], [next, records.length]);
+    for (const [i, record] of records.entries()) {
+      const wanted = sent[next]!;
+      assert.equal(record.offset, next++);
+      assert.deepEqual([record.key, record.payload, record.headers], [wanted.key, wanted.payload, wanted.headers]);
+      assert.equal(fields["compresscodec"], wanted.codec);
+      const first = Number(fields["baseSequence"]);
+      assert.equal(first >= 0 && Number(fields["producerId"]) > 0, wanted.idempotent, JSON.stringify(fields));
+      assert.equal(record.sequence, wanted.idempotent ? first + i : -1);
+    }
+  }
+  assert.equal(next, sent.length, topic);
+}
+
+test("DumpLogSegments tells a flipped byte in one of our segments", async () => {
+  await withJars(async () => {
+    const { folder, remove } = scratch();
+    const data = path.join(folder, "data");
+    const hub = await startHub({ data });
+    try {
+      await run("kcat", ["-b", `127.0.0.1:${hub.kafka}`, "-P", "-t", "t", "-p", "0"], { input: "one" });
+      assert.equal(await hub.end(), 0);
+      const [file] = copySegments(data, "t", 0, folder);
+      const bytes = readFileSync(file!);
+      bytes[bytes.indexOf("one")]! ^= 1;
+      writeFileSync(file!, bytes);
+      const [batches] = await dump([file!]);
+      assert.equal(batches![0]!.fields["isvalid"], "false");
+    } finally {
+      await hub.end("SIGKILL");
+      remove();
+    }
+  });
+});
