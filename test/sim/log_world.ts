@@ -509,8 +509,13 @@ export class LogWorld {
   async #compare(expected: Expected, log: PartitionLog): Promise<void> {
     let offset = log.logStart;
     for (const written of expected.batches) {
-      const bytes = await this.#clock.settle(log.read(Math.max(offset, written.base), 1, log.logEnd));
       const place = `${log.key} at ${written.base}`;
+      let bytes: Uint8Array = new Uint8Array(0);
+      try {
+        bytes = await this.#clock.settle(log.read(Math.max(offset, written.base), 1, log.logEnd));
+      } catch (error) {
+        throw new Violation(`${place}: ${(error as Error).message}`);
+      }
       must(bytes.length > 0, `${place}: nothing to read`);
       const { baseOffset, leaderEpoch } = readBatchHeader(bytes);
       must(baseOffset === written.base, `${place}: ${baseOffset} is read`);
