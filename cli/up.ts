@@ -5,7 +5,6 @@ import { parseArgs } from "node:util";
 import { anonymousAccess, type Bridge, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
 import { type Config, ConfigError, HubError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
-import { startDemo } from "./demo.ts";
 
 export const usage = `partidor up [--config FILE] [--data DIR] [--hub-id N] [--listen HOST] [--advertise HOST]
             [--mqtt-port N] [--kafka-port N] [--http-port N] [--redis URL] [--demo] [--insecure] [--json]
@@ -170,6 +169,7 @@ class HubProcess {
     dashboard.attach(hub.client("dashboard"));
     const ports = { mqtt: bridge.port, kafka, http: dashboard.port };
     if (config.demo) {
+      const { startDemo } = await import("./demo.ts"); // a plain hub does without the fleet and its groups
       const demo = await startDemo({ hub, mqttPort: bridge.port, trace });
       this.#parts.push({ name: "demo", stop: () => demo.stop() });
     }

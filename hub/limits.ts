@@ -105,6 +105,10 @@ export const limits = {
   /** After this long the hub serves other requests while the groups are still being loaded. */
   groupLoadWaitMsMax: 500,
 
+  // metrics
+  /** Counts and observations kept until the metrics library is loaded, two seconds after the start. */
+  metricsBeforeLoadMax: 20_000,
+
   // redis
   redisCommandMsMax: 500,
   redisReconnectMsMax: 2 * second,

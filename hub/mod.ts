@@ -12,7 +12,6 @@ import { openDisk } from "./io/disk.ts";
 import { openLogWriter } from "./io/log.ts";
 import { openMetrics } from "./io/metrics.ts";
 import { openNet } from "./io/net.ts";
-import { openRedisRegistry } from "./io/redis.ts";
 import { parseRedisUrl } from "./io/redis_url.ts";
 import type { Trace } from "./trace.ts";
 
@@ -63,7 +62,7 @@ export interface Telemetry {
 
 /** JSON lines on stderr from `level` up, and a metrics registry. */
 export function openTelemetry(level: Config["log"]["level"]): Telemetry {
-  const metrics = openMetrics(metricTexts);
+  const metrics = openMetrics(metricTexts, openClock());
   const { event } = openLogWriter(level);
   const { count, gauge, observe, onScrape, text } = metrics;
   return { trace: { event, count, gauge, observe }, metricsText: text, onScrape };
@@ -79,6 +78,7 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
   if (url !== null) parseRedisUrl(url); // a slip is told before anything is opened
   const openRegistry: HubPorts["openRegistry"] = async (facts, clusterId) => {
     if (url === null) return openEmbeddedRegistry(facts);
+    const { openRedisRegistry } = await import("./io/redis.ts"); // a lone hub does without its library
     const remote = await openRedisRegistry({ url, clusterId, clock, trace });
     return openMirroredRegistry({ facts, remote, clock, trace });
   };

@@ -1,10 +1,11 @@
 // Prometheus text.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { openClock } from "../../../hub/io/clock.ts";
 import { openMetrics } from "../../../hub/io/metrics.ts";
 
 test("counters, gauges and histograms come out with help, labels and values", async () => {
-  const metrics = openMetrics({ records_total: "Records appended." });
+  const metrics = openMetrics({ records_total: "Records appended." }, openClock());
   metrics.count("records_total", 2, { topic: "a" });
   metrics.count("records_total", 3, { topic: "a" });
   metrics.gauge("depth", 7);
