@@ -1,6 +1,6 @@
 // The test command: fetches what the tests need, then types, lint, the house, and every test on three runtimes.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -85,8 +85,7 @@ async function part(name: string, command: string, args: readonly string[]): Pro
 const wanted = process.argv.slice(2);
 const all = testsBelow("test").filter((file) => wanted.length === 0 || wanted.some((one) => file.includes(one)));
 const own = all.filter((file) => !foreign.test(file));
-const concurrency = "--test-concurrency=2";
-const limit = "--test-timeout=240000";
+const runs = path.join(root, "test/.runs");
 
 installPrograms();
 installTools();
@@ -94,11 +93,27 @@ if (wanted.length === 0) {
   await part("types", bin("tsc"), ["-p", "."]);
   await part("lint", bin("biome"), ["check", "--diagnostic-level=error", "."]);
 }
-// dots on the way and failures whole: a thousand passing lines help nobody
-const report = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
-await part("Node, through tsx", process.execPath, ["--import", "tsx", "--test", concurrency, limit, ...report, ...all]);
+/** Node's runner with dots on the way; when something failed, what failed, whole, from a report beside it. */
+async function nodeTests(
+  name: string,
+  command: string,
+  args: readonly string[],
+  files: readonly string[],
+): Promise<void> {
+  const file = path.join(runs, `${name.replaceAll(/\W+/g, "-")}.txt`);
+  const reporters = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
+  const detail = ["--test-reporter=spec", `--test-reporter-destination=${file}`];
+  const began = ["--test", "--test-concurrency=2", "--test-timeout=240000"];
+  await part(name, command, [...args, ...began, ...reporters, ...detail, ...files]);
+  if (parts.at(-1)!.good) return;
+  const text = readFileSync(file, "utf8");
+  console.log(text.slice(Math.max(0, text.indexOf("failing tests:"))).slice(0, 20_000));
+}
+
+mkdirSync(runs, { recursive: true });
+await nodeTests("Node, through tsx", process.execPath, ["--import", "tsx"], all);
 if (own.length > 0) {
-  await part("Node 24, natively", bin("node"), ["--test", concurrency, limit, ...report, ...own]);
+  await nodeTests("Node 24, natively", bin("node"), [], own);
   await part("Deno", bin("deno"), ["test", "-A", "--no-check", "--quiet", "--reporter=dot", ...own]);
 }
 console.log("");

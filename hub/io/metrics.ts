@@ -65,9 +65,7 @@ function metricsOf(library: typeof import("prom-client"), texts: Readonly<Record
     return metric;
   };
   const plain = (labels: Fields | undefined): Record<string, string> =>
-    labels === undefined
-      ? {}
-      : Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
+    labels === undefined ? {} : Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
   const histogram = (name: string, labels: Fields | undefined): Histogram =>
     new library.Histogram({ ...meta(name, labels), buckets: secondsBuckets });
   return {

@@ -192,14 +192,20 @@ class RedisRegistry implements RemoteRegistry {
   }
 
   async commitOffsets(fence: CommitFence, offsets: readonly CommittedOffset[]): Promise<CommitResult> {
-    return this.#commit(fence, offsets.flatMap((offset) => [fieldOf(offset), columnsOf(offset)]));
+    return this.#commit(
+      fence,
+      offsets.flatMap((offset) => [fieldOf(offset), columnsOf(offset)]),
+    );
   }
 
   async deleteOffsets(
     fence: CommitFence,
     partitions: readonly { readonly topicId: string; readonly partition: number }[],
   ): Promise<CommitResult> {
-    return this.#commit(fence, partitions.flatMap((partition) => [fieldOf(partition), ""]));
+    return this.#commit(
+      fence,
+      partitions.flatMap((partition) => [fieldOf(partition), ""]),
+    );
   }
 
   #commit(fence: CommitFence, fields: readonly string[]): Promise<CommitResult> {
@@ -347,13 +353,16 @@ function partOf(field: string, text: string): ImageOffset {
 
 function imageOf(group: string, meta: Record<string, Buffer>, offsets: Record<string, string>): GroupImage {
   const number = (name: string): number => Number(meta[name]?.toString() ?? "-1");
-  const record = meta["r"] === undefined ? null : {
-    group,
-    coordinatorEpoch: number("re"),
-    sequence: number("rs"),
-    generation: number("g"),
-    record: meta["r"],
-  };
+  const record =
+    meta["r"] === undefined
+      ? null
+      : {
+          group,
+          coordinatorEpoch: number("re"),
+          sequence: number("rs"),
+          generation: number("g"),
+          record: meta["r"],
+        };
   return {
     group,
     fenceEpoch: number("e"),
