@@ -35,7 +35,8 @@ function sample(): Uint8Array {
     frame.set(entry, at);
     at += entry.length;
   }
-  writeBatchEntry(frame, at, partitionIdBytes(topicId, 3), { type: "batch", topicId, partition: 3, prevEnd: 44, batch });
+  const entry = { type: "batch", topicId, partition: 3, prevEnd: 44, batch } as const;
+  writeBatchEntry(frame, at, partitionIdBytes(topicId, 3), entry);
   sealFrame(frame, life, 17, null, small.length + 1);
   return frame;
 }

@@ -43,7 +43,8 @@ const mutations: Record<string, (disk: SimDisk) => void> = {
     eachFile(disk, (file) => {
       const sync = file.sync.bind(file);
       const syncNow = file.syncNow.bind(file);
-      file.sync = () => sync().catch((error: { code?: string }) => (error.code === "EIO" ? sync() : Promise.reject(error)));
+      const again = (error: { code?: string }) => (error.code === "EIO" ? sync() : Promise.reject(error));
+      file.sync = () => sync().catch(again);
       file.syncNow = () => {
         try {
           syncNow();

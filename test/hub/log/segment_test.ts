@@ -52,7 +52,8 @@ test("a refused append is cut back", () => {
 });
 
 test("a scan ends at the first torn byte and says why", () => {
-  for (const [shift, said] of [[7, /base offset/], [9, /length|cut short/], [16, /magic/], [18, /CRC/], [80, /CRC/]] as const) {
+  const faults = [[7, /base offset/], [9, /length|cut short/], [16, /magic/], [18, /CRC/], [80, /CRC/]] as const;
+  for (const [shift, said] of faults) {
     const { disk, segment, places } = sample();
     disk.flipBit(`${segment.name}.log`, places[7]! + shift, 4);
     const again = Segment.open(disk, "p", 100);

@@ -117,7 +117,8 @@ export class Bench {
 }
 
 export function batchOf(values: readonly string[], options: BatchOptions = {}, timestamp = 1000): Uint8Array {
-  return encodeBatch(values.map((value) => ({ key: null, value: new TextEncoder().encode(value) })), options, timestamp);
+  const records = values.map((value) => ({ key: null, value: new TextEncoder().encode(value) }));
+  return encodeBatch(records, options, timestamp);
 }
 
 /** `count` values that tell themselves apart, about `bytes` long. */
