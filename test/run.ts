@@ -104,12 +104,13 @@ async function nodeTests(
   command: string,
   args: readonly string[],
   files: readonly string[],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<void> {
   const file = path.join(runs, `${name.replaceAll(/\W+/g, "-")}.txt`);
   const reporters = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
   const detail = ["--test-reporter=spec", `--test-reporter-destination=${file}`];
-  const began = ["--test", "--test-concurrency=2", "--test-timeout=240000"];
-  await part(name, command, [...args, ...began, ...reporters, ...detail, ...files], env);
+  const bounds = ["--test", "--test-concurrency=2", "--test-timeout=240000"];
+  await part(name, command, [...args, ...bounds, ...reporters, ...detail, ...files], env);
   if (parts.at(-1)!.good) return;
   const text = readFileSync(file, "utf8");
   console.log(text.slice(Math.max(0, text.indexOf("failing tests:"))).slice(0, 20_000));
