@@ -260,6 +260,7 @@ export class Hub {
 
   async #stop(): Promise<void> {
     this.drain();
+    this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
     await this.#groups?.close();
     await this.#registry?.close();

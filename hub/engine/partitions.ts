@@ -73,6 +73,8 @@ export class Partitions {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #hubId: number;
+  /** Produce requests that wait for the disk, as one line; null when nobody waits. */
+  #line: Promise<void> | null = null;
   /** Topics whose fact is being written or whose logs are being made. */
   readonly #making = new Map<string, Promise<Topic>>();
   readonly #byTopic = new Map<string, Partition[]>();
@@ -130,12 +132,34 @@ export class Partitions {
 
   async createTopic(name: string, partitions: number, configs: ReadonlyMap<string, string>): Promise<Topic> {
     if (this.#making.has(name)) throw new HubError("TOPIC_ALREADY_EXISTS", `Topic ${name} is being made`);
-    const making = this.topics.create(name, partitions, configs, this.#clock.wall()).then(async (topic) => {
-      await this.#openTopic(topic);
+    return await this.#make(name, async () => {
+      const topic = await this.topics.create(name, partitions, configs, this.#clock.wall());
+      try {
+        await this.#openTopic(topic);
+      } catch (error) {
+        await this.#takeBack(topic);
+        throw error;
+      }
       return topic;
     });
+  }
+
+  /** Notes for as long as it takes that this topic's logs are being made. */
+  #make(name: string, make: () => Promise<Topic>): Promise<Topic> {
+    const making = make();
     this.#making.set(name, making);
     return making.finally(() => this.#making.delete(name));
+  }
+
+  /** A topic whose logs could not all be made is none; what the disk refuses now, the next start finishes. */
+  async #takeBack(topic: Topic): Promise<void> {
+    for (const log of [...this.#byLog.keys()]) if (log.topicId === topic.topicId) this.#byLog.delete(log);
+    try {
+      await this.topics.remove(topic);
+      await this.#discard(topic.topicId, topic.partitions);
+    } catch {
+      // the first error is the one to tell
+    }
   }
 
   /** Resolves when a topic that is known but has no logs yet can be written to. */
@@ -143,13 +167,24 @@ export class Partitions {
     await this.#making.get(name);
   }
 
+  /** Resolves when no logs of this name are being made: what changes a topic takes turns with what makes it. */
+  async #whenStill(name: string): Promise<void> {
+    for (let making = this.#making.get(name); making; making = this.#making.get(name)) await making.catch(() => {});
+  }
+
   async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
-    const topic = await this.topics.grow(name, partitions, validateOnly);
-    if (!validateOnly) await this.#openTopic(topic);
+    await this.#whenStill(name);
+    if (validateOnly) return void (await this.topics.grow(name, partitions, true));
+    await this.#make(name, async () => {
+      const topic = await this.topics.grow(name, partitions, false);
+      await this.#openTopic(topic);
+      return topic;
+    });
   }
 
   /** Replaces the topic's own settings and applies them to its logs. */
   async configureTopic(name: string, configs: ReadonlyMap<string, string>, validateOnly: boolean): Promise<void> {
+    await this.#whenStill(name);
     const topic = await this.topics.configure(name, configs, validateOnly);
     if (validateOnly) return;
     const settings = this.topics.settingsOf(topic);
@@ -162,6 +197,7 @@ export class Partitions {
   }
 
   async deleteTopic(name: string): Promise<Topic> {
+    await this.#whenStill(name);
     const topic = this.topics.byName(name);
     if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
     const partitions = this.#byTopic.get(name) ?? [];
@@ -242,12 +278,22 @@ export class Partitions {
     }
   }
 
-  /** True while more produce would only lengthen the queue to the disk. */
-  overloaded(): boolean {
-    return this.#store.backlogBytes() > limits.journalBacklogBytesMax;
-  }
-
-  whenRoom(): Promise<void> {
-    return this.#store.whenRoom();
+  /**
+   * null when a produce may append now; else it waits for its turn, because more would only lengthen the queue to the
+   * disk. All wait in one line: nobody overtakes an earlier request of the same connection, and each looks at the queue
+   * that those before it left.
+   */
+  enter(): Promise<void> | null {
+    const overloaded = (): boolean => this.#store.backlogBytes() > limits.journalBacklogBytesMax;
+    if (this.#line === null && !overloaded()) return null;
+    const before = this.#line ?? Promise.resolve();
+    const turn: Promise<void> = before.then(async () => {
+      if (overloaded()) await this.#store.whenRoom();
+    });
+    this.#line = turn;
+    void turn.then(() => {
+      if (this.#line === turn) this.#line = null;
+    });
+    return turn;
   }
 }

@@ -14,24 +14,38 @@ export interface ParkedFetch {
 /** Where fetches of one partition wait. */
 export class FetchPlace {
   readonly waiting = new Set<ParkedFetch>();
+  /** Moves whenever something became readable or was disturbed here: a fetch that looked before must look again. */
+  changes = 0;
 }
 
 /** Parks fetches; a parked one costs its own object, one timer and a set entry a partition. */
 export class FetchRoom {
   readonly #clock: Clock;
-  #count = 0;
+  readonly #parked = new Set<ParkedFetch>();
+  #closed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get count(): number {
-    return this.#count;
+    return this.#parked.size;
+  }
+
+  /** True when nothing more is parked here: who would wait takes what there is. */
+  get full(): boolean {
+    return this.#closed || this.#parked.size >= limits.parkedRequestsMax;
+  }
+
+  /** Wakes everything; nothing is parked from now on. */
+  close(): void {
+    this.#closed = true;
+    for (const fetch of this.#parked) fetch.wake();
   }
 
   /** Resolves when `missingBytes` have become readable in the places, or after `waitMs`; at once when it is full. */
   park(places: readonly FetchPlace[], missingBytes: number, waitMs: number): { woken: Promise<void>; leave(): void } {
-    if (this.#count >= limits.parkedRequestsMax || waitMs <= 0) return { woken: Promise.resolve(), leave() {} };
+    if (this.full || waitMs <= 0) return { woken: Promise.resolve(), leave() {} };
     let resolve: () => void = () => {};
     const woken = new Promise<void>((done) => {
       resolve = done;
@@ -40,19 +54,20 @@ export class FetchRoom {
       if (fetch.timer === null) return;
       fetch.timer.cancel();
       fetch.timer = null;
-      this.#count--;
+      this.#parked.delete(fetch);
       for (const place of places) place.waiting.delete(fetch);
       resolve();
     };
     const fetch: ParkedFetch = { missingBytes, wake: leave, places, timer: null };
     fetch.timer = this.#clock.after(Math.min(waitMs, limits.fetchWaitMsMax), leave);
-    this.#count++;
+    this.#parked.add(fetch);
     for (const place of places) place.waiting.add(fetch);
     return { woken, leave };
   }
 
   /** Bytes became readable at a place. */
   advanced(place: FetchPlace, bytes: number): void {
+    place.changes++;
     for (const fetch of place.waiting) {
       fetch.missingBytes -= bytes;
       if (fetch.missingBytes <= 0) fetch.wake();
@@ -61,6 +76,7 @@ export class FetchRoom {
 
   /** Something other than bytes changed at a place (deleted, closed): look again now. */
   disturbed(place: FetchPlace): void {
+    place.changes++;
     for (const fetch of place.waiting) fetch.wake();
   }
 }

@@ -75,7 +75,7 @@ export class Acceptor {
     this.#sweep?.cancel();
     const { clock } = this.#options;
     const until = clock.now() + graceMs;
-    for (const session of this.#sessions) if (!session.busy) session.close();
+    for (const session of this.#sessions) session.drain();
     while ([...this.#sessions].some((session) => session.busy) && clock.now() < until) {
       await new Promise<void>((resolve) => void clock.after(drainStepMs, resolve));
     }

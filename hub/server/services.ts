@@ -13,6 +13,8 @@ export interface RequestContext {
   readonly listener: { readonly host: string; readonly port: number };
   /** True for the hub's own rooms (bridge, dashboards): routed MQTT topics are made whatever clients may make. */
   readonly inProcess: boolean;
+  /** Names what a waiting request leaves when its client goes; null when it waits no more. */
+  readonly onGone?: (leave: (() => void) | null) => void;
 }
 
 export interface HubServices {

@@ -18,6 +18,16 @@ export interface SessionOptions {
   readonly closed: () => void;
 }
 
+/** An ApiVersions request of a version that nobody here knows: its correlation id. */
+interface UnknownVersion {
+  readonly unknownVersion: number;
+}
+
+function unknownVersion(correlationId: number): readonly Uint8Array[] {
+  const body = { errorCode: codeOf("UNSUPPORTED_VERSION"), apiKeys: advertised() };
+  return encodeResponse("apiVersions", 0, correlationId, body);
+}
+
 /** An answer's place in the row; null parts = this request has no answer. */
 interface Turn {
   parts: readonly Uint8Array[] | null;
@@ -33,12 +43,15 @@ export class Session {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
   readonly #splitter = new FrameSplitter();
-  readonly #waiting: Request[] = [];
+  readonly #waiting: (Request | UnknownVersion)[] = [];
   #turns: Turn[] = [];
   #running = 0;
   #runningProduce = true;
   #paused = false;
   #closing = false;
+  #draining = false;
+  /** What a request that waits leaves when the client goes. Only one request at a time names it: produce does not. */
+  #leave: (() => void) | null = null;
   lastUsed: number;
 
   constructor(options: SessionOptions) {
@@ -50,6 +63,7 @@ export class Session {
     options.socket.onClose = () => {
       this.#closing = true;
       this.#waiting.length = 0;
+      this.#leave?.();
       options.closed();
     };
   }
@@ -64,8 +78,15 @@ export class Session {
     this.#socket.end();
   }
 
+  /** Takes no more requests; closes when the answers under way have left. */
+  drain(): void {
+    this.#draining = true;
+    this.#waiting.length = 0;
+    if (!this.busy) this.close();
+  }
+
   #received(bytes: Uint8Array): void {
-    if (this.#closing) return;
+    if (this.#closing || this.#draining) return;
     this.lastUsed = this.#options.clock.now();
     try {
       this.#splitter.push(bytes);
@@ -81,10 +102,7 @@ export class Session {
     const header = peekRequest(frame);
     if (header.apiKey === apiVersionsKey && header.apiVersion > 4) {
       // Any version gets an answer; one that is not known gets error 35 in the form of v0 (KIP-511).
-      const apiKeys = advertised();
-      const body = { errorCode: codeOf("UNSUPPORTED_VERSION"), apiKeys };
-      this.#turns.push({ parts: encodeResponse("apiVersions", 0, header.correlationId, body), done: true });
-      this.#flush();
+      this.#waiting.push({ unknownVersion: header.correlationId });
       return;
     }
     this.#waiting.push(decodeRequest(frame));
@@ -93,10 +111,18 @@ export class Session {
   /** Starts what may run now. */
   #next(): void {
     while (this.#waiting.length > 0 && !this.#closing) {
-      const produce = this.#waiting[0]!.api === "produce";
+      const request = this.#waiting[0]!;
+      if ("unknownVersion" in request) {
+        this.#waiting.shift();
+        this.#turns.push({ parts: unknownVersion(request.unknownVersion), done: true });
+        this.#flush();
+        continue;
+      }
+      const produce = request.api === "produce";
       if (this.#running > 0 && !(produce && this.#runningProduce)) return;
       this.#runningProduce = produce;
-      this.#run(this.#waiting.shift()!);
+      this.#waiting.shift();
+      this.#run(request);
     }
   }
 
@@ -112,6 +138,9 @@ export class Session {
       connectionId: socket.id,
       listener: { host: socket.localAddress, port: socket.localPort },
       inProcess: false,
+      onGone: (leave: (() => void) | null) => {
+        this.#leave = leave;
+      },
     };
     dispatch(request.api, request.body as never, context)
       .then((response) => {
@@ -131,7 +160,8 @@ export class Session {
     this.#running--;
     this.#flush();
     this.#next();
-    this.#throttle();
+    if (this.#draining && !this.busy) this.close();
+    else this.#throttle();
   }
 
   /** Sends every finished answer that has no unfinished one before it, in one write. */

@@ -4,7 +4,7 @@ import type { FetchPlace } from "../../engine/waiting_room.ts";
 import { codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
-import type { HubServices } from "../services.ts";
+import type { HubServices, RequestContext } from "../services.ts";
 import { checkLeaderEpoch } from "./epochs.ts";
 
 type Request = RequestOf<"fetch">;
@@ -18,25 +18,41 @@ interface Look {
   readonly bytes: number;
   readonly failed: boolean;
   readonly places: FetchPlace[];
+  /** `changes` of each place when it was looked at. */
+  readonly changes: number[];
 }
 
 const nothing = new Uint8Array(0);
+/** Steps of the golden ratio spread over any number of partitions, whatever order the client itself rotates by. */
+const turnStep = 0.618_033_988_749_895;
 
 export function fetchHandlers(services: HubServices) {
+  let turn = 0;
   return {
-    async fetch(request: Request): Promise<Response> {
+    async fetch(request: Request, context: RequestContext): Promise<Response> {
       if (request.replicaId >= 0) {
         // Only a hub principal may fetch as a replica: it moves the watermark (testing.md 4e, offset forging).
         throw new HubError("CLUSTER_AUTHORIZATION_FAILED", "A client may not fetch as a replica");
       }
       const deadline = services.clock.now() + Math.min(request.maxWaitMs, limits.fetchWaitMsMax);
+      const begin = turn;
+      turn = (turn + turnStep) % 1;
+      const { room } = services.partitions;
+      let gone = false;
       for (;;) {
-        const look = await lookAt(services, request);
+        const look = await lookAt(services, request, begin);
         const left = deadline - services.clock.now();
         const enough = look.failed || look.bytes >= request.minBytes || look.places.length === 0;
-        if (enough || left < 1) return answer(look);
-        const { woken } = services.partitions.room.park(look.places, request.minBytes - look.bytes, left);
+        if (enough || left < 1 || gone || room.full) return answer(look);
+        // A read from the disk takes its time: what became readable meanwhile wakes nobody who parks after it.
+        if (look.places.some((place, i) => place.changes !== look.changes[i])) continue;
+        const { woken, leave } = room.park(look.places, request.minBytes - look.bytes, left);
+        context.onGone?.(() => {
+          gone = true;
+          leave();
+        });
         await woken;
+        context.onGone?.(null);
       }
     },
   };
@@ -47,34 +63,40 @@ function answer(look: Look): Response {
   return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: look.responses };
 }
 
-async function lookAt(services: HubServices, request: Request): Promise<Look> {
+/**
+ * Reads what is wanted, up to the request's bytes. `turn` in 0..1 says with which partition to begin: when not all fit,
+ * each comes first at some time, so that none starves behind a busy one. The answer keeps the request's order.
+ */
+async function lookAt(services: HubServices, request: Request, turn: number): Promise<Look> {
   const bytesMax = Math.min(Math.max(request.maxBytes, 0), limits.fetchBytesMax);
   const places: FetchPlace[] = [];
+  const changes: number[] = [];
   let bytes = 0;
   let failed = false;
-  const responses: Response["responses"][number][] = [];
-  for (const topic of request.topics) {
-    const partitions: Answer[] = [];
-    for (const wanted of topic.partitions) {
-      const partition = services.partitions.get(topic.topic, wanted.partition);
-      let one: Answer;
-      try {
-        if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
-        checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
-        const room = Math.min(wanted.partitionMaxBytes, bytesMax - bytes);
-        const records = await readPartition(partition, wanted, room, bytes === 0);
-        bytes += records.length;
-        places.push(partition.place);
-        one = partitionAnswer(partition, wanted, records, request.isolationLevel);
-      } catch (error) {
-        failed = true;
-        one = refusal(wanted.partition, error);
-      }
-      partitions.push(one);
+  const responses = request.topics.map(({ topic }) => ({ topic, partitions: [] as Answer[] }));
+  const all = request.topics.flatMap(({ partitions }, t) => partitions.map((wanted, p) => ({ wanted, t, p })));
+  const first = Math.floor(turn * all.length);
+  for (let i = 0; i < all.length; i++) {
+    const { wanted, t, p } = all[(first + i) % all.length]!;
+    const partition = services.partitions.get(responses[t]!.topic, wanted.partition);
+    let one: Answer;
+    try {
+      if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
+      checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
+      places.push(partition.place);
+      changes.push(partition.place.changes);
+      const room = Math.min(wanted.partitionMaxBytes, bytesMax - bytes);
+      const read = readPartition(partition, wanted, room, bytes === 0);
+      const records = read instanceof Promise ? await read : read;
+      bytes += records.length;
+      one = partitionAnswer(partition, wanted, records, request.isolationLevel);
+    } catch (error) {
+      failed = true;
+      one = refusal(wanted.partition, error);
     }
-    responses.push({ topic: topic.topic, partitions });
+    responses[t]!.partitions[p] = one;
   }
-  return { responses, bytes, failed, places };
+  return { responses, bytes, failed, places, changes };
 }
 
 /** At least one whole batch for the first partition that has any (KIP-74); none when the request is full. */

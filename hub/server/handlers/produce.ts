@@ -27,7 +27,13 @@ export function produceHandlers(services: HubServices) {
     async produce(request: Request, context: RequestContext): Promise<Response | null> {
       const { acks } = request;
       if (acks !== 0 && acks !== 1 && acks !== -1) return refuseAll(request, new HubError("INVALID_REQUIRED_ACKS"));
-      if (services.partitions.overloaded()) await services.partitions.whenRoom();
+      const deadline = services.clock.now() + Math.min(request.timeoutMs, limits.produceTimeoutMsMax);
+      const turn = services.partitions.enter();
+      if (turn !== null && !(await within(services, turn, deadline))) {
+        const late = new HubError("REQUEST_TIMED_OUT", `The disk took nothing more within ${request.timeoutMs} ms`);
+        if (acks === 0) throw late;
+        return refuseAll(request, late);
+      }
       const topics = request.topicData.map((topic) => ({
         name: topic.name,
         slots: topic.partitionData.map((data) => write(services, request, topic.name, data, context.version)),
@@ -39,7 +45,7 @@ export function produceHandlers(services: HubServices) {
         if (failed) throw new HubError("INVALID_REQUEST", `acks=0 produce failed with ${failed.answer.errorCode}`);
         return null;
       }
-      await committed(services, slots, acks, Math.min(request.timeoutMs, limits.produceTimeoutMsMax));
+      await committed(services, slots, acks, deadline - services.clock.now());
       return {
         responses: topics.map(({ name, slots }) => ({ name, partitionResponses: slots.map((slot) => slot.answer) })),
         throttleTimeMs: 0,
@@ -118,6 +124,17 @@ function refuseAll(request: Request, error: HubError): Response {
   };
 }
 
+/** False when the deadline comes before the turn. */
+function within(services: HubServices, turn: Promise<void>, deadline: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = services.clock.after(Math.max(1, deadline - services.clock.now()), () => resolve(false));
+    void turn.then(() => {
+      timer.cancel();
+      resolve(true);
+    });
+  });
+}
+
 /** Resolves when every slot is committed or refused, or at the request's deadline: what waits then timed out. */
 function committed(services: HubServices, slots: readonly Slot[], acks: number, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
@@ -146,7 +163,7 @@ function committed(services: HubServices, slots: readonly Slot[], acks: number, 
         ? null
         : services.clock.after(Math.max(1, timeoutMs), () => {
             timedOut = true;
-            const late = new HubError("REQUEST_TIMED_OUT", `Not committed within ${timeoutMs} ms`);
+            const late = new HubError("REQUEST_TIMED_OUT", "Not committed within the request's time");
             for (const slot of open) slot.answer = refusal(slot.answer.index, late);
             resolve();
           });
