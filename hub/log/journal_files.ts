@@ -17,6 +17,7 @@ export interface JournalFile {
 }
 
 const zeroBytes = 1024 * 1024;
+const noLife = new Uint8Array(8);
 
 export interface JournalFilesOptions {
   readonly disk: Disk;
@@ -35,6 +36,8 @@ export class JournalFiles {
   /** Oldest first; the last one is written to. */
   readonly live: JournalFile[] = [];
   #spare: JournalFile | null = null;
+  /** Files out of the chain, of full size, under names that are no journal files'. */
+  readonly #pool: string[] = [];
   #making = false;
   #closed = false;
 
@@ -76,21 +79,20 @@ export class JournalFiles {
     this.#clear(number);
   }
 
-  /** Older files are needless now; one of full size becomes the spare, which saves writing one. */
+  /** Older files are needless now; those of full size go to the pool. */
   #clear(number: number): void {
-    const { disk, random, tuning } = this.#options;
+    const { disk, tuning } = this.#options;
     for (const old of journalFileNumbers(disk)) {
       if (old === number) continue;
-      const name = journalFileName(old);
-      const file = disk.open(name, "write");
-      if (this.#spare !== null || file.size() < tuning.journalFileBytes) {
-        file.close();
-        disk.remove(name);
-        continue;
-      }
-      if (file.size() > tuning.journalFileBytes) file.truncate(tuning.journalFileBytes);
-      disk.rename(name, journalFileName(number + 1));
-      this.#spare = { number: number + 1, file, life: random.bytes(8), ends: new Map(), ready: false };
+      const file = disk.open(journalFileName(old), "write");
+      const small = file.size() < tuning.journalFileBytes;
+      if (small) disk.remove(journalFileName(old));
+      else this.#drop({ number: old, file, life: noLife, ends: new Map(), ready: true });
+      file.close();
+    }
+    for (const name of disk.list(journalDirectory)) {
+      const path = `${journalDirectory}/${name}`;
+      if (name.startsWith("spare.") && !this.#pool.includes(path)) this.#pool.push(path);
     }
     disk.syncDirectory(journalDirectory);
   }
@@ -105,36 +107,49 @@ export class JournalFiles {
 
   /** Lets go of files that replay needs no more, oldest first and never the current one. */
   recycle(recoveryEnd: (key: string) => number): void {
-    while (this.live[1]?.ready === true && isDead(this.live[0]!, recoveryEnd)) {
-      const dead = this.live.shift()!;
-      if (this.#spare === null && !this.#making) this.#reuse(dead);
-      else this.#drop(dead);
-    }
+    while (this.live[1]?.ready === true && isDead(this.live[0]!, recoveryEnd)) this.#drop(this.live.shift()!);
   }
 
-  /** Each removal is durable before the next: a chain without its middle would read as damage. */
+  /**
+   * Takes a dead file out of the chain; a few are kept to be spares later, which saves writing zeros. Each is durable
+   * before the next: a chain without its middle would read as damage.
+   */
   #drop(dead: JournalFile): void {
+    const { disk, tuning } = this.#options;
     dead.file.close();
-    this.#options.disk.remove(journalFileName(dead.number));
-    this.#options.disk.syncDirectory(journalDirectory);
+    const name = journalFileName(dead.number);
+    const poolMax = Math.ceil(tuning.checkpointBytes / tuning.journalFileBytes) + 1;
+    if (this.#pool.length < poolMax) {
+      const pooled = `${journalDirectory}/spare.${dead.number}`;
+      disk.rename(name, pooled);
+      this.#pool.push(pooled);
+    } else disk.remove(name);
+    disk.syncDirectory(journalDirectory);
   }
 
-  /** Gives a dead file the next number; its old frames are of another life and of lower sequences. */
-  #reuse(dead: JournalFile): void {
+  /** Gives a pooled file the next number; its old frames are of another life and of lower sequences. */
+  #reuse(pooled: string): void {
     const { disk, random, tuning } = this.#options;
-    dead.file.close();
     const number = this.current.number + 1;
-    disk.rename(journalFileName(dead.number), journalFileName(number));
+    disk.rename(pooled, journalFileName(number));
     disk.syncDirectory(journalDirectory);
     const file = disk.open(journalFileName(number), "write");
     if (file.size() > tuning.journalFileBytes) file.truncate(tuning.journalFileBytes);
     this.#spare = { number, file, life: random.bytes(8), ends: new Map(), ready: false };
-    this.#options.onSpare();
   }
 
-  /** Makes a spare out of zeros in the background when there is none: written and synced once (storage.md 2). */
+  /** Sees to it that there is a spare: a file of the pool, else zeros, written and synced once in the background. */
   makeSpare(): void {
     if (this.#spare !== null || this.#making || this.#closed) return;
+    const pooled = this.#pool.pop();
+    if (pooled !== undefined) {
+      try {
+        this.#reuse(pooled);
+      } catch (error) {
+        return this.#options.onFault(error);
+      }
+      return this.#options.onSpare();
+    }
     this.#making = true;
     this.#fill().then(
       () => (this.#making = false),
@@ -166,7 +181,6 @@ export class JournalFiles {
       throw error;
     }
     this.#spare = { number, file, life: random.bytes(8), ends: new Map(), ready: false };
-    this.#options.onSpare();
   }
 
   close(): void {
