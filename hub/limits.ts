@@ -51,7 +51,7 @@ export const limits = {
   tailSavedBytesMax: 64 * KiB,
   fetchBytesMax: 55 * MiB,
   /** Newest batches kept in memory for readers at the tail, all partitions together. */
-  hotTailBytesMax: 16 * MiB,
+  hotTailBytesMax: 4 * MiB,
 
   // journal
   journalFileBytes: 16 * MiB,

@@ -83,7 +83,7 @@ export class BatchBuilder {
       size = batchHeaderBytes + packed.length;
       bytes = new Uint8Array(size);
       bytes.set(packed, batchHeaderBytes);
-    } else if (size * 2 < bytes.length) {
+    } else if (size + (size >> 3) < bytes.length) {
       bytes = bytes.slice(0, size);
     }
     this.#writeHeader(bytes, size, codec, options);
