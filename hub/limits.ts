@@ -105,6 +105,12 @@ export const limits = {
   /** After this long the hub serves other requests while the groups are still being loaded. */
   groupLoadWaitMsMax: 500,
 
+  // memory
+  /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
+  memoryCalmBytes: 190 * MiB,
+  memoryStepBytes: 24 * MiB,
+  memoryLookMs: 100,
+
   // metrics
   /** Counts and observations kept until the metrics library is loaded, two seconds after the start. */
   metricsBeforeLoadMax: 20_000,

@@ -10,6 +10,7 @@ import { openClock } from "./io/clock.ts";
 import { openRandom } from "./io/crypto.ts";
 import { openDisk } from "./io/disk.ts";
 import { openLogWriter } from "./io/log.ts";
+import { guardMemory } from "./io/memory.ts";
 import { openMetrics } from "./io/metrics.ts";
 import { openNet } from "./io/net.ts";
 import { parseRedisUrl } from "./io/redis_url.ts";
@@ -74,6 +75,7 @@ export function openTelemetry(level: Config["log"]["level"]): Telemetry {
  */
 export function openHub(config: Config, trace: Trace, onFailed: (why: string) => void): Hub {
   const clock = openClock(config.hub.clockTrusted);
+  guardMemory(clock);
   const { url } = config.redis;
   if (url !== null) parseRedisUrl(url); // a slip is told before anything is opened
   const openRegistry: HubPorts["openRegistry"] = async (facts, clusterId) => {
