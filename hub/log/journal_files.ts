@@ -152,7 +152,10 @@ export class JournalFiles {
     }
     this.#making = true;
     this.#fill().then(
-      () => (this.#making = false),
+      () => {
+        this.#making = false;
+        if (!this.#closed) this.#options.onSpare();
+      },
       (error: unknown) => {
         this.#making = false;
         if (!this.#closed) this.#options.onFault(error);

@@ -1,6 +1,14 @@
 // A real hub inside the test's process, on a scratch folder and free ports.
-import { loadConfig } from "../../hub/config.ts";
-import { type Hub, openHub, silentTrace, type Trace } from "../../hub/mod.ts";
+import { type Config, loadConfig } from "../../hub/config.ts";
+import { openEmbeddedRegistry } from "../../hub/engine/embedded_registry.ts";
+import { Hub } from "../../hub/hub.ts";
+import { openClock } from "../../hub/io/clock.ts";
+import { openRandom } from "../../hub/io/crypto.ts";
+import { openDisk } from "../../hub/io/disk.ts";
+import { openNet } from "../../hub/io/net.ts";
+import type { Clock, Disk } from "../../hub/io/ports.ts";
+import type { FactStore } from "../../hub/io/registry.ts";
+import { openHub, silentTrace, type Trace } from "../../hub/mod.ts";
 import { scratch } from "./hub_process.ts";
 import { dialWire, type WireClient } from "./wire_client.ts";
 
@@ -17,6 +25,10 @@ export interface TestHubOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
   readonly redis?: string;
   readonly trace?: Trace;
+  /** Addresses to listen on; 127.0.0.1 when left out. */
+  readonly listen?: readonly string[];
+  /** Puts something between the hub and its disk, or its clock. */
+  readonly between?: { readonly disk?: (disk: Disk) => Disk; readonly clock?: (clock: Clock) => Clock };
 }
 
 /** Starts a hub; groups do not wait for company unless the settings say so. */
@@ -25,9 +37,15 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
   const settings = { "group.initial.rebalance.delay.ms": 0, ...options.settings };
   const config = loadConfig({
     file: { settings },
-    flags: { "hub.data": folder, "kafka.port": 0, "hub.listen": ["127.0.0.1"], "redis.url": options.redis },
+    flags: {
+      "hub.data": folder,
+      "kafka.port": 0,
+      "hub.listen": options.listen ?? ["127.0.0.1"],
+      "redis.url": options.redis,
+    },
   });
-  const hub = openHub(config, options.trace ?? silentTrace, () => {});
+  const trace = options.trace ?? silentTrace;
+  const hub = options.between ? hubBehind(options.between, config, trace) : openHub(config, trace, () => {});
   const { kafka } = await hub.start();
   const wire = await dialWire(kafka);
   return {
@@ -41,6 +59,14 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
       remove();
     },
   };
+}
+
+function hubBehind(between: NonNullable<TestHubOptions["between"]>, config: Config, trace: Trace): Hub {
+  const same = <T>(port: T): T => port;
+  const clock = (between.clock ?? same)(openClock(true));
+  const disk = (between.disk ?? same)(openDisk(config.hub.data));
+  const openRegistry = async (facts: FactStore) => openEmbeddedRegistry(facts);
+  return new Hub({ clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry }, config, () => {});
 }
 
 /** As `openTestHub`, closed whatever happens. */

@@ -16,8 +16,8 @@ export interface WireClient {
   close(): void;
 }
 
-export async function dialWire(port: number): Promise<WireClient> {
-  const socket = await openNet(openClock()).dial("127.0.0.1", port, 5000);
+export async function dialWire(port: number, host = "127.0.0.1"): Promise<WireClient> {
+  const socket = await openNet(openClock()).dial(host, port, 5000);
   const splitter = new FrameSplitter();
   const waiting: { resolve: (frame: Uint8Array) => void; reject: (error: Error) => void }[] = [];
   const unclaimed: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 // Fetch (1): batches out, with long poll.
 import type { Partition } from "../../engine/partitions.ts";
 import type { FetchPlace } from "../../engine/waiting_room.ts";
-import { codeOfThrown, HubError } from "../../errors.ts";
+import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
@@ -23,6 +23,7 @@ interface Look {
 }
 
 const nothing = new Uint8Array(0);
+const emptyLook: Look = { responses: [], bytes: 0, failed: false, places: [], changes: [] };
 /** Steps of the golden ratio spread over any number of partitions, whatever order the client itself rotates by. */
 const turnStep = 0.618_033_988_749_895;
 
@@ -34,6 +35,8 @@ export function fetchHandlers(services: HubServices) {
         // Only a hub principal may fetch as a replica: it moves the watermark (testing.md 4e, offset forging).
         throw new HubError("CLUSTER_AUTHORIZATION_FAILED", "A client may not fetch as a replica");
       }
+      // No session is ever opened here, so one that goes on was opened elsewhere; the client starts anew (KIP-227).
+      if (request.sessionEpoch > 0) return { ...answer(emptyLook), errorCode: codeOf("FETCH_SESSION_ID_NOT_FOUND") };
       const deadline = services.clock.now() + Math.min(request.maxWaitMs, limits.fetchWaitMsMax);
       const begin = turn;
       turn = (turn + turnStep) % 1;
