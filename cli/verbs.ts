@@ -21,6 +21,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   produce: { summary: "Write lines of stdin, or one value, to a topic.", load: () => import("./produce.ts") },
   consume: { summary: "Read topics, from any place, and follow them.", load: () => import("./consume.ts") },
   route: { summary: "See where an MQTT topic would go.", load: () => import("./route.ts") },
+  log: { summary: "Verify, dump or repair a data folder that no hub has open.", load: () => import("./log.ts") },
   config: { summary: "Check or show the configuration, print its schema.", load: () => import("./config.ts") },
   doctor: { summary: "Look at this machine: disk, ports, clock, Redis.", load: () => import("./doctor.ts") },
   completion: {

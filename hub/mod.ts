@@ -14,6 +14,7 @@ import { guardMemory } from "./io/memory.ts";
 import { openMetrics } from "./io/metrics.ts";
 import { openNet } from "./io/net.ts";
 import { parseRedisUrl } from "./io/redis_url.ts";
+import { dumpLog, type RepairReport, repairLog, type VerifyReport, verifyLog } from "./log/verify.ts";
 import type { Trace } from "./trace.ts";
 
 export type {
@@ -87,6 +88,23 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
   const disk = openDisk(config.hub.data);
   const ports = { clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry };
   return new Hub(ports, config, onFailed);
+}
+
+/** Tools for a data folder that no hub has open. */
+export interface LogTools {
+  verify(): VerifyReport;
+  dump(name: string): Iterable<string>;
+  repair(): RepairReport;
+}
+
+/** Opens the tools on a data folder; `repair` throws when a hub has it open. */
+export function openLogTools(folder: string): LogTools {
+  const disk = openDisk(folder);
+  return {
+    verify: () => verifyLog(disk),
+    dump: (name) => dumpLog(disk, name),
+    repair: () => repairLog(disk, openRandom()),
+  };
 }
 
 /** Clients of a hub, or of any Kafka cluster, over the network; nothing is dialled before it is needed. */
