@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { FetchPlace, FetchRoom, WriteQueue } from "../../../hub/engine/waiting_room.ts";
 import type { Clock } from "../../../hub/io/ports.ts";
+import { limits } from "../../../hub/limits.ts";
 
 /** Timers that fire when told. */
 function handClock(): { clock: Clock; fire(): void; pending(): number } {
@@ -88,4 +89,28 @@ test("a long queue that is never empty does not keep what it answered", () => {
   }
   assert.equal(count, 4999);
   assert.equal(queue.length, 1);
+});
+
+test("a full room and a closed one park nothing, and say so", async () => {
+  const { clock, pending } = handClock();
+  const room = new FetchRoom(clock);
+  const place = new FetchPlace();
+  const parked = Array.from({ length: limits.parkedRequestsMax }, () => room.park([place], 1, 500));
+  assert.deepEqual([room.full, room.count], [true, limits.parkedRequestsMax]);
+  await room.park([place], 1, 500).woken;
+  parked[0]!.leave();
+  assert.equal(room.full, false);
+  room.close();
+  await Promise.all(parked.map(({ woken }) => woken));
+  assert.deepEqual([room.full, room.count, place.waiting.size, pending()], [true, 0, 0, 0]);
+});
+
+test("a place tells who looked before that something changed since", () => {
+  const room = new FetchRoom(handClock().clock);
+  const place = new FetchPlace();
+  const seen = place.changes;
+  room.advanced(place, 1);
+  const [once] = [place.changes];
+  room.disturbed(place);
+  assert.ok(seen !== once && once !== place.changes);
 });
