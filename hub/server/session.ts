@@ -157,6 +157,7 @@ export class Session {
 
   #finished(turn: Turn): void {
     turn.done = true;
+    this.lastUsed = this.#options.clock.now(); // who waited long for this has just begun to be idle
     this.#running--;
     this.#flush();
     this.#next();
