@@ -34,16 +34,17 @@ class RoutedAdmin implements Admin {
     this.#routes = routes;
   }
 
-  /** Runs a change at the controller, again while a retry can help. */
+  /** Runs a change at the controller, again while a retry can help. What it does not know does not exist. */
   #atController<T>(call: (controller: Connection) => Promise<T>): Promise<T> {
-    return retrying(this.#routes.clock, async () => {
+    const attempt = async (): Promise<T> => {
       try {
         return await call(await this.#routes.controller());
       } catch (error) {
         if (error instanceof HubError && error.kind === "NOT_CONTROLLER") await this.#routes.refresh([]);
         throw error;
       }
-    });
+    };
+    return retrying(this.#routes.clock, attempt, ["UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_ID"]);
   }
 
   #atCoordinator<T>(group: string, call: (coordinator: Connection) => Promise<T>): Promise<T> {

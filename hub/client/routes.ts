@@ -56,13 +56,21 @@ export function mustBeNone(errorCode: number, what: string, message?: string | n
   throw new HubError(kind, message ? `${what}: ${message}` : `${what}: ${kind} (${errorCode})`);
 }
 
-/** Runs `attempt` until it does not fail with a retriable HubError, at most `clientRetriesMax` times more. */
-export async function retrying<T>(clock: Clock, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Runs `attempt` until it does not fail with a retriable HubError, at most `clientRetriesMax` times more.
+ * `final` names errors that a retry does not help with here.
+ */
+export async function retrying<T>(
+  clock: Clock,
+  attempt: () => Promise<T>,
+  final: readonly ErrorName[] = [],
+): Promise<T> {
   for (let count = 0; ; count += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof HubError && error.retriable) || count >= limits.clientRetriesMax) throw error;
+      const again = error instanceof HubError && error.retriable && !final.includes(error.kind);
+      if (!again || count >= limits.clientRetriesMax) throw error;
       await pause(clock, retryPause(count));
     }
   }

@@ -91,3 +91,13 @@ test("addresses", () => {
   assert.deepEqual(parseAddress("[::1]:9093", 9092), { host: "::1", port: 9093 });
   assert.throws(() => parseAddress("a:b:c", 9092), /host:port/);
 });
+
+test("deleting a topic that is not there is told at once, not after retries", async () => {
+  await withHub({}, async ({ hub }) => {
+    const began = performance.now();
+    const client = hub.client("operator");
+    await assert.rejects(client.admin().deleteTopic("none"), { kind: "UNKNOWN_TOPIC_OR_PARTITION" });
+    assert.ok(performance.now() - began < 1000, "it was retried");
+    await client.close();
+  });
+});
