@@ -15,6 +15,10 @@ export const limits = {
   arrayElementsMax: 1_000_000,
   /** Requests of one connection that wait for their turn; beyond it the socket is paused. */
   requestsQueuedPerConnectionMax: 100,
+  /** Bytes of requests of one connection that are not answered yet; beyond it its socket is paused. */
+  connectionInBytesMax: 4 * MiB,
+  /** The same, all connections together; beyond it whoever has one unanswered is paused. */
+  requestsInBytesMax: 64 * MiB,
   connectionsMax: 10_000,
   connectionIdleMsMax: 10 * minute,
   /** Bytes queued to a slow reader before its connection stops being read. */
@@ -66,6 +70,14 @@ export const limits = {
   /** Bytes appended outside the journal between two checkpoints: bounds the scan after an unclean stop. */
   checkpointPlainBytesMax: 1024 * MiB,
   retentionPassMs: 5 * minute,
+  /** The first scrub begins so long after the start, the next ones a period after the one before began. */
+  scrubFirstMs: 10 * minute,
+  scrubPeriodMs: 7 * day,
+  scrubBytesPerSecondMax: 1_000_000,
+  /** Read and checked without a pause; a larger batch is read whole. */
+  scrubChunkBytes: 128 * KiB,
+  /** Damaged ranges told of one segment in one pass; then the rest of it is left. */
+  scrubDamagePerSegmentMax: 100,
   /** Small state (topics, configs, groups, offsets) in the snapshot group that begins each journal file. */
   journalSnapshotBytesMax: 8 * MiB,
   intervalSyncMs: 200,
@@ -107,8 +119,8 @@ export const limits = {
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
-  memoryCalmBytes: 190 * MiB,
-  memoryStepBytes: 24 * MiB,
+  memoryCalmBytes: 160 * MiB,
+  memoryStepBytes: 12 * MiB,
   memoryLookMs: 100,
 
   // metrics
@@ -224,6 +236,7 @@ relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs ea
 relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
+relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
 relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
 relation(limits.browserValueBytesMax < limits.browserFrameBytesMax, "a record fits into a frame");

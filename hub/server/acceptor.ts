@@ -18,6 +18,7 @@ const drainStepMs = 10;
 export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #sessions = new Set<Session>();
+  readonly #unanswered = { bytes: 0 };
   #listeners: Listener[] = [];
   #sweep: Timer | null = null;
 
@@ -57,6 +58,7 @@ export class Acceptor {
       dispatch,
       clock,
       trace,
+      unanswered: this.#unanswered,
       closed: () => void this.#sessions.delete(session),
     });
     this.#sessions.add(session);

@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** Bytes of requests without an answer, all sessions together. */
+  readonly unanswered: { bytes: number };
   /** Called once, when the socket is closed. */
   readonly closed: () => void;
 }
@@ -30,6 +32,7 @@ function unknownVersion(correlationId: number): readonly Uint8Array[] {
 
 /** An answer's place in the row; null parts = this request has no answer. */
 interface Turn {
+  readonly bytes: number;
   parts: readonly Uint8Array[] | null;
   done: boolean;
 }
@@ -43,7 +46,8 @@ export class Session {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
   readonly #splitter = new FrameSplitter();
-  readonly #waiting: (Request | UnknownVersion)[] = [];
+  readonly #waiting: { readonly request: Request | UnknownVersion; readonly bytes: number }[] = [];
+  #unansweredBytes = 0;
   #turns: Turn[] = [];
   #running = 0;
   #runningProduce = true;
@@ -62,7 +66,7 @@ export class Session {
     options.socket.onDrain = () => this.#throttle();
     options.socket.onClose = () => {
       this.#closing = true;
-      this.#waiting.length = 0;
+      this.#forget();
       this.#leave?.();
       options.closed();
     };
@@ -81,7 +85,7 @@ export class Session {
   /** Takes no more requests; closes when the answers under way have left. */
   drain(): void {
     this.#draining = true;
-    this.#waiting.length = 0;
+    this.#forget();
     if (!this.busy) this.close();
   }
 
@@ -102,19 +106,34 @@ export class Session {
     const header = peekRequest(frame);
     if (header.apiKey === apiVersionsKey && header.apiVersion > 4) {
       // Any version gets an answer; one that is not known gets error 35 in the form of v0 (KIP-511).
-      this.#waiting.push({ unknownVersion: header.correlationId });
-      return;
-    }
-    this.#waiting.push(decodeRequest(frame));
+      this.#wait({ unknownVersion: header.correlationId }, frame.length);
+    } else this.#wait(decodeRequest(frame), frame.length);
+  }
+
+  #wait(request: Request | UnknownVersion, bytes: number): void {
+    this.#waiting.push({ request, bytes });
+    this.#unansweredBytes += bytes;
+    this.#options.unanswered.bytes += bytes;
+  }
+
+  #answered(bytes: number): void {
+    this.#unansweredBytes -= bytes;
+    this.#options.unanswered.bytes -= bytes;
+  }
+
+  /** Requests that did not begin will not. */
+  #forget(): void {
+    for (const { bytes } of this.#waiting.splice(0)) this.#answered(bytes);
   }
 
   /** Starts what may run now. */
   #next(): void {
     while (this.#waiting.length > 0 && !this.#closing) {
-      const request = this.#waiting[0]!;
+      const { request, bytes } = this.#waiting[0]!;
       if ("unknownVersion" in request) {
         this.#waiting.shift();
-        this.#turns.push({ parts: unknownVersion(request.unknownVersion), done: true });
+        this.#turns.push({ parts: unknownVersion(request.unknownVersion), done: true, bytes: 0 });
+        this.#answered(bytes);
         this.#flush();
         continue;
       }
@@ -122,12 +141,12 @@ export class Session {
       if (this.#running > 0 && !(produce && this.#runningProduce)) return;
       this.#runningProduce = produce;
       this.#waiting.shift();
-      this.#run(request);
+      this.#run(request, bytes);
     }
   }
 
-  #run(request: Request): void {
-    const turn: Turn = { parts: null, done: false };
+  #run(request: Request, bytes: number): void {
+    const turn: Turn = { parts: null, done: false, bytes };
     this.#turns.push(turn);
     this.#running++;
     const { socket, dispatch } = this.#options;
@@ -157,6 +176,7 @@ export class Session {
 
   #finished(turn: Turn): void {
     turn.done = true;
+    this.#answered(turn.bytes);
     this.lastUsed = this.#options.clock.now(); // who waited long for this has just begun to be idle
     this.#running--;
     this.#flush();
@@ -179,7 +199,10 @@ export class Session {
 
   /** Reads no more while the client has too much unanswered or does not take its answers. */
   #throttle(): void {
+    const own = this.#unansweredBytes;
     const full =
+      own > limits.connectionInBytesMax ||
+      (own > 0 && this.#options.unanswered.bytes > limits.requestsInBytesMax) ||
       this.#waiting.length + this.#turns.length >= limits.requestsQueuedPerConnectionMax ||
       this.#socket.buffered() > limits.connectionOutBytesMax;
     if (full === this.#paused) return;

@@ -17,7 +17,7 @@ function framed<N extends ApiName>(api: N, version: number, correlationId: numbe
   return Buffer.concat(encodeRequest(api, version, correlationId, "test", request));
 }
 
-test("requests come whole however TCP cuts them: two in one segment, one over many, cuts at every byte of the size", async () => {
+test("requests come whole however TCP cuts them: two in one segment, one over many, a size cut anywhere", async () => {
   await withHub({}, async ({ wire, kafka }) => {
     await makeTopic(wire, "t");
     const topicData = [{ name: "t", partitionData: [{ index: 0, records: batchOf(3000) }] }];
@@ -61,7 +61,7 @@ test("an ApiVersions that nobody knows keeps its place behind requests that wait
   });
 });
 
-test("a hundred and more requests in flight are answered in order, and a slow one holds up no other connection", async () => {
+test("hundreds of requests in flight are answered in order, and a slow one holds up no other connection", async () => {
   await withHub({}, async ({ wire, kafka }) => {
     await makeTopic(wire, "t");
     const slow = await dialWire(kafka);
@@ -97,7 +97,7 @@ test("each listener tells the address the client came to", async () => {
   });
 });
 
-test("a client's software is named by the rules of KIP-511, and one that is not is told so in its own version", async () => {
+test("a client's software is named by the rules of KIP-511, and one that is not is told so", async () => {
   await withHub({}, async ({ wire }) => {
     const ask = async (clientSoftwareName: string, clientSoftwareVersion: string, version = 3) =>
       (await wire.call("apiVersions", version, { clientSoftwareName, clientSoftwareVersion })).errorCode;

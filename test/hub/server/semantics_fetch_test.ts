@@ -112,7 +112,7 @@ test("a fetch session that was opened elsewhere is not found; opening one is ans
   });
 });
 
-test("a topic deleted while a fetch is parked: the fetch is told at once, and a new topic of that name starts at 0", async () => {
+test("a topic deleted while a fetch is parked: the fetch is told at once, and a new one starts at 0", async () => {
   await withParked(async ({ wire, kafka }, parked) => {
     await makeTopic(wire, "t");
     for (let i = 0; i < 3; i++) await produce(wire, "t", batchOf(10));
@@ -165,7 +165,7 @@ test("1,000 parked fetches: what they cost, and what it costs to wake them", asy
     const cpuMs = Object.values(process.cpuUsage(used)).reduce((a, b) => a + b, 0) / 1000;
     const tookMs = performance.now() - began;
     console.log(
-      `1,000 parked fetches: ${grown.toFixed(1)} KiB each (both ends), ${idleMs.toFixed(0)} ms CPU in 200 ms of waiting; ` +
+      `1,000 parked fetches: ${grown.toFixed(1)} KiB each (both ends), ${idleMs.toFixed(0)} ms CPU in 200 ms; ` +
         `woken and read in ${tookMs.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms CPU`,
     );
     assert.equal(parked(), 0);

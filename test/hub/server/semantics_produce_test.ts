@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { limits } from "../../../hub/limits.ts";
+import { silentTrace } from "../../../hub/mod.ts";
 import { decodeResponse, encodeRequest } from "../../../hub/wire/apis.ts";
 import { SlowDisk } from "../../tools/slow_disk.ts";
 import { type TestHub, withHub } from "../../tools/test_hub.ts";
-import { dialWire } from "../../tools/wire_client.ts";
+import { dialWire, type WireClient } from "../../tools/wire_client.ts";
 import { batchOf, dropTopic, fetch, is, makeTopic, produce } from "../../tools/wire_calls.ts";
 
 async function withSlowHub(use: (opened: TestHub, slow: SlowDisk) => Promise<void>): Promise<void> {
@@ -68,55 +69,99 @@ test("a topic deleted while a produce waits for its commit: the producer is told
 });
 
 const big = 1_000_000;
+const writersCount = 12;
 
-test("more than the disk takes waits in line: pipelined batches keep their order, whoever comes while it drains", async () => {
-  await withSlowHub(async ({ wire, kafka }, slow) => {
-    await makeTopic(wire, "t");
-    const { producerId } = await wire.call("initProducerId", 4, { transactionalId: null, transactionTimeoutMs: 1000 });
-    const writer = await dialWire(kafka);
-    slow.hold();
-    let sent = 0;
-    const send = (count: number): void => {
-      for (let i = 0; i < count; i++, sent++) {
-        const records = batchOf(big, { producerId, producerEpoch: 0, baseSequence: sent });
-        const topicData = [{ name: "t", partitionData: [{ index: 0, records }] }];
+/** As `withSlowHub`, with a writer and a partition each for a dozen, and the bytes that wait for the disk. */
+async function withWriters(
+  use: (opened: TestHub, slow: SlowDisk, writers: readonly Writer[], backlog: () => number) => Promise<void>,
+): Promise<void> {
+  const slow = new SlowDisk();
+  const gauges = new Map<string, number>();
+  const trace = { ...silentTrace, gauge: (name: string, value: number) => void gauges.set(name, value) };
+  await withHub({ trace, between: { disk: (disk) => slow.around(disk) } }, async (opened) => {
+    await makeTopic(opened.wire, "t", writersCount + 1);
+    const writers = await Promise.all(Array.from({ length: writersCount }, (_, i) => openWriter(opened.kafka, i)));
+    try {
+      await use(opened, slow, writers, () => {
+        opened.hub.measure();
+        return gauges.get("journal_backlog_bytes")!;
+      });
+    } finally {
+      slow.release();
+      for (const { wire } of writers) wire.close();
+    }
+  });
+}
+
+/** An idempotent producer on a connection of its own: it sees it when its batches change their order. */
+interface Writer {
+  readonly wire: WireClient;
+  sent: number;
+  send(count: number): void;
+}
+
+async function openWriter(kafka: number, index: number): Promise<Writer> {
+  const wire = await dialWire(kafka);
+  const { producerId } = await wire.call("initProducerId", 4, { transactionalId: null, transactionTimeoutMs: 1000 });
+  const writer: Writer = {
+    wire,
+    sent: 0,
+    send(count) {
+      for (let i = 0; i < count; i++) {
+        const records = batchOf(big, { producerId, producerEpoch: 0, baseSequence: writer.sent });
+        const topicData = [{ name: "t", partitionData: [{ index, records }] }];
         const request = { acks: -1, timeoutMs: 60_000, topicData };
-        for (const part of encodeRequest("produce", 9, sent, "test", request)) writer.send(part);
+        for (const part of encodeRequest("produce", 9, writer.sent++, "test", request)) wire.send(part);
       }
-    };
-    send(Math.ceil(limits.journalBacklogBytesMax / big) + 4);
+    },
+  };
+  return writer;
+}
+
+async function overloaded(backlog: () => number): Promise<void> {
+  for (const end = performance.now() + 20_000; backlog() <= limits.journalBacklogBytesMax; ) {
+    assert.ok(performance.now() < end, `${backlog()} bytes wait for the disk`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+test("more than the disk takes waits in line: pipelined batches keep their order while it drains", async () => {
+  await withWriters(async (_opened, slow, writers, backlog) => {
+    slow.hold();
+    for (const writer of writers) writer.send(4);
+    await overloaded(backlog);
+    assert.ok(backlog() < limits.journalBacklogBytesMax + 2 * big, "each looks at what those before it left");
     for (let left = 3; left > 0; left--) {
       await slow.waits();
       slow.step();
-      send(2);
+      for (const writer of writers) writer.send(1);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.ok(backlog() < limits.journalBacklogBytesMax + 2 * big);
     }
     slow.release();
-    for (let i = 0; i < sent; i++) {
-      const answer = decodeResponse("produce", 9, await writer.frame()).responses[0]!.partitionResponses[0]!;
-      assert.deepEqual([answer.errorCode, answer.baseOffset], [0, i]);
+    for (const { wire, sent } of writers) {
+      for (let i = 0; i < sent; i++) {
+        const answer = decodeResponse("produce", 9, await wire.frame()).responses[0]!.partitionResponses[0]!;
+        assert.deepEqual([answer.errorCode, answer.baseOffset], [0, i]);
+      }
     }
-    writer.close();
   });
 });
 
 test("a produce whose time ends in that line is REQUEST_TIMED_OUT and was not appended", async () => {
-  await withSlowHub(async ({ wire, kafka }, slow) => {
-    await makeTopic(wire, "t");
-    const writer = await dialWire(kafka);
+  await withWriters(async ({ wire }, slow, writers, backlog) => {
     slow.hold();
-    const filling = Array.from({ length: Math.ceil(limits.journalBacklogBytesMax / big) + 1 }, () =>
-      produce(writer, "t", batchOf(big)),
-    );
-    await slow.waits();
-    // the line is one for all connections, and what is written on another socket arrives in its own time
-    let late = await produce(wire, "t", batchOf(10), { timeoutMs: 20 });
-    const before = late.errorCode;
-    for (let i = 0; i < 20 && late.errorCode === before; i++)
-      late = await produce(wire, "t", batchOf(10), { timeoutMs: 20 });
-    is(late, "REQUEST_TIMED_OUT");
+    for (const writer of writers) writer.send(4);
+    await overloaded(backlog);
+    const own = { topic: "t", partitions: [writersCount] };
+    is(await produce(wire, "t", batchOf(10), { index: writersCount, timeoutMs: 30 }), "REQUEST_TIMED_OUT");
     slow.release();
-    for (const answer of await Promise.all(filling)) assert.equal(answer.errorCode, 0);
-    writer.close();
+    for (const { wire: writer, sent } of writers) {
+      for (let i = 0; i < sent; i++)
+        is(decodeResponse("produce", 9, await writer.frame()).responses[0]!.partitionResponses[0]!, "NONE");
+    }
+    assert.equal((await fetch(wire, own)).highWatermark, 0);
+    assert.equal((await produce(wire, "t", batchOf(10), { index: writersCount })).baseOffset, 0);
   });
 });
 

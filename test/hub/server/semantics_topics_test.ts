@@ -41,7 +41,7 @@ test("names that are not legal get INVALID_TOPIC_EXCEPTION in every version and 
   });
 });
 
-test("metadata says the same every time: cluster, controller, hub, leader and its epoch, also after a restart", async () => {
+test("metadata says the same every time: cluster, controller, leader and its epoch, also after a restart", async () => {
   const { folder, remove } = scratch();
   try {
     const said: unknown[] = [];
@@ -97,7 +97,7 @@ test("made by ten clients at once, a topic is made once; grown by ten at once, i
   });
 });
 
-test("deleted while it is being made or grown, a topic is gone whole, and a new one of its name begins empty", async () => {
+test("deleted while it is being made or grown, a topic is gone whole, and a new one begins empty", async () => {
   await withHub({}, async ({ wire, kafka, folder }) => {
     const other = await dialWire(kafka);
     for (let round = 0; round < 5; round++) {
@@ -129,7 +129,7 @@ test("deleted while it is being made or grown, a topic is gone whole, and a new 
   });
 });
 
-test("created, deleted and created under load: what was acknowledged by the topic that lives is what it holds", async () => {
+test("created, deleted and created under load: the topic that lives holds what it acknowledged", async () => {
   const { folder, remove } = scratch();
   try {
     const opened = await openTestHub({ folder });
