@@ -263,8 +263,6 @@ function readOffset(key: string, bytes: Uint8Array): ImageOffset | null {
   const columns = JSON.parse(decoder.decode(bytes)) as OffsetColumns;
   const [, coordinatorEpoch, sequence, offset, leaderEpoch = -1, metadata = "", committedAt = 0, topic = ""] = columns;
   const partition = Number(number);
-  const value = offset === undefined
-    ? null
-    : { topicId, topic, partition, offset, leaderEpoch, metadata, committedAt };
+  const value = offset === undefined ? null : { topicId, topic, partition, offset, leaderEpoch, metadata, committedAt };
   return { topicId, partition, position: { coordinatorEpoch, sequence }, value };
 }

@@ -143,30 +143,50 @@ class MirroredRegistry implements MergeableRegistry {
   }
 
   async storeGroup(group: StoredGroup): Promise<CommitResult> {
-    return this.#write(group.group, group, (registry) => registry.storeGroup(group), (image) => {
-      putRecord(image, group);
-    });
+    return this.#write(
+      group.group,
+      group,
+      (registry) => registry.storeGroup(group),
+      (image) => {
+        putRecord(image, group);
+      },
+    );
   }
 
   async commitOffsets(fence: CommitFence, offsets: readonly CommittedOffset[]): Promise<CommitResult> {
-    return this.#write(fence.group, fence, (registry) => registry.commitOffsets(fence, offsets), (image) => {
-      for (const part of partsOf(fence, offsets)) putOffset(image, part);
-    });
+    return this.#write(
+      fence.group,
+      fence,
+      (registry) => registry.commitOffsets(fence, offsets),
+      (image) => {
+        for (const part of partsOf(fence, offsets)) putOffset(image, part);
+      },
+    );
   }
 
   async deleteOffsets(
     fence: CommitFence,
     partitions: readonly { readonly topicId: string; readonly partition: number }[],
   ): Promise<CommitResult> {
-    return this.#write(fence.group, fence, (registry) => registry.deleteOffsets(fence, partitions), (image) => {
-      for (const part of deletionsOf(fence, partitions)) putOffset(image, part);
-    });
+    return this.#write(
+      fence.group,
+      fence,
+      (registry) => registry.deleteOffsets(fence, partitions),
+      (image) => {
+        for (const part of deletionsOf(fence, partitions)) putOffset(image, part);
+      },
+    );
   }
 
   async deleteGroup(fence: CommitFence): Promise<CommitResult> {
-    return this.#write(fence.group, fence, (registry) => registry.deleteGroup(fence), (image) => {
-      deleteUpTo(image, positionOf(fence));
-    });
+    return this.#write(
+      fence.group,
+      fence,
+      (registry) => registry.deleteGroup(fence),
+      (image) => {
+        deleteUpTo(image, positionOf(fence));
+      },
+    );
   }
 
   async #write(
@@ -218,14 +238,16 @@ class MirroredRegistry implements MergeableRegistry {
     this.#flushTimer = null;
     const pending = this.#pending;
     this.#pending = new Map();
-    await Promise.all([...pending.values()].map(async (image) => {
-      try {
-        await this.#mirror.merge(imageOf(image));
-      } catch (error) {
-        this.#trace.event("error", "group_mirror_failed", { group: image.group, error: String(error) });
-        this.#note(image.group, (later) => mergeInto(later, imageOf(image)));
-      }
-    }));
+    await Promise.all(
+      [...pending.values()].map(async (image) => {
+        try {
+          await this.#mirror.merge(imageOf(image));
+        } catch (error) {
+          this.#trace.event("error", "group_mirror_failed", { group: image.group, error: String(error) });
+          this.#note(image.group, (later) => mergeInto(later, imageOf(image)));
+        }
+      }),
+    );
   }
 
   #remoteChanged(up: boolean): void {

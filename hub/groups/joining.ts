@@ -104,13 +104,7 @@ function joinPending(
   else addMember(group, event, event.memberId, now, settings, effects);
 }
 
-function joinAgain(
-  group: Group,
-  event: JoinEvent,
-  now: Millis,
-  settings: GroupSettings,
-  effects: GroupEffect[],
-): void {
+function joinAgain(group: Group, event: JoinEvent, now: Millis, settings: GroupSettings, effects: GroupEffect[]): void {
   const error = checkMember(group, event.memberId, event.instanceId);
   const member = group.members.get(event.memberId);
   if (error !== "NONE" || member === undefined) {
@@ -146,13 +140,7 @@ function update(member: Member, event: JoinEvent): void {
 }
 
 /** Keeps the request; an earlier one of the same member (its connection is likely gone) is answered "join again". */
-function park(
-  member: Member,
-  request: RequestId,
-  now: Millis,
-  settings: GroupSettings,
-  effects: GroupEffect[],
-): void {
+function park(member: Member, request: RequestId, now: Millis, settings: GroupSettings, effects: GroupEffect[]): void {
   refuseJoin(member, "REBALANCE_IN_PROGRESS", effects);
   member.joinRequest = request;
   member.deadline = member.isNew ? now + settings.newMemberJoinMsMax : Infinity;

@@ -65,12 +65,7 @@ export function prepareRebalance(
 }
 
 /** Completes the preparation when nobody is missing; a group that began from Empty waits its delay out instead. */
-export function maybeCompleteJoin(
-  group: Group,
-  now: Millis,
-  settings: GroupSettings,
-  effects: GroupEffect[],
-): void {
+export function maybeCompleteJoin(group: Group, now: Millis, settings: GroupSettings, effects: GroupEffect[]): void {
   if (group.state !== GroupState.PreparingRebalance) return;
   if (group.initialWait !== null && group.members.size > 0) return;
   if (group.pending.size > 0 && group.members.size > 0) return;
@@ -170,13 +165,7 @@ function becomeEmpty(group: Group, now: Millis, effects: GroupEffect[]): void {
 }
 
 /** Takes a member out of the tables and answers what it has parked; the caller decides about a rebalance. */
-export function dropMember(
-  group: Group,
-  member: Member,
-  reason: string,
-  now: Millis,
-  effects: GroupEffect[],
-): void {
+export function dropMember(group: Group, member: Member, reason: string, now: Millis, effects: GroupEffect[]): void {
   refuseJoin(member, "UNKNOWN_MEMBER_ID", effects);
   refuseSync(member, "UNKNOWN_MEMBER_ID", now, effects);
   group.members.delete(member.memberId);

@@ -77,7 +77,11 @@ export class Epochs {
 
   /** The file `leader-epoch-checkpoint`. */
   encode(): Uint8Array {
-    return sealText(kind, 1, this.#starts.map(({ epoch, start }) => `${epoch} ${start}`));
+    return sealText(
+      kind,
+      1,
+      this.#starts.map(({ epoch, start }) => `${epoch} ${start}`),
+    );
   }
 
   /** null when the file is missing or torn: then it is made anew from the batches. */

@@ -191,7 +191,11 @@ class Fold {
 
   #cut(key: string, offset: number): void {
     const list = this.batches.get(key);
-    if (list) this.batches.set(key, list.filter((batch) => batch.base < offset));
+    if (list)
+      this.batches.set(
+        key,
+        list.filter((batch) => batch.base < offset),
+      );
   }
 
   #bury(key: string): void {
@@ -234,4 +238,3 @@ export function readJournaledBatch(disk: Disk, batch: JournaledBatch): Uint8Arra
     file.close();
   }
 }
-

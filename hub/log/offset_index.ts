@@ -172,6 +172,7 @@ export function decodeIndex(
 }
 
 function alike(a: SegmentSummary, b: SegmentSummary): boolean {
-  return a.generation === b.generation && a.logBytes === b.logBytes && a.base === b.base &&
-    a.nextOffset === b.nextOffset;
+  return (
+    a.generation === b.generation && a.logBytes === b.logBytes && a.base === b.base && a.nextOffset === b.nextOffset
+  );
 }

@@ -28,8 +28,8 @@ export function expiredSegments(
   let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
   let count = 0;
   for (const segment of segments.slice(0, -1)) {
-    const tooOld = now !== null && rules.retentionMs >= 0 && segment.appendedAt > 0 &&
-      now - segment.appendedAt > rules.retentionMs;
+    const tooOld =
+      now !== null && rules.retentionMs >= 0 && segment.appendedAt > 0 && now - segment.appendedAt > rules.retentionMs;
     // Kafka's rule: a segment goes when what is left without it still holds retention.bytes.
     const tooMuch = rules.retentionBytes >= 0 && bytes - segment.bytes >= rules.retentionBytes;
     if (!(tooOld || tooMuch) || segment.nextOffset > highWatermark) break;

@@ -174,4 +174,3 @@ function sizeOf(options: StoreOptions, directory: string, name: string): number 
     file.close();
   }
 }
-

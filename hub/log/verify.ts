@@ -158,8 +158,10 @@ function describe({ header, at, bytes }: PlacedBatch): string[] {
     `  ${at}: offsets ${baseOffset}..${lastOffset} epoch ${leaderEpoch} bytes ${size} records ${count} ` +
     `codec ${codec} producer ${producerId} time ${maxTimestamp}${kind}`;
   try {
-    const records = decodeRecords(bytes).map(({ offset, timestamp, key, value }) =>
-      `    ${offset} time ${timestamp} key ${key?.length ?? -1} value ${value?.length ?? -1}`);
+    const records = decodeRecords(bytes).map(
+      ({ offset, timestamp, key, value }) =>
+        `    ${offset} time ${timestamp} key ${key?.length ?? -1} value ${value?.length ?? -1}`,
+    );
     return [head, ...records];
   } catch (error) {
     return [head, `    ${(error as Error).message}`];

@@ -58,8 +58,8 @@ export class BatchBuilder {
     const { key, value } = record;
     const headers = encodedHeaders(record.headers);
     const timestampDelta = time - this.#baseTimestamp;
-    const body = 1 + signedSize(timestampDelta) + signedSize(this.#count) + sizeOf(key) + sizeOf(value) +
-      headers.length;
+    const body =
+      1 + signedSize(timestampDelta) + signedSize(this.#count) + sizeOf(key) + sizeOf(value) + headers.length;
     const bytes = this.#room(body + 5);
     let at = writeSigned(bytes, this.#at, body);
     bytes[at++] = 0;
@@ -100,7 +100,8 @@ export class BatchBuilder {
     setInt32(bytes, At.length, size - batchOverheadBytes);
     setInt32(bytes, At.leaderEpoch, options.leaderEpoch ?? -1);
     bytes[At.magic] = 2;
-    const flags = (options.transactional === true ? Attribute.transactional : 0) |
+    const flags =
+      (options.transactional === true ? Attribute.transactional : 0) |
       (options.control === true ? Attribute.control : 0);
     setInt16(bytes, At.attributes, codec | flags);
     setInt32(bytes, At.lastOffsetDelta, this.#count - 1);

@@ -93,10 +93,26 @@ test("MQTT over WebSocket comes into the same log", async () => {
   const { folder, remove } = scratch();
   const hub = await startHub({ data: folder });
   try {
-    const client = await mqtt.connectAsync(`ws://127.0.0.1:${hub.http}/mqtt`, { protocolVersion: 4, clientId: "browser" });
+    const client = await mqtt.connectAsync(`ws://127.0.0.1:${hub.http}/mqtt`, {
+      protocolVersion: 4,
+      clientId: "browser",
+    });
     await client.publishAsync("sensors/ws-1/count", "7", { qos: 1 });
     await client.endAsync();
-    const args = ["-b", `127.0.0.1:${hub.kafka}`, "-C", "-t", "sensors", "-o", "beginning", "-c", "1", "-q", "-f", "%k %s"];
+    const args = [
+      "-b",
+      `127.0.0.1:${hub.kafka}`,
+      "-C",
+      "-t",
+      "sensors",
+      "-o",
+      "beginning",
+      "-c",
+      "1",
+      "-q",
+      "-f",
+      "%k %s",
+    ];
     assert.equal(await run("kcat", args), "ws-1 7");
   } finally {
     await hub.end("SIGKILL");

@@ -68,12 +68,18 @@ const writing: Record<string, Case> = {
     assert.equal(await registry.commitOffsets(fenceOf(2, 4), committed), "stored");
     for (const each of [registry, await world.open()]) {
       const image = await imageIn(each);
-      assert.deepEqual({ ...image?.record, record: [...(image?.record?.record ?? [])] }, {
-        ...stored,
-        record: [...stored.record],
-      });
+      assert.deepEqual(
+        { ...image?.record, record: [...(image?.record?.record ?? [])] },
+        {
+          ...stored,
+          record: [...stored.record],
+        },
+      );
       const offsets = [...(image?.offsets ?? [])].sort((a, b) => a.partition - b.partition);
-      assert.deepEqual(offsets.map(({ value }) => value), committed);
+      assert.deepEqual(
+        offsets.map(({ value }) => value),
+        committed,
+      );
     }
   },
 

@@ -366,7 +366,8 @@ function crashedInode(inode: Inode, style: CutStyle, chance: () => number): Inod
     const fresh = inode.content.subarray(from, to);
     const kind = style === "torn" ? chance() : 0;
     if (kind < 0.5) content.set(fresh, from);
-    else if (kind < 0.6) content.fill(0, Math.max(from, Math.min(to, inode.durable.length)), to); // allocated, not written
+    else if (kind < 0.6)
+      content.fill(0, Math.max(from, Math.min(to, inode.durable.length)), to); // allocated, not written
     else {
       // A page torn at its sectors, in any order.
       for (let at = 0; at < fresh.length; at += sectorBytes) {

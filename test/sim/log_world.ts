@@ -316,7 +316,10 @@ export class LogWorld {
     const disk = this.#disk;
     this.#expected.set(`${topicId}-0`, expected);
     const made = this.#store!.createPartition(topicId, 0, "topic", { ...settings, fsync: policy });
-    made.then(() => (expected.sure = !disk.stopped), () => {});
+    made.then(
+      () => (expected.sure = !disk.stopped),
+      () => {},
+    );
   }
 
   #appendTurn(logs: readonly Expected[]): void {
@@ -484,7 +487,10 @@ export class LogWorld {
   async #checkLog(expected: Expected, log: PartitionLog): Promise<void> {
     const { key } = log;
     must(log.logStart >= expected.logStart, `${key}: log start ${log.logStart} < ${expected.logStart}`);
-    must(log.logStart <= Math.max(expected.logStart, expected.logStartAsked), `${key}: log start ${log.logStart} leapt`);
+    must(
+      log.logStart <= Math.max(expected.logStart, expected.logStartAsked),
+      `${key}: log start ${log.logStart} leapt`,
+    );
     expected.logStart = log.logStart;
     must(log.durableEnd === log.logEnd, `${key}: durable end ${log.durableEnd} is not the log's end ${log.logEnd}`);
     const kept: Written[] = [];
@@ -547,7 +553,10 @@ export class LogWorld {
       if (!there) continue;
       for (const { expected, written } of batches) {
         if (this.#expected.get(`${expected.topicId}-0`) !== expected || written.end <= expected.logStart) continue;
-        must(expected.batches.includes(written) || this.#wasCut.has(written), `turn ${id}: its fact is there, a batch is not`);
+        must(
+          expected.batches.includes(written) || this.#wasCut.has(written),
+          `turn ${id}: its fact is there, a batch is not`,
+        );
       }
     }
     this.#turns = [];

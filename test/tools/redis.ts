@@ -32,15 +32,25 @@ export class RedisServer {
 
   /** Resolves when it answers PING. */
   async start(): Promise<void> {
-    const child = spawn(program, [
-      "--port", String(this.port),
-      "--bind", "127.0.0.1",
-      "--dir", this.directory,
-      "--appendonly", "yes",
-      "--appendfsync", "always",
-      "--save", "",
-      ...this.#settings,
-    ], { stdio: "ignore" });
+    const child = spawn(
+      program,
+      [
+        "--port",
+        String(this.port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        this.directory,
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--save",
+        "",
+        ...this.#settings,
+      ],
+      { stdio: "ignore" },
+    );
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
       child.once("error", reject);

@@ -13,7 +13,12 @@ export type Step = (command: string) => readonly string[];
 export function runScenario(name: string, step: Step): void {
   const path = fileURLToPath(new URL(`../scenarios/${name}.txt`, import.meta.url));
   const text = readFileSync(path, "utf8");
-  const seen = text.trimEnd().split(/\n\n+/).map((block) => runBlock(block, step)).join("\n\n") + "\n";
+  const seen =
+    text
+      .trimEnd()
+      .split(/\n\n+/)
+      .map((block) => runBlock(block, step))
+      .join("\n\n") + "\n";
   if (process.env["REWRITE"] === "1") writeFileSync(path, seen);
   else assert.equal(seen, text, `test/scenarios/${name}.txt shows something else (REWRITE=1 writes it down)`);
 }

@@ -1,15 +1,7 @@
 // Tests of the fixed-width integers.
 import assert from "node:assert/strict";
 import test from "node:test";
-import {
-  getInt16,
-  getInt32,
-  getInt64,
-  getUint32,
-  setInt16,
-  setInt32,
-  setInt64,
-} from "../../../hub/bytes/fixed.ts";
+import { getInt16, getInt32, getInt64, getUint32, setInt16, setInt32, setInt64 } from "../../../hub/bytes/fixed.ts";
 
 test("integers come back, and stand as DataView reads them", () => {
   const bytes = new Uint8Array(20);

@@ -112,38 +112,50 @@ class World {
 
   #join(client: Client): void {
     this.#ids += 1;
-    this.#play(groups.join(this.coordinator, {
-      group: "g",
-      request: this.#request(client, "join"),
-      memberId: client.memberId,
-      instanceId: client.version >= 5 ? client.instanceId : null,
-      clientId: client.name,
-      clientHost: "/h",
-      sessionTimeoutMs: 6_000 + this.#below(4_000),
-      rebalanceTimeoutMs: 5_000 + this.#below(10_000),
-      protocolType: this.#below(40) === 0 ? "connect" : "consumer",
-      protocols: [["range", "sticky"], ["sticky", "range"], ["range"]][this.#below(3)]!.map((name) => ({
-        name,
-        metadata: bytesOf(`${client.name}${this.#below(4) === 0 ? this.#ids : ""}`),
-      })),
-      needsMemberId: client.version >= 4,
-      canSkipAssignment: client.version >= 9,
-      freshMemberId: `${client.name}-${this.#ids}`,
-    }, this.now));
+    this.#play(
+      groups.join(
+        this.coordinator,
+        {
+          group: "g",
+          request: this.#request(client, "join"),
+          memberId: client.memberId,
+          instanceId: client.version >= 5 ? client.instanceId : null,
+          clientId: client.name,
+          clientHost: "/h",
+          sessionTimeoutMs: 6_000 + this.#below(4_000),
+          rebalanceTimeoutMs: 5_000 + this.#below(10_000),
+          protocolType: this.#below(40) === 0 ? "connect" : "consumer",
+          protocols: [["range", "sticky"], ["sticky", "range"], ["range"]][this.#below(3)]!.map((name) => ({
+            name,
+            metadata: bytesOf(`${client.name}${this.#below(4) === 0 ? this.#ids : ""}`),
+          })),
+          needsMemberId: client.version >= 4,
+          canSkipAssignment: client.version >= 9,
+          freshMemberId: `${client.name}-${this.#ids}`,
+        },
+        this.now,
+      ),
+    );
   }
 
   #sync(client: Client): void {
     const assignments = new Map((client.leads ?? []).map((id) => [id, bytesOf(`${id}@${client.generation}`)]));
-    this.#play(groups.sync(this.coordinator, {
-      group: "g",
-      request: this.#request(client, "sync"),
-      memberId: client.memberId,
-      instanceId: client.version >= 5 ? client.instanceId : null,
-      generation: client.generation - (this.#below(30) === 0 ? 1 : 0),
-      protocolType: null,
-      protocolName: null,
-      assignments,
-    }, this.now));
+    this.#play(
+      groups.sync(
+        this.coordinator,
+        {
+          group: "g",
+          request: this.#request(client, "sync"),
+          memberId: client.memberId,
+          instanceId: client.version >= 5 ? client.instanceId : null,
+          generation: client.generation - (this.#below(30) === 0 ? 1 : 0),
+          protocolType: null,
+          protocolName: null,
+          assignments,
+        },
+        this.now,
+      ),
+    );
   }
 
   #claim(client: Client) {
@@ -234,7 +246,10 @@ class World {
     }
     const record = decodeGroupRecord(this.#durable);
     const { entry } = groups.loadGroup(this.coordinator, "g", record, this.now);
-    assert.deepEqual([...entry.group.members.keys()], record.members.map(({ memberId }) => memberId));
+    assert.deepEqual(
+      [...entry.group.members.keys()],
+      record.members.map(({ memberId }) => memberId),
+    );
     this.#membersBefore = [...entry.group.members.keys()];
   }
 

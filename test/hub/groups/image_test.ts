@@ -46,7 +46,12 @@ test("images merge to the same result in every order, and again to the same", ()
   };
   for (let round = 0; round < 2_000; round += 1) {
     const images = [randomImage(random), randomImage(random), randomImage(random)];
-    const results = [[0, 1, 2], [2, 1, 0], [1, 2, 0, 1], [0, 0, 2, 1, 2]].map((order) => {
+    const results = [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 2, 0, 1],
+      [0, 0, 2, 1, 2],
+    ].map((order) => {
       const live = newImage("g");
       for (const i of order) mergeInto(live, images[i]!);
       return canonical(imageOf(live));

@@ -70,16 +70,21 @@ test("checkCommit: a commit is a sign of life", () => {
 
 test("commits and deletions apply in their order, whatever order their answers come in", () => {
   const offsets: Offsets = new Map();
-  const at = (offset: number) => [{
-    topicId: "t",
-    topic: "t",
-    partition: 0,
-    offset,
-    leaderEpoch: 0,
-    metadata: "",
-    committedAt: 0,
-  }];
-  const key = [{ topicId: "t", partition: 0 }, { topicId: "x", partition: 1 }];
+  const at = (offset: number) => [
+    {
+      topicId: "t",
+      topic: "t",
+      partition: 0,
+      offset,
+      leaderEpoch: 0,
+      metadata: "",
+      committedAt: 0,
+    },
+  ];
+  const key = [
+    { topicId: "t", partition: 0 },
+    { topicId: "x", partition: 1 },
+  ];
   applyCommit(offsets, at(20), 2);
   applyCommit(offsets, at(10), 1);
   assert.equal(offsets.get("t")?.get(0)?.offset, 20);

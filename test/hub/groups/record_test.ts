@@ -30,9 +30,10 @@ const record: GroupRecord = {
 
 test("group record: goes through whole", () => {
   const back = decodeGroupRecord(encodeGroupRecord(record));
-  const plain = (value: GroupRecord) => JSON.stringify(value, (_, part: unknown) => {
-    return part instanceof Uint8Array ? [...part] : part;
-  });
+  const plain = (value: GroupRecord) =>
+    JSON.stringify(value, (_, part: unknown) => {
+      return part instanceof Uint8Array ? [...part] : part;
+    });
   assert.equal(plain(back), plain(record));
   const empty = { ...record, generation: 0, emptyMs: 0.5, members: [] };
   assert.equal(decodeGroupRecord(encodeGroupRecord(empty)).emptyMs, 0);

@@ -45,24 +45,40 @@ export class Stage {
     this.#shown = [];
     const [verb = "", ...rest] = command.split(" ");
     const options = new Map(rest.filter((word) => word.includes("=")).map((word) => split(word)));
-    this.#do(verb, rest.filter((word) => !word.includes("=")), options);
+    this.#do(
+      verb,
+      rest.filter((word) => !word.includes("=")),
+      options,
+    );
     return this.#shown;
   }
 
   #do(verb: string, names: string[], options: Map<string, string>): void {
     const name = names[0] ?? "";
     switch (verb) {
-      case "join": return this.#join(name, options);
-      case "sync": return this.#sync(name, options);
-      case "heartbeat": return this.#heartbeat(name);
-      case "leave": return this.#leave(names, options);
-      case "commit": return this.#commit(name, options);
-      case "wait": return this.#wait(Number(name));
-      case "hold": this.#holding = true; return;
-      case "stored": return this.#release(name === "ok");
-      case "restart": return this.#restart();
-      case "state": return this.#state();
-      default: throw new Error(`no such verb: ${verb}`);
+      case "join":
+        return this.#join(name, options);
+      case "sync":
+        return this.#sync(name, options);
+      case "heartbeat":
+        return this.#heartbeat(name);
+      case "leave":
+        return this.#leave(names, options);
+      case "commit":
+        return this.#commit(name, options);
+      case "wait":
+        return this.#wait(Number(name));
+      case "hold":
+        this.#holding = true;
+        return;
+      case "stored":
+        return this.#release(name === "ok");
+      case "restart":
+        return this.#restart();
+      case "state":
+        return this.#state();
+      default:
+        throw new Error(`no such verb: ${verb}`);
     }
   }
 
@@ -83,38 +99,50 @@ export class Stage {
     this.#ids += 1;
     const session = Number(options.get("session") ?? "10000");
     const protocols = (options.get("protocols") ?? "range").split(",");
-    this.#play(groups.join(this.coordinator, {
-      group: "g",
-      request: this.#request(name),
-      memberId: options.get("id") ?? this.#actor(name).memberId,
-      instanceId: options.get("instance") ?? null,
-      clientId: name,
-      clientHost: "/127.0.0.1",
-      sessionTimeoutMs: session,
-      rebalanceTimeoutMs: Number(options.get("rebalance") ?? "20000"),
-      protocolType: options.get("type") ?? "consumer",
-      protocols: protocols.map((protocol) => {
-        return { name: protocol, metadata: bytesOf(options.get("metadata") ?? `${name} ${protocol}`) };
-      }),
-      needsMemberId: version >= 4,
-      canSkipAssignment: version >= 9,
-      freshMemberId: `${name}-${this.#ids}`,
-    }, this.now));
+    this.#play(
+      groups.join(
+        this.coordinator,
+        {
+          group: "g",
+          request: this.#request(name),
+          memberId: options.get("id") ?? this.#actor(name).memberId,
+          instanceId: options.get("instance") ?? null,
+          clientId: name,
+          clientHost: "/127.0.0.1",
+          sessionTimeoutMs: session,
+          rebalanceTimeoutMs: Number(options.get("rebalance") ?? "20000"),
+          protocolType: options.get("type") ?? "consumer",
+          protocols: protocols.map((protocol) => {
+            return { name: protocol, metadata: bytesOf(options.get("metadata") ?? `${name} ${protocol}`) };
+          }),
+          needsMemberId: version >= 4,
+          canSkipAssignment: version >= 9,
+          freshMemberId: `${name}-${this.#ids}`,
+        },
+        this.now,
+      ),
+    );
   }
 
   #sync(name: string, options: Map<string, string>): void {
     const actor = this.#actor(name);
     const given = [...options].filter(([key]) => this.#actors.has(key));
-    this.#play(groups.sync(this.coordinator, {
-      group: "g",
-      request: this.#request(name),
-      memberId: actor.memberId,
-      instanceId: options.get("instance") ?? null,
-      generation: Number(options.get("gen") ?? actor.generation),
-      protocolType: options.get("type") ?? null,
-      protocolName: options.get("protocol") ?? null,
-      assignments: new Map(given.map(([key, text]) => [this.#actor(key).memberId, bytesOf(text)])),
-    }, this.now));
+    this.#play(
+      groups.sync(
+        this.coordinator,
+        {
+          group: "g",
+          request: this.#request(name),
+          memberId: actor.memberId,
+          instanceId: options.get("instance") ?? null,
+          generation: Number(options.get("gen") ?? actor.generation),
+          protocolType: options.get("type") ?? null,
+          protocolName: options.get("protocol") ?? null,
+          assignments: new Map(given.map(([key, text]) => [this.#actor(key).memberId, bytesOf(text)])),
+        },
+        this.now,
+      ),
+    );
   }
 
   #heartbeat(name: string): void {
@@ -125,9 +153,10 @@ export class Stage {
 
   #leave(names: string[], options: Map<string, string>): void {
     const instance = options.get("instance") ?? null;
-    const leavers = instance === null
-      ? names.map((name) => ({ memberId: this.#actor(name).memberId, instanceId: null }))
-      : [{ memberId: "", instanceId: instance }];
+    const leavers =
+      instance === null
+        ? names.map((name) => ({ memberId: this.#actor(name).memberId, instanceId: null }))
+        : [{ memberId: "", instanceId: instance }];
     const { errors, effects } = groups.leave(this.coordinator, "g", leavers, this.now);
     this.#shown.push(`leave ${errors.join(" ")}`);
     this.#play(effects);

@@ -45,7 +45,7 @@ test("a bomb is refused, whatever its codec", async () => {
 
 test("a raw snappy block opens as xerial's stream does", () => {
   // "aaaa...": length 20, literal of 1, copy of 19 at distance 1.
-  const raw = Uint8Array.of(20, 0x00, 0x61, (19 - 1) << 2 | 2, 1, 0);
+  const raw = Uint8Array.of(20, 0x00, 0x61, ((19 - 1) << 2) | 2, 1, 0);
   assert.equal(new TextDecoder().decode(decompress(Codec.Snappy, raw)), "a".repeat(20));
   refuses("CORRUPT_MESSAGE", () => decompress(Codec.Snappy, Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0)));
 });

@@ -41,7 +41,10 @@ test("bytes go both ways, parts in one piece, and both ends see the close", asyn
 
 test("nobody there is an error, and so is a port that is taken", async () => {
   const listener = await net.listen("127.0.0.1", 0, () => {});
-  await assert.rejects(net.listen("127.0.0.1", listener.port, () => {}), { code: "EADDRINUSE" });
+  await assert.rejects(
+    net.listen("127.0.0.1", listener.port, () => {}),
+    { code: "EADDRINUSE" },
+  );
   await listener.close();
   await assert.rejects(net.dial("127.0.0.1", listener.port, 1000), { code: "ECONNREFUSED" });
 });

@@ -74,7 +74,10 @@ test("redis registry: absent at the start it is down at once, refuses at once, a
     assert.equal(await again, true);
     // The scripts are gone from the new server: EVALSHA falls back to EVAL.
     assert.equal(await registry.commitOffsets({ ...fence, sequence: 3 }, [{ ...offset, offset: 3 }]), "stored");
-    assert.deepEqual((await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset), [3]);
+    assert.deepEqual(
+      (await registry.loadGroups())[0]?.offsets.map(({ value }) => value?.offset),
+      [3],
+    );
   } finally {
     await registry.close();
     await redis.remove();

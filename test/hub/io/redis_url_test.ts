@@ -20,14 +20,29 @@ test("parseRedisUrl takes the usual forms", () => {
 });
 
 test("parseRedisUrl says in one sentence what is wrong, and never the password", () => {
-  const wrong = ["", "localhost:6379", "http://pi", "redis://", "redis:///1", "redis://pi/db", "redis://pi:99999",
-    "redis://pi?x=1", "unix://pi/x", "redis://u:geheim@pi/db", "redis://u:geheim%@pi", "redis//pi"];
+  const wrong = [
+    "",
+    "localhost:6379",
+    "http://pi",
+    "redis://",
+    "redis:///1",
+    "redis://pi/db",
+    "redis://pi:99999",
+    "redis://pi?x=1",
+    "unix://pi/x",
+    "redis://u:geheim@pi/db",
+    "redis://u:geheim%@pi",
+    "redis//pi",
+  ];
   for (const text of wrong) {
-    assert.throws(() => parseRedisUrl(text), (error: Error & { kind?: string }) => {
-      assert.equal(error.kind, "INVALID_CONFIG", text);
-      assert.match(error.message, /^The Redis URL .* cannot be used: .*\.$/, text);
-      assert.doesNotMatch(error.message, /geheim/);
-      return true;
-    });
+    assert.throws(
+      () => parseRedisUrl(text),
+      (error: Error & { kind?: string }) => {
+        assert.equal(error.kind, "INVALID_CONFIG", text);
+        assert.match(error.message, /^The Redis URL .* cannot be used: .*\.$/, text);
+        assert.doesNotMatch(error.message, /geheim/);
+        return true;
+      },
+    );
   }
 });

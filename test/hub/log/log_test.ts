@@ -77,7 +77,17 @@ test("the first record at or after a time, exact within compressed batches", asy
   for (let run = 0; run < 2; run += 1) {
     const log = bench.log();
     const find = async (time: number) => (await bench.settle(log.offsetForTime(time, log.logEnd)))?.offset ?? -1;
-    const expected = [[0, 0], [100, 0], [101, 1], [120, 2], [121, 5], [305, 7], [311, 9], [400, 9], [401, -1]];
+    const expected = [
+      [0, 0],
+      [100, 0],
+      [101, 1],
+      [120, 2],
+      [121, 5],
+      [305, 7],
+      [311, 9],
+      [400, 9],
+      [401, -1],
+    ];
     for (const [time, offset] of expected) {
       assert.equal(await find(time!), offset, `time ${time}`);
     }

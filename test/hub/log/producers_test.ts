@@ -51,10 +51,7 @@ test("epochs: a lower one is fenced, a higher one begins at 0", () => {
   producers.note(header(0, 2, 0, { producerEpoch: 5 }), 0);
   assert.throws(() => producers.check(header(2, 1, 0, { producerEpoch: 4 })), refusal("INVALID_PRODUCER_EPOCH"));
   assert.equal(producers.check(header(0, 1, 0, { producerEpoch: 6 })), null);
-  assert.throws(
-    () => producers.check(header(2, 1, 0, { producerEpoch: 6 })),
-    refusal("OUT_OF_ORDER_SEQUENCE_NUMBER"),
-  );
+  assert.throws(() => producers.check(header(2, 1, 0, { producerEpoch: 6 })), refusal("OUT_OF_ORDER_SEQUENCE_NUMBER"));
 });
 
 test("an unknown producer begins at 0, unless something was forgotten", () => {

@@ -37,7 +37,6 @@ test(`${seeds} lives: what was acknowledged is there, in order, once, with the s
   assert.ok(only !== null || acks > seeds * 20, `${acks} acknowledgements, ${crashes} crashes`);
 });
 
-
 test("a seed tells all: two lives of one seed are the same", async () => {
   for (let seed = 1; seed <= 8; seed += 1) {
     const [one, two] = [await run(seed, life), await run(seed, life)];

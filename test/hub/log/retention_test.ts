@@ -36,7 +36,13 @@ test("the folder's bound: oldest first across logs, prefixes only, pinned logs l
     segments: times.map((appendedAt, i) => ({ nextOffset: i, bytes: 100, appendedAt })),
   });
   const logs = [log("a", [10, 30, 50]), log("b", [20, 15, 99]), log("c", [1, 2, 3], true)];
-  assert.deepEqual([...folderExcess(logs, 250)], [["a", 2], ["b", 1]]);
+  assert.deepEqual(
+    [...folderExcess(logs, 250)],
+    [
+      ["a", 2],
+      ["b", 1],
+    ],
+  );
   assert.deepEqual([...folderExcess(logs, 0)], []);
   assert.deepEqual([...folderExcess(logs, 1e9)].map(([name]) => name).sort(), ["a", "b"]);
 });

@@ -36,7 +36,10 @@ test("the file is the batches one behind the other, named by the base offset", (
   const offsets: number[] = [];
   const end = again.scan(0, again.fileSize(), 500, ({ header }) => offsets.push(header.baseOffset) > 0);
   assert.deepEqual(end, { at: segment.size, fault: null });
-  assert.deepEqual(offsets, Array.from({ length: 20 }, (_, i) => 100 + i * 3));
+  assert.deepEqual(
+    offsets,
+    Array.from({ length: 20 }, (_, i) => 100 + i * 3),
+  );
   assert.deepEqual(again.index, segment.index);
   assert.equal(again.maxTimestamp, 157);
 });
@@ -52,7 +55,13 @@ test("a refused append is cut back", () => {
 });
 
 test("a scan ends at the first torn byte and says why", () => {
-  const faults = [[7, /base offset/], [9, /length|cut short/], [16, /magic/], [18, /CRC/], [80, /CRC/]] as const;
+  const faults = [
+    [7, /base offset/],
+    [9, /length|cut short/],
+    [16, /magic/],
+    [18, /CRC/],
+    [80, /CRC/],
+  ] as const;
   for (const [shift, said] of faults) {
     const { disk, segment, places } = sample();
     disk.flipBit(`${segment.name}.log`, places[7]! + shift, 4);

@@ -66,8 +66,15 @@ test("kill -9 keeps what is acknowledged under every policy, a power cut what wa
 
 test("facts: visible at once, durable when the promise resolves, by prefix, removable", async () => {
   const bench = await open();
-  const put = bench.store.put([["g/a", Uint8Array.of(1)], ["g/b", Uint8Array.of(2)], ["h", Uint8Array.of(3)]]);
-  assert.deepEqual([...bench.store.entries("g/")].map(([key]) => key), ["g/a", "g/b"]);
+  const put = bench.store.put([
+    ["g/a", Uint8Array.of(1)],
+    ["g/b", Uint8Array.of(2)],
+    ["h", Uint8Array.of(3)],
+  ]);
+  assert.deepEqual(
+    [...bench.store.entries("g/")].map(([key]) => key),
+    ["g/a", "g/b"],
+  );
   await bench.settle(put);
   await bench.settle(bench.store.put([["g/a", null]]));
   await bench.powerCut();

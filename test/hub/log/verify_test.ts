@@ -59,7 +59,10 @@ test("a torn tail is no damage: the next start cuts it", async () => {
   bench.disk.open(name, "write").write(new Uint8Array(50).fill(7), size);
   const report = verifyLog(bench.disk);
   assert.equal(report.ok, true);
-  assert.deepEqual(report.logs[0]!.damage.map(({ torn, bytes }) => [torn, bytes]), [[true, 50]]);
+  assert.deepEqual(
+    report.logs[0]!.damage.map(({ torn, bytes }) => [torn, bytes]),
+    [[true, 50]],
+  );
   await bench.kill();
   assert.equal(bench.log().logEnd, 200);
 });

@@ -26,11 +26,14 @@ const sample = (): Uint8Array =>
   );
 
 function refuses(kind: string, bytes: Uint8Array): void {
-  assert.throws(() => checkBatch(bytes), (error) => {
-    assert.ok(error instanceof HubError, String(error));
-    assert.equal(error.kind, kind, error.message);
-    return true;
-  });
+  assert.throws(
+    () => checkBatch(bytes),
+    (error) => {
+      assert.ok(error instanceof HubError, String(error));
+      assert.equal(error.kind, kind, error.message);
+      return true;
+    },
+  );
 }
 
 function resealed(change: (bytes: Uint8Array) => void): Uint8Array {
@@ -56,9 +59,29 @@ test("a header reads as it was written", () => {
 test("the golden batch: bytes as Kafka 3.x writes them", () => {
   // One record, key "k", value "v", header h=1, at timestamp 1000.
   const golden =
-    "0000000000000000" + "0000003f" + "ffffffff" + "02" + "crc-----" + "0000" + "00000000" + "00000000000003e8" +
-    "00000000000003e8" + "ffffffffffffffff" + "ffff" + "ffffffff" + "00000001" + "1a" + "00" + "00" + "00" + "026b" +
-    "0276" + "02" + "0268" + "0431" + "32";
+    "0000000000000000" +
+    "0000003f" +
+    "ffffffff" +
+    "02" +
+    "crc-----" +
+    "0000" +
+    "00000000" +
+    "00000000000003e8" +
+    "00000000000003e8" +
+    "ffffffffffffffff" +
+    "ffff" +
+    "ffffffff" +
+    "00000001" +
+    "1a" +
+    "00" +
+    "00" +
+    "00" +
+    "026b" +
+    "0276" +
+    "02" +
+    "0268" +
+    "0431" +
+    "32";
   const batch = encodeBatch([
     { key: bytesOf("k"), value: bytesOf("v"), timestamp: 1000, headers: [{ key: "h", value: bytesOf("12") }] },
   ]);
@@ -77,7 +100,10 @@ test("base offset and epoch lie outside the CRC, the log append time inside", ()
   header = checkBatch(batch);
   assert.equal(header.logAppendTime, true);
   assert.equal(header.maxTimestamp, 1_800_000_000_000);
-  assert.deepEqual(decodeRecords(batch).map((record) => record.timestamp), [1_800_000_000_000, 1_800_000_000_000]);
+  assert.deepEqual(
+    decodeRecords(batch).map((record) => record.timestamp),
+    [1_800_000_000_000, 1_800_000_000_000],
+  );
 });
 
 test("every prefix and every flipped bit of what the CRC covers is refused", () => {
@@ -102,14 +128,38 @@ test("what a client may not send is refused with its own code", () => {
   refuses("UNSUPPORTED_FOR_MESSAGE_FORMAT", old.subarray(0, 30));
   refuses("CORRUPT_MESSAGE", sample().subarray(0, 70));
   refuses("INVALID_RECORD", Buffer.concat([sample(), sample()]));
-  refuses("INVALID_RECORD", resealed((bytes) => setInt32(bytes, At.count, 3)));
-  refuses("CORRUPT_MESSAGE", resealed((bytes) => setInt32(bytes, At.count, -1)));
-  refuses("INVALID_RECORD", resealed((bytes) => (bytes[At.attributes + 1] = 0x20)));
-  refuses("UNSUPPORTED_COMPRESSION_TYPE", resealed((bytes) => (bytes[At.attributes + 1] = 6)));
-  refuses("INVALID_RECORD", resealed((bytes) => setInt32(bytes, At.baseSequence, -1)));
-  refuses("INVALID_TIMESTAMP", resealed((bytes) => setInt64(bytes, At.maxTimestamp, 2 ** 60)));
-  refuses("CORRUPT_MESSAGE", resealed((bytes) => setInt32(bytes, At.length, -5)));
-  refuses("CORRUPT_MESSAGE", resealed((bytes) => setInt32(bytes, At.length, 2 ** 31 - 1)));
+  refuses(
+    "INVALID_RECORD",
+    resealed((bytes) => setInt32(bytes, At.count, 3)),
+  );
+  refuses(
+    "CORRUPT_MESSAGE",
+    resealed((bytes) => setInt32(bytes, At.count, -1)),
+  );
+  refuses(
+    "INVALID_RECORD",
+    resealed((bytes) => (bytes[At.attributes + 1] = 0x20)),
+  );
+  refuses(
+    "UNSUPPORTED_COMPRESSION_TYPE",
+    resealed((bytes) => (bytes[At.attributes + 1] = 6)),
+  );
+  refuses(
+    "INVALID_RECORD",
+    resealed((bytes) => setInt32(bytes, At.baseSequence, -1)),
+  );
+  refuses(
+    "INVALID_TIMESTAMP",
+    resealed((bytes) => setInt64(bytes, At.maxTimestamp, 2 ** 60)),
+  );
+  refuses(
+    "CORRUPT_MESSAGE",
+    resealed((bytes) => setInt32(bytes, At.length, -5)),
+  );
+  refuses(
+    "CORRUPT_MESSAGE",
+    resealed((bytes) => setInt32(bytes, At.length, 2 ** 31 - 1)),
+  );
 });
 
 test("a stored batch may have fewer records than offsets, and be a control batch", () => {

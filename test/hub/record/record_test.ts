@@ -69,7 +69,10 @@ test("broken contents behind a right CRC end in INVALID_RECORD, never in another
 test("a count that the bytes cannot hold is refused before anything is allocated", () => {
   const batch = encodeBatch(records.slice(0, 1));
   setInt32(batch, At.count, 900_000);
-  assert.throws(() => decodeRecords(batch), (error) => error instanceof HubError && error.kind === "INVALID_RECORD");
+  assert.throws(
+    () => decodeRecords(batch),
+    (error) => error instanceof HubError && error.kind === "INVALID_RECORD",
+  );
 });
 
 test("control records say commit or abort", () => {
@@ -78,5 +81,8 @@ test("control records say commit or abort", () => {
       control: true,
       transactional: true,
     });
-  assert.deepEqual([0, 1, 9].map((type) => controlType(decodeRecords(marker(type))[0]!)), ["abort", "commit", null]);
+  assert.deepEqual(
+    [0, 1, 9].map((type) => controlType(decodeRecords(marker(type))[0]!)),
+    ["abort", "commit", null],
+  );
 });
