@@ -74,5 +74,8 @@ test("a hub with Redis: absent at the start, killed, back, absent at a restart; 
 });
 
 test("a hub with a wrong Redis URL does not start, and says why in a sentence", async () => {
-  await assert.rejects(openTestHub({ redis: "http://pi:6379" }), /The Redis URL "http:\/\/pi:6379" cannot be used: .*\./);
+  await assert.rejects(
+    openTestHub({ redis: "http://pi:6379" }),
+    /The Redis URL "http:\/\/pi:6379" cannot be used: .*\./,
+  );
 });
