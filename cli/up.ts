@@ -4,7 +4,16 @@ import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import { anonymousAccess, type Bridge, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
-import { type Config, ConfigError, HubError, isLoopback, loadConfig, openHub, openTelemetry } from "../hub/mod.ts";
+import {
+  type Config,
+  ConfigError,
+  HubError,
+  isLoopback,
+  loadConfig,
+  openHub,
+  openTelemetry,
+  type Telemetry,
+} from "../hub/mod.ts";
 
 export const usage = `partidor up [--config FILE] [--data DIR] [--hub-id N] [--listen HOST] [--advertise HOST]
             [--mqtt-port N] [--kafka-port N] [--http-port N] [--redis URL] [--demo] [--insecure] [--json]
@@ -53,6 +62,18 @@ class StartError extends Error {
 /** Runs until it is told to stop; resolves with the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options });
+  const read = (): Config => readConfig(values);
+  const config = read();
+  checkListening(config);
+  return new Promise((resolve) => {
+    const process_ = new HubProcess(config, read, values.json ?? false, resolve);
+    void process_.start();
+  });
+}
+
+type Flags = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+
+function readConfig(values: Flags): Config {
   const config = loadConfig({
     ...(values.config === undefined ? {} : { file: values.config }),
     env: process.env,
@@ -69,12 +90,23 @@ export async function run(argv: readonly string[]): Promise<number> {
       "redis.url": values.redis,
     },
   });
-  checkListening(config);
   if (config.routes !== null) new TopicMap(routesOf(config)); // a slip is told before anything is opened
-  return new Promise((resolve) => {
-    const process_ = new HubProcess(config, values.json ?? false, resolve);
-    void process_.start();
-  });
+  return config;
+}
+
+/** The keys whose values differ, as `section.key`. */
+function changedKeys(one: Config, other: Config): string[] {
+  const flat = (config: Config): Map<string, string> => {
+    const { settings, ...rest } = config;
+    const keys = new Map([...settings].map(([name, value]) => [`settings.${name}`, value]));
+    for (const [section, content] of Object.entries(rest)) {
+      const entries = Array.isArray(content) ? [["", content]] : Object.entries(content ?? {});
+      for (const [key, value] of entries) keys.set(key === "" ? section : `${section}.${key}`, JSON.stringify(value));
+    }
+    return keys;
+  };
+  const [before, after] = [flat(one), flat(other)];
+  return [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
 }
 
 /** The bridge checks what a route says; the configuration only knows that it is a table of texts. */
@@ -101,13 +133,15 @@ interface Part {
 
 class HubProcess {
   readonly #config: Config;
+  readonly #read: () => Config;
   readonly #json: boolean;
   readonly #exit: (code: number) => void;
   readonly #parts: Part[] = [];
   #stopping = false;
 
-  constructor(config: Config, json: boolean, exit: (code: number) => void) {
+  constructor(config: Config, read: () => Config, json: boolean, exit: (code: number) => void) {
     this.#config = config;
+    this.#read = read;
     this.#json = json;
     this.#exit = exit;
   }
@@ -126,7 +160,9 @@ class HubProcess {
   async #startParts(): Promise<void> {
     const config = this.#config;
     const { hub: hubConfig } = config;
-    const { trace, metricsText, onScrape } = openTelemetry(config.log.level);
+    const telemetry = openTelemetry(config.log.level);
+    const { trace, metricsText, onScrape } = telemetry;
+    process.on("SIGHUP", () => this.#reload(telemetry));
     const hub = this.#openHub(trace);
     onScrape(() => hub.measure());
     let bridge: Bridge | null = null;
@@ -203,6 +239,18 @@ class HubProcess {
     console.log(`\nPartidor hub ${this.#config.hub.id} serves:\n`);
     for (const [name, value] of rows) console.log(`  ${name!.padEnd(12)} ${value}`);
     console.log("\nCtrl-C stops it.\n");
+  }
+
+  /** Takes over what can change while the hub runs, and says what needs a restart. */
+  #reload({ trace, setLevel }: Telemetry): void {
+    try {
+      const next = this.#read();
+      setLevel(next.log.level);
+      const restart = changedKeys(this.#config, next).filter((key) => key !== "log.level");
+      trace.event("info", "settings_reloaded", { applied: "log.level", needRestart: restart.join(" ") || null });
+    } catch (error) {
+      trace.event("error", "settings_refused", { detail: sentenceOf(error) });
+    }
   }
 
   #signalled(signal: string): void {

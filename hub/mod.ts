@@ -60,14 +60,15 @@ export interface Telemetry {
   readonly trace: Trace;
   readonly metricsText: () => Promise<string>;
   readonly onScrape: (call: () => void) => void;
+  readonly setLevel: (level: Config["log"]["level"]) => void;
 }
 
 /** JSON lines on stderr from `level` up, and a metrics registry. */
 export function openTelemetry(level: Config["log"]["level"]): Telemetry {
   const metrics = openMetrics(metricTexts, openClock());
-  const { event } = openLogWriter(level);
+  const { event, setLevel } = openLogWriter(level);
   const { count, gauge, observe, onScrape, text } = metrics;
-  return { trace: { event, count, gauge, observe }, metricsText: text, onScrape };
+  return { trace: { event, count, gauge, observe }, metricsText: text, onScrape, setLevel };
 }
 
 /**

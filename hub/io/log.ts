@@ -4,6 +4,7 @@ import type { Fields, Level } from "../trace.ts";
 
 export interface LogWriter {
   event(level: Level, event: string, fields?: Fields): void;
+  setLevel(level: Level): void;
 }
 
 /** Lines below `level` are dropped. CR, LF and ANSI in values are escaped, as JSON does. */
@@ -14,5 +15,8 @@ export function openLogWriter(level: Level, fd = 2): LogWriter {
   );
   return {
     event: (at, event, fields) => writer[at](fields ?? {}, event),
+    setLevel: (to) => {
+      writer.level = to;
+    },
   };
 }

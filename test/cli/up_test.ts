@@ -144,3 +144,25 @@ test("clients are told the advertised address", async () => {
     remove();
   }
 });
+
+test("SIGHUP takes over the log level, says what needs a restart, and refuses a broken file without stopping", async () => {
+  const { folder, remove } = scratch();
+  const config = path.join(folder, "partidor.toml");
+  writeFileSync(config, "");
+  const hub = await startHub({ data: path.join(folder, "data"), args: ["--config", config] });
+  const said = async (pattern: RegExp): Promise<void> => {
+    while (!pattern.test(hub.words())) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  try {
+    writeFileSync(config, '[log]\nlevel = "debug"\n[settings]\n"num.partitions" = 7\n');
+    process.kill(hub.pid, "SIGHUP");
+    await said(/"applied":"log\.level","needRestart":"settings\.num\.partitions".*settings_reloaded/);
+    writeFileSync(config, "[log\n");
+    process.kill(hub.pid, "SIGHUP");
+    await said(/settings_refused/);
+    assert.equal((await fetch(`http://127.0.0.1:${hub.http}/readyz`)).status, 200);
+  } finally {
+    await hub.end();
+    remove();
+  }
+});
