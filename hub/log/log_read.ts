@@ -81,14 +81,24 @@ async function readSegment(
   endOffset: number,
 ): Promise<Uint8Array> {
   const reader = new LaterReader(segment.file, segment.size, bytesMax + log.settings.indexIntervalBytes);
+  const { nextOffset } = segment;
   let at = segment.index.placeOf(offset);
+  let expected = segment.base;
   for (;;) {
     if (at >= segment.size) return empty;
-    const batch = await batchAt(reader, at);
-    if (batch === null) at = behindDamage(log, host, segment, at, offset);
-    else if (batch.header.lastOffset >= endOffset) return empty;
-    else if (batch.header.lastOffset >= offset) return wholeBatches(reader, at, batch.header.size, bytesMax, endOffset);
-    else at += batch.header.size;
+    const batch = await batchAt(reader, at, expected, nextOffset);
+    if (batch === null) {
+      const next = behindDamage(log, host, segment, at);
+      const beyond = next < segment.size ? await batchAt(reader, next, expected, nextOffset) : null;
+      if (beyond === null || beyond.header.baseOffset > offset) meetDamage(log, host, segment, at, offset);
+      at = next;
+      continue;
+    }
+    const { lastOffset, size } = batch.header;
+    if (lastOffset >= endOffset) return empty;
+    if (lastOffset >= offset) return wholeBatches(reader, at, batch.header, bytesMax, Math.min(endOffset, nextOffset));
+    expected = lastOffset + 1;
+    at += size;
   }
 }
 
@@ -96,24 +106,32 @@ async function readSegment(
 async function wholeBatches(
   reader: LaterReader,
   from: number,
-  firstSize: number,
+  first: BatchHeader,
   bytesMax: number,
   endOffset: number,
 ): Promise<Uint8Array> {
-  const bytes = await reader.at(from, Math.max(firstSize, bytesMax));
-  let end = firstSize;
+  const bytes = await reader.at(from, Math.max(first.size, bytesMax));
+  let end = first.size;
+  let expected = first.lastOffset + 1;
   while (end < bytesMax) {
     const header = checked(bytes.subarray(end));
-    if (header === null || end + header.size > bytesMax || header.lastOffset >= endOffset) break;
+    if (header === null || end + header.size > bytesMax) break;
+    if (header.baseOffset < expected || header.lastOffset >= endOffset) break;
+    expected = header.lastOffset + 1;
     end += header.size;
   }
   return bytes.subarray(0, end);
 }
 
-/** The valid batch at a place; null when there is none. */
-async function batchAt(
+/**
+ * The valid batch at a place; null when there is none. Its offsets lie within [offsetMin, offsetEnd): the base offset
+ * is outside the CRC, so a wrong one shows only against its neighbours.
+ */
+export async function batchAt(
   reader: LaterReader,
   at: number,
+  offsetMin: number,
+  offsetEnd: number,
 ): Promise<{ readonly header: BatchHeader; readonly bytes: Uint8Array } | null> {
   const head = await reader.at(at, batchHeaderBytes);
   if (head.length < batchHeaderBytes) return null;
@@ -121,7 +139,8 @@ async function batchAt(
   if (size < batchHeaderBytes || size > limits.batchBytesMax) return null;
   const bytes = await reader.at(at, size);
   const header = checked(bytes);
-  return header === null ? null : { header, bytes: bytes.subarray(0, size) };
+  if (header === null || header.baseOffset < offsetMin || header.lastOffset >= offsetEnd) return null;
+  return { header, bytes: bytes.subarray(0, size) };
 }
 
 /** A batch that is whole and right, else null. */
@@ -134,27 +153,32 @@ function checked(view: Uint8Array): BatchHeader | null {
   }
 }
 
-function behindDamage(log: ReadableLog, host: ReadHost, segment: Segment, at: number, offset: number): number {
+/** Where readable batches go on behind a damaged place: the segment's end when none do. */
+function behindDamage(log: ReadableLog, host: ReadHost, segment: Segment, at: number): number {
   const next = segment.resync(at, segment.base);
   host.trace.count("log_damage_met");
   host.trace.event("error", "log_damaged", { log: log.key, segment: segment.base, at, readable: next });
+  return next < 0 ? segment.size : next;
+}
+
+/** The offset that was asked for lies in the damage itself, not behind it. */
+function meetDamage(log: ReadableLog, host: ReadHost, segment: Segment, at: number, offset: number): void {
   if (log.settings.corruptRead === "stop") {
     const where = `segment ${segment.base} is damaged at byte ${at}`;
     throw new HubError("CORRUPT_MESSAGE", `${log.key}: ${where} (offset ${offset} was asked)`);
   }
   host.trace.count("log_damage_skipped");
-  return next < 0 ? segment.size : next;
 }
 
 /** Reads a file in steps through the thread pool. */
-class LaterReader {
-  readonly #file: File;
+export class LaterReader {
+  readonly #file: Pick<File, "readLater">;
   readonly #end: number;
   readonly #step: number;
   #bytes: Uint8Array = empty;
   #from = 0;
 
-  constructor(file: File, end: number, step: number) {
+  constructor(file: Pick<File, "readLater">, end: number, step: number) {
     this.#file = file;
     this.#end = end;
     this.#step = step;
@@ -196,9 +220,10 @@ async function findInSegment(
   endOffset: number,
 ): Promise<TimeOffset | null> {
   const reader = new LaterReader(segment.file, segment.size, timeScanBytes);
+  const { nextOffset } = segment;
   let at = segment.index.placeOfTime(timestamp);
   while (at >= 0 && at < segment.size) {
-    const batch = await batchAt(reader, at);
+    const batch = await batchAt(reader, at, segment.base, nextOffset);
     if (batch === null) {
       at = segment.resync(at, segment.base);
       continue;

@@ -46,6 +46,8 @@ export class Segment {
   beganAt = -1;
   /** Bytes known synced. */
   syncedSize = 0;
+  /** Rises when bytes are cut away: what was read before may stand there no more. */
+  cuts = 0;
   /** Reads under way; an open file with readers is not closed. */
   readers = 0;
 
@@ -257,6 +259,7 @@ export class Segment {
 
   /** Cuts the file to `size`; what is known of the rest must be told by a scan or `cutTo`'s caller. */
   cutFile(size: number): void {
+    this.cuts += 1;
     this.file.truncate(size);
     this.syncedSize = Math.min(this.syncedSize, size);
   }

@@ -20,6 +20,7 @@ import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
 import type { RecoveryPoint } from "./recovery_points.ts";
 import { PartitionMaker } from "./partition_maker.ts";
 import { Retainer } from "./retainer.ts";
+import { Scrub } from "./scrub.ts";
 import type { Segment } from "./segment.ts";
 import { faultKind, partitionKey, storageError } from "./settings.ts";
 import type { LogSettings, StoreState, Tuning } from "./settings.ts";
@@ -76,6 +77,7 @@ export class Store implements FactStore {
   readonly #maker: PartitionMaker;
   readonly #retainer: Retainer;
   readonly #space: Space;
+  readonly #scrub: Scrub;
   readonly #syncs = new SyncQueue();
   readonly #open = new OpenSegments(openSegmentsMax);
   /** All facts, those that wait for their group included. */
@@ -115,6 +117,7 @@ export class Store implements FactStore {
     this.#checkpoints = new Checkpoints(this.#host, this.#logs, start.points);
     this.#maker = new PartitionMaker(this.#host, this.#logs, this.#checkpoints);
     this.#retainer = new Retainer(this.#host, this.#logs, this.#tuning, () => void this.retain().catch(() => {}));
+    this.#scrub = new Scrub(this.#host, this.#logs, start.options.listener);
     this.#space = new Space({
       disk,
       clock,
@@ -168,6 +171,7 @@ export class Store implements FactStore {
     this.#journal.begin();
     this.#space.start();
     this.#retainer.start();
+    this.#scrub.start();
     this.#armCheckpoint();
   }
 
@@ -249,6 +253,7 @@ export class Store implements FactStore {
     for (const timer of [this.#intervalTimer, this.#checkpointTimer]) timer?.cancel();
     this.#space.stop();
     this.#retainer.stop();
+    this.#scrub.stop();
     let clean = this.#state === "ok" || this.#state === "full";
     try {
       if (clean) {

@@ -8,6 +8,7 @@ import { encodeBatch } from "../../../hub/record/builder.ts";
 import type { BatchOptions } from "../../../hub/record/builder.ts";
 import { decodeRecords } from "../../../hub/record/record.ts";
 import { silentTrace } from "../../../hub/trace.ts";
+import type { Trace } from "../../../hub/trace.ts";
 import { seeded, SimClock, simRandom } from "../../sim/clock.ts";
 import { SimDisk } from "../../sim/disk.ts";
 import type { CutStyle, DiskFaults } from "../../sim/disk.ts";
@@ -36,6 +37,7 @@ export class Bench {
   readonly losses: string[] = [];
   durable = 0;
   tuning: Partial<Tuning> = smallTuning;
+  trace: Trace = silentTrace;
 
   constructor(faults: Partial<DiskFaults> = {}) {
     this.disk = new SimDisk(this.clock, this.chance, faults);
@@ -50,9 +52,9 @@ export class Bench {
   }
 
   async open(hubId = 1): Promise<Store> {
-    const { clock, disk, listener, tuning } = this;
+    const { clock, disk, listener, tuning, trace } = this;
     const random = simRandom(this.chance);
-    this.store = await clock.settle(openStore({ disk, clock, random, trace: silentTrace, listener, hubId, tuning }));
+    this.store = await clock.settle(openStore({ disk, clock, random, trace, listener, hubId, tuning }));
     return this.store;
   }
 
