@@ -78,14 +78,6 @@ export const limits = {
   scrubChunkBytes: 128 * KiB,
   /** Damaged ranges told of one segment in one pass; then the rest of it is left. */
   scrubDamagePerSegmentMax: 100,
-  /** The first scrub begins so long after the start, the next ones a period after the one before began. */
-  scrubFirstMs: 10 * minute,
-  scrubPeriodMs: 7 * day,
-  scrubBytesPerSecondMax: 1_000_000,
-  /** Read and checked without a pause; a larger batch is read whole. */
-  scrubChunkBytes: 128 * KiB,
-  /** Damaged ranges told of one segment in one pass; then the rest of it is left. */
-  scrubDamagePerSegmentMax: 100,
   /** Small state (topics, configs, groups, offsets) in the snapshot group that begins each journal file. */
   journalSnapshotBytesMax: 8 * MiB,
   intervalSyncMs: 200,
@@ -244,7 +236,6 @@ relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs ea
 relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
-relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
 relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
 relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
