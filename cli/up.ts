@@ -137,6 +137,8 @@ class HubProcess {
   readonly #json: boolean;
   readonly #exit: (code: number) => void;
   readonly #parts: Part[] = [];
+  /** From its call on, /readyz answers 503. */
+  #drain: () => void = () => {};
   #stopping = false;
 
   constructor(config: Config, read: () => Config, json: boolean, exit: (code: number) => void) {
@@ -165,6 +167,7 @@ class HubProcess {
     process.on("SIGHUP", () => this.#reload(telemetry));
     const hub = this.#openHub(trace);
     onScrape(() => hub.measure());
+    this.#drain = () => hub.drain();
     let bridge: Bridge | null = null;
     const overWebSocket = (stream: Duplex, remoteAddress: string): void => {
       if (bridge === null) stream.destroy();
@@ -183,8 +186,8 @@ class HubProcess {
         allowedOrigins: config.http.origins,
       }),
     );
-    this.#parts.push({ name: "dashboard", stop: () => dashboard.close() });
-    this.#parts.push({ name: "hub", stop: () => hub.stop() });
+    // The port answers from the start (503), but what it shows comes from the hub, so it closes before the hub does.
+    this.#parts.push({ name: "hub", stop: () => hub.stop() }, { name: "dashboard", stop: () => dashboard.close() });
     const { kafka } = await listening("Kafka", "--kafka-port", config.kafka.port, () => hub.start());
     const client = hub.client("bridge");
     bridge = await listening("MQTT", "--mqtt-port", config.mqtt.port, () =>
@@ -268,6 +271,7 @@ class HubProcess {
 
   async #stopParts(): Promise<boolean> {
     this.#stopping = true;
+    this.#drain();
     let good = true;
     for (const part of this.#parts.splice(0).reverse()) {
       try {

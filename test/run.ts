@@ -109,7 +109,7 @@ async function nodeTests(
   const file = path.join(runs, `${name.replaceAll(/\W+/g, "-")}.txt`);
   const reporters = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
   const detail = ["--test-reporter=spec", `--test-reporter-destination=${file}`];
-  const bounds = ["--test", "--test-concurrency=2", "--test-timeout=240000"];
+  const bounds = ["--test", "--test-concurrency=2", "--test-timeout=600000"];
   await part(name, command, [...args, ...bounds, ...reporters, ...detail, ...files], env);
   if (parts.at(-1)!.good) return;
   const text = readFileSync(file, "utf8");

@@ -101,3 +101,15 @@ test("deleting a topic that is not there is told at once, not after retries", as
     await client.close();
   });
 });
+
+test("a client of this process that still polls does not keep the hub from stopping", async () => {
+  const opened = await openTestHub();
+  await opened.hub.ensureTopic("t");
+  const consumer = opened.hub.client("tail").consumer();
+  await consumer.assign([{ topic: "t", from: "latest" }]);
+  const polled = consumer.poll(60_000).catch(() => []);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await opened.close();
+  await consumer.close();
+  await polled;
+});

@@ -24,6 +24,8 @@ interface Look {
 
 const nothing = new Uint8Array(0);
 const emptyLook: Look = { responses: [], bytes: 0, failed: false, places: [], changes: [] };
+/** How long a fetch waits that finds no room to wait in (or a hub that stops). */
+const fullWaitMs = 50;
 /** Steps of the golden ratio spread over any number of partitions, whatever order the client itself rotates by. */
 const turnStep = 0.618_033_988_749_895;
 
@@ -46,7 +48,12 @@ export function fetchHandlers(services: HubServices) {
         const look = await lookAt(services, request, begin);
         const left = deadline - services.clock.now();
         const enough = look.failed || look.bytes >= request.minBytes || look.places.length === 0;
-        if (enough || left < 1 || gone || room.full) return answer(look);
+        if (enough || left < 1 || gone) return answer(look);
+        if (room.full) {
+          // Never at once: a client in this process would ask again in the same turn, and nothing else would run.
+          await new Promise<void>((resolve) => void services.clock.after(Math.min(left, fullWaitMs), resolve));
+          return answer(look);
+        }
         // A read from the disk takes its time: what became readable meanwhile wakes nobody who parks after it.
         if (look.places.some((place, i) => place.changes !== look.changes[i])) continue;
         const { woken, leave } = room.park(look.places, request.minBytes - look.bytes, left);
