@@ -349,12 +349,14 @@ class Recovery {
       if (segment.nextOffset <= from || segment.size === 0) continue;
       const reader = Segment.open(disk, this.#directory, segment.base);
       reader.reset();
-      reader.scan(0, segment.size, this.#interval, ({ header }) => {
+      // Only what is behind: after an unclean stop of a large log the rest of the segment is most of the start.
+      reader.scan(segment.index.placeOf(from), segment.size, this.#interval, ({ header }) => {
         if (header.baseOffset >= epochsFrom) epochs.assign(header.leaderEpoch, header.baseOffset);
         if (header.baseOffset >= producersFrom) producers.note(header, now);
         return true;
       });
       reader.closeFile();
+      if (segment !== this.#last) segment.dropIndex();
     }
     return { epochs, producers };
   }

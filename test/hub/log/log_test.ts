@@ -264,6 +264,33 @@ test("lost, torn or foreign index files cost a scan and nothing else", async () 
   assert.equal(bench.log().latestEpoch, 0);
 });
 
+test("an unclean start reads the tail, not the log", async () => {
+  const bench = new Bench();
+  await bench.open();
+  await bench.create(0, { segmentBytes: 4 << 20, fsync: "os" });
+  for (let i = 0; i < 60; i += 1) await bench.append(manyValues(100, 500));
+  await bench.settle(bench.store.checkpoint());
+  await bench.append(manyValues(100, 500));
+  const size = bench.log().sizeBytes;
+  bench.disk.stopped = true;
+  bench.disk = bench.disk.afterKill(bench.clock, bench.chance);
+  let read = 0;
+  const open = bench.disk.open.bind(bench.disk);
+  bench.disk.open = (name, mode) => {
+    const file = open(name, mode);
+    const plain = file.read.bind(file);
+    file.read = (target, position) => {
+      const count = plain(target, position);
+      if (name.endsWith(".log")) read += count;
+      return count;
+    };
+    return file;
+  };
+  await bench.open();
+  assert.equal(bench.log().logEnd, 6100);
+  assert.ok(size > 2_500_000 && read < 400_000, `${read} bytes of ${size} were read`);
+});
+
 test("an unreadable file of recovery points loses nothing", async () => {
   const bench = await filled();
   await bench.settle(bench.store.checkpoint());
