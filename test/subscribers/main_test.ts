@@ -20,7 +20,7 @@ function startGroup(group: string, kafka: number): ChildProcess {
 
 async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode === null && child.signalCode === null) {
-    child.kill(signal);
+    process.kill(child.pid!, signal);
     await new Promise((resolve) => child.once("exit", resolve));
   }
   return child.exitCode;
