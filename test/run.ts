@@ -14,6 +14,8 @@ const programs: readonly { readonly check: readonly string[]; readonly debian: s
   { check: ["kcat", "-V"], debian: "kcat" },
   { check: ["/usr/bin/python3", "-c", "import kafka"], debian: "python3-kafka" },
   { check: ["chromium", "--version"], debian: "chromium" },
+  { check: ["java", "-version"], debian: "default-jre-headless" },
+  { check: ["mvn", "--version"], debian: "maven" },
 ];
 
 /** Tests of this kind need a foreign program or a browser, and run on the first runtime only. */
