@@ -132,6 +132,8 @@ export class PartitionLog {
     this.producers = producers;
     this.#logStart = logStart;
     this.#durableEnd = this.logEnd;
+    // Append times go on from the newest trusted one, whatever the clock says after a boot (storage.md section 7).
+    this.#appendTime = segments.reduce((newest, { appendedAt }) => Math.max(newest, appendedAt), -1);
     this.countClosed();
   }
 

@@ -110,6 +110,19 @@ test("LogAppendTime is the hub's clock, and never falls", async () => {
   assert.equal(record!.timestamp, second);
 });
 
+test("LogAppendTime does not fall over a boot that begins in 1970", async () => {
+  const bench = await open({ timestampType: "LogAppendTime" });
+  const before = bench.log().append(batchOf(["a"]), 0).logAppendTime;
+  await bench.settle(bench.store.checkpoint());
+  for (const again of [() => bench.reopen(), () => bench.kill()]) {
+    await again();
+    bench.clock.trusted = false;
+    bench.clock.stepWall(-bench.clock.wall());
+    assert.equal(bench.log().append(batchOf(["b"]), 0).logAppendTime, before);
+    await bench.settle(bench.store.flush());
+  }
+});
+
 test("idempotence: a repetition is answered with its first offsets, also after a restart", async () => {
   const bench = await open();
   const send = (baseSequence: number, values: string[], producerEpoch = 0) =>
@@ -190,6 +203,21 @@ test("retention by bytes and time takes closed segments only, and time needs a c
   const sized = await filled({ retentionMs: -1, retentionBytes: 8000 });
   await sized.settle(sized.store.retain());
   assert.ok(sized.log().sizeBytes >= 8000 && sized.log().sizeBytes < 8000 + 4096);
+});
+
+test("a clock that steps deletes nothing: an hour of grace forward, nothing at all backward", async () => {
+  const bench = await filled({ retentionMs: 7_200_000, retentionBytes: -1 });
+  await bench.settle(bench.store.retain());
+  bench.clock.stepWall(-86_400_000);
+  await bench.settle(bench.store.retain());
+  bench.clock.stepWall(3 * 86_400_000);
+  await bench.settle(bench.store.retain());
+  await bench.clock.advance(3_500_000);
+  await bench.settle(bench.store.retain());
+  assert.equal(bench.log().logStart, 0);
+  await bench.clock.advance(200_000);
+  await bench.settle(bench.store.retain());
+  assert.equal(bench.log().logStart, bench.log().active.base);
 });
 
 test("a bound on the whole folder takes the oldest, pinned logs excepted", async () => {

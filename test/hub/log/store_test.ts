@@ -129,6 +129,59 @@ test("a full disk: refused with 56, nothing half written, healed by itself", asy
   assert.deepEqual(await bench.values(), ["before", "after"]);
 });
 
+test("below the hard line appends are refused before the disk does; the rest goes on, and the reserve is given", async () => {
+  const bench = await open();
+  await bench.create();
+  await bench.append(["before"]);
+  await bench.clock.advance(100);
+  assert.ok(bench.disk.names().includes("meta/reserve"));
+  bench.disk.faults.capacity = bench.disk.usedBytes() + 5000; // the line: 16 KiB, or a sixteenth of all
+  await bench.clock.advance(6000);
+  assert.deepEqual(bench.states, ["full"]);
+  assert.ok(!bench.disk.names().includes("meta/reserve"));
+  assert.throws(() => bench.log().append(batchOf(["no"]), 0), refusal("KAFKA_STORAGE_ERROR"));
+  await bench.settle(bench.store.put([["offset", Uint8Array.of(1)]]));
+  await bench.settle(bench.store.checkpoint());
+  assert.deepEqual(await bench.values(), ["before"]);
+  await bench.settle(bench.store.deletePartition(topicId, 0));
+  bench.disk.faults.capacity = 1 << 30;
+  await bench.clock.advance(11_000);
+  assert.deepEqual(bench.states, ["full", "ok"]);
+  assert.ok(bench.disk.names().includes("meta/reserve"));
+});
+
+test("below the soft line retention runs early", async () => {
+  const bench = await open();
+  await bench.create(0, { retentionBytes: 5000 });
+  for (let i = 0; i < 60; i += 1) await bench.append(manyValues(5, 40, i * 5));
+  await bench.clock.advance(6000);
+  assert.equal(bench.log().logStart, 0);
+  bench.disk.faults.capacity = bench.disk.usedBytes() + 40_000;
+  await bench.clock.advance(6000);
+  assert.ok(bench.log().logStart > 0);
+  assert.deepEqual(bench.states, []);
+});
+
+test("an append that cannot be cut back takes its log offline", async () => {
+  const bench = await open();
+  await bench.create();
+  await bench.append(["before"]);
+  const refused = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+  const { file } = bench.log().active;
+  file.write = () => 3;
+  const truncate = file.truncate.bind(file);
+  file.truncate = () => {
+    throw refused;
+  };
+  assert.throws(() => bench.log().append(batchOf(["half"]), 0), refusal("KAFKA_STORAGE_ERROR"));
+  file.truncate = truncate;
+  await bench.clock.advance(11_000);
+  assert.equal(bench.store.state, "ok");
+  assert.throws(() => bench.log().append(batchOf(["more"]), 0), /is offline/);
+  await bench.kill();
+  assert.deepEqual(await bench.values(), ["before"]);
+});
+
 test("a failed sync is the end: nothing is acknowledged after it, waiters are refused", async () => {
   const bench = await open();
   await bench.create();

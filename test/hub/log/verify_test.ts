@@ -65,6 +65,8 @@ test("a torn tail is no damage: the next start cuts it", async () => {
   );
   await bench.kill();
   assert.equal(bench.log().logEnd, 200);
+  const saved = bench.disk.names().find((file) => file.includes("/.tail."));
+  assert.equal(bench.disk.lengthOf(saved ?? ""), 50, "what was cut is kept for people");
 });
 
 test("a folder in use is not repaired", async () => {
