@@ -255,6 +255,32 @@ test("a damaged journal group is told as a possible loss; what lies behind it is
   assert.ok(bench.log().logEnd >= 1);
 });
 
+test("a journal file that was named and is missing is told as a possible loss", async () => {
+  const bench = await open();
+  await bench.create();
+  await bench.clock.advance(100); // the spare stands
+  await bench.append(["names the spare"]);
+  const files = bench.disk.names().filter((name) => name.endsWith(".wal"));
+  assert.equal(files.length, 2);
+  bench.disk.remove(files[1]!);
+  await bench.kill();
+  assert.match(bench.losses.join(), /named and is missing/);
+  assert.deepEqual(await bench.values(), ["names the spare"]);
+});
+
+test("a slow sync is told before it counts as failed", async () => {
+  const bench = new Bench();
+  const events: string[] = [];
+  bench.trace = { ...bench.trace, event: (_level, event) => void events.push(event) };
+  await bench.open();
+  await bench.create();
+  bench.disk.faults.stalls = 1;
+  bench.log().append(batchOf(["slow"]), 0);
+  await bench.clock.advance(6000);
+  assert.ok(events.includes("disk_sync_slow"));
+  assert.deepEqual(bench.states, []);
+});
+
 test("the backlog has a bound, and room is told", async () => {
   const bench = await open();
   bench.tuning = { ...bench.tuning, backlogBytesMax: 8192 };
