@@ -119,8 +119,8 @@ export const limits = {
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
-  memoryCalmBytes: 160 * MiB,
-  memoryStepBytes: 12 * MiB,
+  memoryCalmBytes: 192 * MiB,
+  memoryStepBytes: 16 * MiB,
   memoryLookMs: 100,
 
   // metrics
