@@ -64,7 +64,6 @@ export const limits = {
   journalGroupBytesMax: 8 * MiB,
   /** Appended and not yet synced, all partitions together; beyond it produce waits at the socket. */
   journalBacklogBytesMax: 32 * MiB,
-  journalLingerMsMax: 10,
   checkpointBytesMax: 64 * MiB,
   checkpointMsMax: 10 * minute,
   /** Bytes appended outside the journal between two checkpoints: bounds the scan after an unclean stop. */

@@ -50,7 +50,11 @@ async function fill(folder: string): Promise<void> {
   const logs = [];
   for (let i = 0; i < partitions; i += 1) logs.push(await store.createPartition(topicId, i, "readings", settings));
   const value = new Uint8Array(recordBytes).fill(120);
-  const batch = encodeBatch(Array.from({ length: recordsPerBatch }, () => ({ key: null, value })), {}, Date.now());
+  const batch = encodeBatch(
+    Array.from({ length: recordsPerBatch }, () => ({ key: null, value })),
+    {},
+    Date.now(),
+  );
   for (let bytes = 0; bytes < bytesWanted; ) {
     for (const log of logs) {
       log.append(Uint8Array.from(batch), 0);

@@ -116,7 +116,10 @@ test("a wrong base offset, which no CRC covers, is found and not served", async 
   bench.disk.flipBit(fileOf(segment), at + 70); // right again
   bench.disk.flipBit(fileOf(segment), at + 3); // base offset + 2^32
   await bench.clock.advance(firstMs);
-  assert.deepEqual(damage.map((told) => told["at"]), [at]);
+  assert.deepEqual(
+    damage.map((told) => told["at"]),
+    [at],
+  );
   const offset = Number(damage[0]!["offset"]);
   await assert.rejects(async () => bench.settle(bench.log().read(offset, 1, 300)), refusal("CORRUPT_MESSAGE"));
 });
@@ -132,7 +135,10 @@ test("a file that the medium does not give back is told, and the pass goes on", 
     return file;
   };
   await bench.clock.advance(firstMs);
-  assert.deepEqual(damage.map(({ event, at, to }) => [event, at, to]), [["scrub_damage", 0, first!.size]]);
+  assert.deepEqual(
+    damage.map(({ event, at, to }) => [event, at, to]),
+    [["scrub_damage", 0, first!.size]],
+  );
   assert.equal(counts.get("scrub_passes_total"), 1);
 });
 
