@@ -97,7 +97,6 @@ export const limits = {
 
   // groups
   groupsMax: 10_000,
-  groupMembersMax: 1_000,
   groupMetadataBytesMax: 1 * MiB,
   sessionTimeoutMsMin: 6 * second,
   sessionTimeoutMsMax: 30 * minute,
@@ -119,8 +118,8 @@ export const limits = {
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
   memoryCalmBytes: 192 * MiB,
-  memoryStepBytes: 16 * MiB,
-  memoryLookMs: 100,
+  memoryStepBytes: 10 * MiB,
+  memoryLookMs: 50,
 
   // metrics
   /** Counts and observations kept until the metrics library is loaded, two seconds after the start. */
