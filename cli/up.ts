@@ -126,6 +126,8 @@ function checkListening(config: Config): void {
   console.error(`WARNING: listening on ${open.join(", ")} without credentials: everybody there can read and write.`);
 }
 
+const sameSignalMs = 500;
+
 interface Part {
   readonly name: string;
   readonly stop: () => Promise<void>;
@@ -140,6 +142,7 @@ class HubProcess {
   /** From its call on, /readyz answers 503. */
   #drain: () => void = () => {};
   #stopping = false;
+  #signalledAt = Number.NEGATIVE_INFINITY;
 
   constructor(config: Config, read: () => Config, json: boolean, exit: (code: number) => void) {
     this.#config = config;
@@ -257,7 +260,11 @@ class HubProcess {
   }
 
   #signalled(signal: string): void {
+    // A terminal signals its whole group and a wrapper passes the signal on: one Ctrl-C may arrive twice.
+    const now = performance.now();
+    if (this.#stopping && now - this.#signalledAt < sameSignalMs) return;
     if (this.#stopping) process.exit(Exit.Failure);
+    this.#signalledAt = now;
     if (!this.#json) console.error(`partidor: ${signal}, draining; once more stops at once`);
     void this.#stopParts().then((good) => this.#exit(good ? Exit.Ok : Exit.Failure));
   }

@@ -9,10 +9,10 @@ export interface LogWriter {
 
 /** Lines below `level` are dropped. CR, LF and ANSI in values are escaped, as JSON does. */
 export function openLogWriter(level: Level, fd = 2): LogWriter {
-  const writer = pino(
-    { base: null, level, messageKey: "event", formatters: { level: (label) => ({ level: label }) } },
-    pino.destination({ fd, sync: true }),
-  );
+  const destination = pino.destination({ fd, sync: true });
+  destination.on("error", () => {}); // a terminal that went away is no reason to stop
+  const formatters = { level: (label: string) => ({ level: label }) };
+  const writer = pino({ base: null, level, messageKey: "event", formatters }, destination);
   return {
     event: (at, event, fields) => writer[at](fields ?? {}, event),
     setLevel: (to) => {

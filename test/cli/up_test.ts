@@ -166,3 +166,18 @@ test("SIGHUP takes over the log level, says what needs a restart, and refuses a 
     remove();
   }
 });
+
+test("one Ctrl-C that arrives twice is one: the hub drains and stops cleanly", async () => {
+  const { folder, remove } = scratch();
+  try {
+    const hub = await startHub({ data: folder });
+    process.kill(hub.pid, "SIGINT");
+    process.kill(hub.pid, "SIGINT");
+    assert.equal(await hub.exited, 0);
+    const verified = await runCli(["log", "verify", folder]);
+    assert.match(verified.stdout, /stopped cleanly/);
+    assert.ok(!verified.stdout.includes("not stopped cleanly"), verified.stdout);
+  } finally {
+    remove();
+  }
+});
