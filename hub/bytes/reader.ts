@@ -75,6 +75,13 @@ export class Reader {
     return value;
   }
 
+  /** An IEEE 754 double, big-endian. */
+  float64(): number {
+    const at = this.take(8);
+    const { buffer, byteOffset } = this.bytes;
+    return new DataView(buffer, byteOffset + at, 8).getFloat64(0);
+  }
+
   /** Unsigned varint, 0 <= value < 2^53. */
   uvarint(): number {
     const byte = this.bytes[this.at];

@@ -110,6 +110,13 @@ export class Writer {
     this.#int32(at + 4, (value - high * two32) | 0);
   }
 
+  /** An IEEE 754 double, big-endian. */
+  float64(value: number): void {
+    const at = this.#reserve(8);
+    const { buffer, byteOffset } = this.#chunk;
+    new DataView(buffer, byteOffset + at, 8).setFloat64(0, value);
+  }
+
   /** 0 <= value < 2^53. */
   uvarint(value: number): void {
     if (value < 0x80) {

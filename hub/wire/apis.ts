@@ -18,22 +18,68 @@ import { leaveGroupRequest, leaveGroupResponse } from "./messages/13_leave_group
 import { syncGroupRequest, syncGroupResponse } from "./messages/14_sync_group.ts";
 import { describeGroupsRequest, describeGroupsResponse } from "./messages/15_describe_groups.ts";
 import { listGroupsRequest, listGroupsResponse } from "./messages/16_list_groups.ts";
+import { saslHandshakeRequest, saslHandshakeResponse } from "./messages/17_sasl_handshake.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "./messages/18_api_versions.ts";
 import { createTopicsRequest, createTopicsResponse } from "./messages/19_create_topics.ts";
 import { deleteTopicsRequest, deleteTopicsResponse } from "./messages/20_delete_topics.ts";
 import { deleteRecordsRequest, deleteRecordsResponse } from "./messages/21_delete_records.ts";
 import { initProducerIdRequest, initProducerIdResponse } from "./messages/22_init_producer_id.ts";
 import { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./messages/23_offset_for_leader_epoch.ts";
+import { addPartitionsToTxnRequest, addPartitionsToTxnResponse } from "./messages/24_add_partitions_to_txn.ts";
+import { addOffsetsToTxnRequest, addOffsetsToTxnResponse } from "./messages/25_add_offsets_to_txn.ts";
+import { endTxnRequest, endTxnResponse } from "./messages/26_end_txn.ts";
+import { writeTxnMarkersRequest, writeTxnMarkersResponse } from "./messages/27_write_txn_markers.ts";
+import { txnOffsetCommitRequest, txnOffsetCommitResponse } from "./messages/28_txn_offset_commit.ts";
+import { describeAclsRequest, describeAclsResponse } from "./messages/29_describe_acls.ts";
+import { createAclsRequest, createAclsResponse } from "./messages/30_create_acls.ts";
+import { deleteAclsRequest, deleteAclsResponse } from "./messages/31_delete_acls.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "./messages/32_describe_configs.ts";
 import { alterConfigsRequest, alterConfigsResponse } from "./messages/33_alter_configs.ts";
+import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./messages/34_alter_replica_log_dirs.ts";
+import { describeLogDirsRequest, describeLogDirsResponse } from "./messages/35_describe_log_dirs.ts";
+import { saslAuthenticateRequest, saslAuthenticateResponse } from "./messages/36_sasl_authenticate.ts";
 import { createPartitionsRequest, createPartitionsResponse } from "./messages/37_create_partitions.ts";
 import { deleteGroupsRequest, deleteGroupsResponse } from "./messages/42_delete_groups.ts";
+import { electLeadersRequest, electLeadersResponse } from "./messages/43_elect_leaders.ts";
 import {
   incrementalAlterConfigsRequest,
   incrementalAlterConfigsResponse,
 } from "./messages/44_incremental_alter_configs.ts";
+import {
+  alterPartitionReassignmentsRequest,
+  alterPartitionReassignmentsResponse,
+} from "./messages/45_alter_partition_reassignments.ts";
+import {
+  listPartitionReassignmentsRequest,
+  listPartitionReassignmentsResponse,
+} from "./messages/46_list_partition_reassignments.ts";
 import { offsetDeleteRequest, offsetDeleteResponse } from "./messages/47_offset_delete.ts";
+import { describeClientQuotasRequest, describeClientQuotasResponse } from "./messages/48_describe_client_quotas.ts";
+import { alterClientQuotasRequest, alterClientQuotasResponse } from "./messages/49_alter_client_quotas.ts";
+import {
+  describeUserScramCredentialsRequest,
+  describeUserScramCredentialsResponse,
+} from "./messages/50_describe_user_scram_credentials.ts";
+import {
+  alterUserScramCredentialsRequest,
+  alterUserScramCredentialsResponse,
+} from "./messages/51_alter_user_scram_credentials.ts";
+import { describeQuorumRequest, describeQuorumResponse } from "./messages/55_describe_quorum.ts";
+import { updateFeaturesRequest, updateFeaturesResponse } from "./messages/57_update_features.ts";
 import { describeClusterRequest, describeClusterResponse } from "./messages/60_describe_cluster.ts";
+import { describeProducersRequest, describeProducersResponse } from "./messages/61_describe_producers.ts";
+import { describeTransactionsRequest, describeTransactionsResponse } from "./messages/65_describe_transactions.ts";
+import { listTransactionsRequest, listTransactionsResponse } from "./messages/66_list_transactions.ts";
+import {
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+} from "./messages/68_consumer_group_heartbeat.ts";
+import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "./messages/69_consumer_group_describe.ts";
+import { listConfigResourcesRequest, listConfigResourcesResponse } from "./messages/74_list_config_resources.ts";
+import {
+  describeTopicPartitionsRequest,
+  describeTopicPartitionsResponse,
+} from "./messages/75_describe_topic_partitions.ts";
 import type { Decoded, Encodable, Message } from "./schema.ts";
 
 /** One row of the table. */
@@ -58,6 +104,9 @@ function api<Request extends Message, Response extends Message>(
   return { key, min, max, advertisedMin, request, response };
 }
 
+/** A message that is known and not served: neither advertised nor answered. */
+const none = [0, -1] as const;
+
 /** Every API of this hub. ApiVersions is printed from it. */
 export const apis = {
   produce: api(0, [3, 9], produceRequest, produceResponse, 0),
@@ -73,19 +122,52 @@ export const apis = {
   syncGroup: api(14, [0, 5], syncGroupRequest, syncGroupResponse),
   describeGroups: api(15, [0, 5], describeGroupsRequest, describeGroupsResponse),
   listGroups: api(16, [0, 4], listGroupsRequest, listGroupsResponse),
+  saslHandshake: api(17, none, saslHandshakeRequest, saslHandshakeResponse),
   apiVersions: api(18, [0, 4], apiVersionsRequest, apiVersionsResponse),
   createTopics: api(19, [2, 7], createTopicsRequest, createTopicsResponse),
   deleteTopics: api(20, [1, 6], deleteTopicsRequest, deleteTopicsResponse),
   deleteRecords: api(21, [0, 2], deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, [0, 4], initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, [2, 4], offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, none, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, none, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, none, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, none, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, none, txnOffsetCommitRequest, txnOffsetCommitResponse),
+  describeAcls: api(29, none, describeAclsRequest, describeAclsResponse),
+  createAcls: api(30, none, createAclsRequest, createAclsResponse),
+  deleteAcls: api(31, none, deleteAclsRequest, deleteAclsResponse),
   describeConfigs: api(32, [1, 4], describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, [0, 2], alterConfigsRequest, alterConfigsResponse),
+  alterReplicaLogDirs: api(34, none, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
+  describeLogDirs: api(35, none, describeLogDirsRequest, describeLogDirsResponse),
+  saslAuthenticate: api(36, none, saslAuthenticateRequest, saslAuthenticateResponse),
   createPartitions: api(37, [0, 3], createPartitionsRequest, createPartitionsResponse),
   deleteGroups: api(42, [0, 2], deleteGroupsRequest, deleteGroupsResponse),
+  electLeaders: api(43, none, electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, [0, 1], incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  alterPartitionReassignments: api(45, none, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
+  listPartitionReassignments: api(46, none, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, [0, 0], offsetDeleteRequest, offsetDeleteResponse),
+  describeClientQuotas: api(48, none, describeClientQuotasRequest, describeClientQuotasResponse),
+  alterClientQuotas: api(49, none, alterClientQuotasRequest, alterClientQuotasResponse),
+  describeUserScramCredentials: api(
+    50,
+    none,
+    describeUserScramCredentialsRequest,
+    describeUserScramCredentialsResponse,
+  ),
+  alterUserScramCredentials: api(51, none, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
+  describeQuorum: api(55, none, describeQuorumRequest, describeQuorumResponse),
+  updateFeatures: api(57, none, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, [0, 1], describeClusterRequest, describeClusterResponse),
+  describeProducers: api(61, none, describeProducersRequest, describeProducersResponse),
+  describeTransactions: api(65, none, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, none, listTransactionsRequest, listTransactionsResponse),
+  consumerGroupHeartbeat: api(68, none, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  consumerGroupDescribe: api(69, none, consumerGroupDescribeRequest, consumerGroupDescribeResponse),
+  listConfigResources: api(74, none, listConfigResourcesRequest, listConfigResourcesResponse),
+  describeTopicPartitions: api(75, none, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
 } as const;
 
 export type ApiName = keyof typeof apis;
@@ -113,9 +195,9 @@ export type Request = { [N in ApiName]: RequestHeader & { readonly api: N; reado
 
 /** Rows for an ApiVersions response, in the order of the keys. */
 export function advertised(): { apiKey: number; minVersion: number; maxVersion: number }[] {
-  return apiNames.map((name) => {
+  return apiNames.flatMap((name) => {
     const { key, advertisedMin, max } = apis[name];
-    return { apiKey: key, minVersion: advertisedMin, maxVersion: max };
+    return max < 0 ? [] : [{ apiKey: key, minVersion: advertisedMin, maxVersion: max }];
   });
 }
 

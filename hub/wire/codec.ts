@@ -124,6 +124,8 @@ function readField(field: Field, form: Form): Read {
       return (reader) => reader.int32();
     case "int64":
       return (reader) => reader.int64();
+    case "float64":
+      return (reader) => reader.float64();
     case "uuid":
       return (reader) => reader.uuid();
     case "string":
@@ -190,6 +192,7 @@ function sizeMin(field: Field, form: Form): number {
     case "int32":
       return 4;
     case "int64":
+    case "float64":
       return 8;
     case "uuid":
       return 16;
@@ -283,6 +286,8 @@ function writeField(field: Field, form: Form): Write {
       return (writer, value) => writer.int32(value);
     case "int64":
       return (writer, value) => writer.int64(value);
+    case "float64":
+      return (writer, value) => writer.float64(value);
     case "uuid":
       return (writer, value) => writer.uuid(value);
     case "string":

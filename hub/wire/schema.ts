@@ -21,6 +21,7 @@ export type Kind =
   | "uint16"
   | "int32"
   | "int64"
+  | "float64"
   | "string"
   | "uuid"
   | "bytes"
@@ -79,6 +80,7 @@ export const uint16: Primitive<number> = primitive("uint16");
 export const int32: Primitive<number> = primitive("int32");
 /** |value| < 2^53; a larger one on the wire is refused. */
 export const int64: Primitive<number> = primitive("int64");
+export const float64: Primitive<number> = primitive("float64");
 export const string: Primitive<string> = primitive("string");
 /** Canonical text of 36 characters. */
 export const uuid: Primitive<string> = primitive("uuid");

@@ -25,6 +25,15 @@ interface Oracle {
   readonly validVersions: string;
   readonly flexibleVersions: string;
   readonly fields: readonly OracleField[];
+  readonly commonStructs?: readonly { readonly name: string; readonly fields: readonly OracleField[] }[];
+}
+
+/** Structs that a definition uses in several places, put where they are used. */
+function resolved(fields: readonly OracleField[], shared: ReadonlyMap<string, readonly OracleField[]>): OracleField[] {
+  return fields.map((field) => {
+    const inner = field.fields ?? shared.get(field.type.replace("[]", ""));
+    return inner === undefined ? field : { ...field, fields: resolved(inner, shared) };
+  });
 }
 
 function range(text: string | undefined): [number, number] {
@@ -43,7 +52,19 @@ function typeOf(field: Field): string {
   return field.kind === "array" ? `[]${typeOf(field.element!)}` : field.kind;
 }
 
-const primitives = new Set(["bool", "int8", "int16", "uint16", "int32", "int64", "string", "uuid", "bytes", "records"]);
+const primitives = new Set([
+  "bool",
+  "int8",
+  "int16",
+  "uint16",
+  "int32",
+  "int64",
+  "float64",
+  "string",
+  "uuid",
+  "bytes",
+  "records",
+]);
 
 function oracleType(type: string): string {
   if (type.startsWith("[]")) return `[]${oracleType(type.slice(2))}`;
@@ -103,9 +124,11 @@ function check(message: Message, key: number | undefined): number {
   assert.equal(message.min, first, `${message.name}: first version`);
   assert.equal(message.max, last, `${message.name}: last version`);
   assert.equal(message.flexible, range(oracle.flexibleVersions)[0], `${message.name}: flexible from`);
+  const shared = new Map(oracle.commonStructs?.map(({ name, fields }) => [name, fields]));
+  const fields = resolved(oracle.fields, shared);
   let count = 0;
   for (let version = message.min; version <= message.max; version += 1) {
-    count += compare(message.name, message.fields, oracle.fields, version, version >= message.flexible);
+    count += compare(message.name, message.fields, fields, version, version >= message.flexible);
   }
   return count;
 }

@@ -31,6 +31,8 @@ function plainOf(field: Field, version: number): fc.Arbitrary<unknown> {
       return fc.integer();
     case "int64":
       return fc.maxSafeInteger().map((value) => (Object.is(value, -0) ? 0 : value));
+    case "float64":
+      return fc.double({ noNaN: true });
     case "string":
       return text;
     case "uuid":
