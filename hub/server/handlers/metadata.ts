@@ -3,6 +3,7 @@ import type { Topic } from "../../engine/topics.ts";
 import { checkTopicName, isInternalName } from "../../engine/topics.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { advertised, type RequestOf, type ResponseOf } from "../../wire/apis.ts";
+import { features, featuresEpoch } from "../../wire/features.ts";
 import { zeroUuid } from "../../wire/schema.ts";
 import { addressFor, defaultPartitions, type HubServices, type RequestContext } from "../services.ts";
 
@@ -57,7 +58,14 @@ export function metadataHandlers(services: HubServices) {
       const legal = (text: string): boolean => /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/.test(text);
       // KIP-511: from v3 on a client names its software, and a name outside the pattern is refused.
       const named = context.version < 3 || (legal(request.clientSoftwareName) && legal(request.clientSoftwareVersion));
-      return { errorCode: named ? 0 : codeOf("INVALID_REQUEST"), apiKeys: advertised(), throttleTimeMs: 0 };
+      return {
+        errorCode: named ? 0 : codeOf("INVALID_REQUEST"),
+        apiKeys: advertised(),
+        throttleTimeMs: 0,
+        supportedFeatures: features.map(({ name, min, max }) => ({ name, minVersion: min, maxVersion: max })),
+        finalizedFeaturesEpoch: features.length === 0 ? -1 : featuresEpoch,
+        finalizedFeatures: features.map(({ name, level }) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
+      };
     },
   };
 }

@@ -1,0 +1,15 @@
+// Finalized features that ApiVersions tells: what a client may rely on beyond the ranges of versions (KIP-584).
+
+export interface Feature {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  /** The level in force. */
+  readonly level: number;
+}
+
+/** Grows as what a level promises becomes true. */
+export const features: readonly Feature[] = [];
+
+/** Counts changes of the table above, so that a client can tell an older answer from a newer one. */
+export const featuresEpoch = 0;
