@@ -158,6 +158,7 @@ const floors: Record<string, number> = {
   access: 5,
   "config.ts": 5,
   "permissions.ts": 5,
+  "broker_settings.ts": 5.5,
   "topic_settings.ts": 6,
   bytes: 6,
   io: 6,
