@@ -37,9 +37,11 @@ export const limits = {
 
   // topics
   topicNameLengthMax: 249,
-  partitionsPerTopicMax: 1_000,
+  partitionsPerTopicMax: 4_000,
   partitionsMax: 10_000,
   topicsMax: 5_000,
+  /** Groups and hubs with settings of their own. */
+  settingsScopesMax: 1_000,
 
   // log
   segmentBytesDefault: 128 * MiB,
@@ -56,6 +58,20 @@ export const limits = {
   fetchBytesMax: 55 * MiB,
   /** Newest batches kept in memory for readers at the tail, all partitions together. */
   hotTailBytesMax: 4 * MiB,
+
+  // compaction
+  /** Memory of the one map of keys, all logs together; what does not fit is left to the next pass. */
+  cleanerMapBytes: 16 * MiB,
+  /** How often logs are looked at, and how long one whose cleaning failed is left alone. */
+  cleanerPassMs: 15 * second,
+  cleanerRetryMs: 10 * minute,
+  /** Bytes read and written. */
+  cleanerBytesPerSecondMax: 64 * MiB,
+  /** Bytes of one read; written bytes are collected to as many, and synced every `cleanerSyncBytes`. */
+  cleanerChunkBytes: 256 * KiB,
+  cleanerSyncBytes: 8 * MiB,
+  /** Work between two looks at what else waits; one batch is never split. */
+  cleanerSliceMsMax: 3,
 
   // journal
   journalFileBytes: 16 * MiB,
@@ -114,6 +130,31 @@ export const limits = {
   offsetTombstonesMax: 1_000,
   /** After this long the hub serves other requests while the groups are still being loaded. */
   groupLoadWaitMsMax: 500,
+
+  // access
+  /** A frame of a connection that has not logged in yet. */
+  saslFrameBytesMax: 512 * KiB,
+  /** A connection that has not logged in is closed after so long without a word. */
+  saslIdleMsMax: 30 * second,
+  /** Kafka's connection.failed.authentication.delay.ms: a guess costs at least that. */
+  saslFailureDelayMs: 100,
+  /** Passwords that are checked at a time and that wait for it; the thread pool they run in also syncs the journal. */
+  saslStretchesMax: 2,
+  saslStretchesWaitingMax: 1_000,
+  scramIterationsMin: 4096,
+  scramIterationsMax: 16_384,
+  scramNonceLengthMax: 1_024,
+  scramSaltBytesMax: 128,
+  /** Of a user, a principal, a host, a client id or a resource in stored rules, credentials and quotas. */
+  accessNameLengthMax: 256,
+  credentialsMax: 2_000,
+  accessRulesMax: 2_000,
+  quotasMax: 1_000,
+  /** Clients with a bucket of their own. */
+  quotaBucketsMax: 10_000,
+  quotaThrottleMsMax: 30 * second,
+  /** A fetch under a quota brings at most so many seconds' worth. */
+  quotaFetchSecondsMax: 10,
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
@@ -234,7 +275,9 @@ relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs ea
 relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
+relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
 relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
+relation(limits.cleanerChunkBytes <= limits.cleanerSyncBytes, "a cleaner's write is within what it syncs");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
 relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
 relation(limits.browserValueBytesMax < limits.browserFrameBytesMax, "a record fits into a frame");

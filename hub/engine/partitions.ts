@@ -58,9 +58,17 @@ export function logSettingsOf(settings: EffectiveSettings): LogSettings {
     retentionBytes: unlessCompacted(settings, "retention.bytes"),
     timestampType: settings.text("message.timestamp.type") as LogSettings["timestampType"],
     compacted: settings.text("cleanup.policy").includes("compact"),
+    deleteRetentionMs: settings.number("delete.retention.ms"),
+    minCompactionLagMs: settings.number("min.compaction.lag.ms"),
+    maxCompactionLagMs: settings.number("max.compaction.lag.ms"),
+    minDirtyRatio: settings.number("min.cleanable.dirty.ratio"),
     corruptRead: settings.text("corrupt.read") as LogSettings["corruptRead"],
     pinned: settings.flag("retention.pin"),
   };
+}
+
+function isSame(one: LogSettings, other: LogSettings): boolean {
+  return (Object.keys(other) as (keyof LogSettings)[]).every((name) => one[name] === other[name]);
 }
 
 function unlessCompacted(settings: EffectiveSettings, name: string): number {
@@ -187,13 +195,23 @@ export class Partitions {
     await this.#whenStill(name);
     const topic = await this.topics.configure(name, configs, validateOnly);
     if (validateOnly) return;
+    await this.#applySettings(topic);
+  }
+
+  /** Applies the hub's settings as they are now to every topic. */
+  async applySettings(): Promise<void> {
+    await Promise.all([...this.topics.all()].map((topic) => this.#applySettings(topic)));
+  }
+
+  async #applySettings(topic: Topic): Promise<void> {
     const settings = this.topics.settingsOf(topic);
     const logSettings = logSettingsOf(settings);
-    for (const partition of this.#byTopic.get(name) ?? []) {
-      await partition.log.configure(logSettings);
+    const configure = async (partition: Partition): Promise<void> => {
+      if (!isSame(partition.log.settings, logSettings)) await partition.log.configure(logSettings);
       partition.rules = batchRulesOf(settings);
       this.#apply(partition, onMinInSync(partition.leader, settings.number("min.insync.replicas")));
-    }
+    };
+    await Promise.all((this.#byTopic.get(topic.name) ?? []).map(configure));
   }
 
   async deleteTopic(name: string): Promise<Topic> {

@@ -1,6 +1,7 @@
 // The journal's bytes: a group frame and its typed entries (storage.md section 2). Pure.
 import { getInt32, getInt64, getUint32, setInt32, setInt64 } from "../bytes/fixed.ts";
 import { crc32c } from "../io/crc32c.ts";
+import { defaultLogSettings } from "./settings.ts";
 import type { LogSettings } from "./settings.ts";
 
 // Frame, big-endian:
@@ -170,10 +171,12 @@ function decodeBody(type: number, body: Uint8Array): Entry | null {
     case Type.partition: {
       const rest = JSON.parse(decoder.decode(body.subarray(partitionBytes))) as {
         name: string;
-        settings: LogSettings;
+        settings: Partial<LogSettings>;
         syncedEnd: number;
       };
-      return { type: "partition", ...readPartitionId(body, 0), ...rest };
+      // An entry of an earlier version lacks what has come since.
+      const settings = { ...defaultLogSettings, ...rest.settings };
+      return { type: "partition", ...readPartitionId(body, 0), ...rest, settings };
     }
     case Type.fact: {
       const keyEnd = 5 + getInt32(body, 0);

@@ -17,6 +17,13 @@ export interface LogSettings {
   readonly retentionBytes: number;
   readonly timestampType: "CreateTime" | "LogAppendTime";
   readonly compacted: boolean;
+  /** How long a tombstone is kept after the first cleaning that saw it. */
+  readonly deleteRetentionMs: number;
+  /** The shortest and the longest time (Infinity or 2^63: no bound) that a record stays as it came. */
+  readonly minCompactionLagMs: number;
+  readonly maxCompactionLagMs: number;
+  /** Share of bytes not yet cleaned above which a cleaning is worth it, 0..1. */
+  readonly minDirtyRatio: number;
   /** What a read does at a damaged place: refuse with CORRUPT_MESSAGE, or go on behind it (counted). */
   readonly corruptRead: "stop" | "skip";
   /** True keeps the log out of the data folder's own bound. */
@@ -33,6 +40,10 @@ export const defaultLogSettings: LogSettings = {
   retentionBytes: -1,
   timestampType: "CreateTime",
   compacted: false,
+  deleteRetentionMs: 24 * 3600 * 1000,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: 2 ** 63,
+  minDirtyRatio: 0.5,
   corruptRead: "stop",
   pinned: false,
 };
@@ -52,6 +63,8 @@ export interface Tuning {
   readonly hotTailBytes: number;
   readonly softLineBytes: number;
   readonly hardLineBytes: number;
+  /** Memory of the map of keys that a cleaning works with. */
+  readonly cleanerMapBytes: number;
   /** Largest share of the file system that segments may take, in bytes; -1 for 80 % of it. */
   readonly diskBytesMax: number;
 }
@@ -68,6 +81,7 @@ export const defaultTuning: Tuning = {
   hotTailBytes: limits.hotTailBytesMax,
   softLineBytes: limits.diskSoftLineBytes,
   hardLineBytes: limits.diskHardLineBytes,
+  cleanerMapBytes: limits.cleanerMapBytes,
   diskBytesMax: -1,
 };
 

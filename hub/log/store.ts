@@ -10,7 +10,7 @@ import type { RecoveryPoint } from "./recovery_points.ts";
 import { recoverLog } from "./recovery.ts";
 import { defaultTuning, partitionKey } from "./settings.ts";
 import { Store } from "./store_core.ts";
-import type { StoreOptions } from "./store_core.ts";
+import type { StoreOptions } from "./store_types.ts";
 
 export { PartitionLog } from "./log.ts";
 export type { Appended } from "./log.ts";
@@ -18,7 +18,7 @@ export type { TimeOffset } from "./log_read.ts";
 export { defaultLogSettings, defaultTuning } from "./settings.ts";
 export type { FsyncPolicy, LogSettings, StoreState, Tuning } from "./settings.ts";
 export { Store } from "./store_core.ts";
-export type { StoreListener, StoreMeta, StoreOptions } from "./store_core.ts";
+export type { StoreListener, StoreMeta, StoreOptions } from "./store_types.ts";
 
 /**
  * Opens the data folder, making it when it is new.

@@ -4,20 +4,17 @@
 // promised before the group is synced. Everything appended or put within one synchronous turn lands in one group, so
 // it survives a power cut as a whole or not at all (a group over its byte bound excepted).
 import { HubError } from "../errors.ts";
-import type { Clock, Disk, File, Random, Timer } from "../io/ports.ts";
+import type { File, Timer } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
-import type { Trace } from "../trace.ts";
 import { OpenSegments, SyncQueue } from "./background.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { HotTail } from "./hot_tail.ts";
 import { Journal } from "./journal.ts";
-import type { JournalContent } from "./journal_read.ts";
 import { applyFact, emptyState, factBytes } from "./journal_state.ts";
 import type { LogHost } from "./log.ts";
 import { PartitionLog } from "./log.ts";
 import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
-import type { RecoveryPoint } from "./recovery_points.ts";
 import { PartitionMaker } from "./partition_maker.ts";
 import { Retainer } from "./retainer.ts";
 import { Scrub } from "./scrub.ts";
@@ -25,45 +22,9 @@ import type { Segment } from "./segment.ts";
 import { faultKind, partitionKey, storageError } from "./settings.ts";
 import type { LogSettings, StoreState, Tuning } from "./settings.ts";
 import { Space } from "./space.ts";
-
-export interface StoreListener {
-  /** Their `durableEnd` moved; called once per sync. */
-  durable(logs: readonly PartitionLog[]): void;
-  stateChanged(state: StoreState, why: string): void;
-  /** Records that were promised may be gone; null is for what belongs to no partition. */
-  possibleLoss(log: PartitionLog | null, detail: string): void;
-}
-
-export interface StoreOptions {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly trace: Trace;
-  readonly listener: StoreListener;
-  readonly hubId: number;
-  /** For tests: bounds of limits.ts made small. */
-  readonly tuning?: Partial<Tuning>;
-}
-
-export interface StoreMeta {
-  readonly clusterId: string;
-  readonly hubId: number;
-  readonly dirId: string;
-  readonly bootSeq: number;
-}
+import type { StoreMeta, StoreOptions, StoreStart } from "./store_types.ts";
 
 const openSegmentsMax = 200;
-
-/** What openStore (store.ts) found. */
-export interface StoreStart {
-  readonly options: StoreOptions;
-  readonly tuning: Tuning;
-  readonly meta: StoreMeta;
-  readonly content: JournalContent;
-  readonly points: Map<string, RecoveryPoint>;
-  /** Releases the lock, and with `clean` leaves the clean mark. */
-  readonly leave: (clean: boolean) => void;
-}
 
 export class Store implements FactStore {
   readonly meta: StoreMeta;
