@@ -1,4 +1,4 @@
-// The ports through which the hub touches the world: clock, chance, disk, net. Types only.
+// The ports through which the hub touches the world: clock, chance, hashes, disk, net. Types only.
 
 /** Milliseconds. Monotonic (`Clock.now`) or since the Unix epoch (`Clock.wall`); never mixed. */
 export type Millis = number;
@@ -30,6 +30,18 @@ export interface Random {
   bytes(count: number): Uint8Array;
   /** A version 4 UUID as 16 bytes. */
   uuid(): Uint8Array;
+}
+
+export type HashName = "sha256" | "sha512";
+
+/** Hash functions, as SASL needs them. */
+export interface Hashing {
+  digest(hash: HashName, data: Uint8Array): Uint8Array;
+  hmac(hash: HashName, key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** PBKDF2 with HMAC (RFC 8018), as long as the hash, through the thread pool: milliseconds on purpose. */
+  stretch(hash: HashName, password: Uint8Array, salt: Uint8Array, iterations: number): Promise<Uint8Array>;
+  /** Whether both are the same bytes, in a time that tells nothing but their lengths. */
+  equal(a: Uint8Array, b: Uint8Array): boolean;
 }
 
 /** What a disk says when it refuses. `code` is the errno name: ENOSPC, EDQUOT, EFBIG, EIO, EROFS, ENOENT, EEXIST... */
