@@ -5,6 +5,7 @@ import { limits } from "../limits.ts";
 import { apis, decodeResponse, encodeRequest, peekResponse } from "../wire/apis.ts";
 import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
+import { newestSent } from "./versions.ts";
 
 /** A way to one hub, with or without a socket. */
 export interface Connection {
@@ -120,9 +121,9 @@ class DialledConnection implements Connection {
   }
 
   version(api: ApiName): number {
-    const { key, min, max } = apis[api];
+    const { key, min } = apis[api];
     const theirs = this.#versions.get(key);
-    const version = Math.min(max, theirs?.[1] ?? -1);
+    const version = Math.min(newestSent(api), theirs?.[1] ?? -1);
     if (theirs === undefined || version < Math.max(min, theirs[0])) {
       throw new HubError("UNSUPPORTED_VERSION", `${this.#address} and this client have no version of ${api} in common`);
     }

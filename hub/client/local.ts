@@ -5,6 +5,7 @@ import type { ApiName, CallOf, ReplyOf, RequestOf, ResponseOf } from "../wire/ap
 import { fill } from "../wire/codec.ts";
 import type { Message } from "../wire/schema.ts";
 import type { Connection } from "./connection.ts";
+import { newestSent } from "./versions.ts";
 
 /** Who asks, as dispatch wants to know it. */
 export interface LocalContext {
@@ -25,7 +26,7 @@ export type LocalDispatch = <N extends ApiName>(
 
 let lastId = 0;
 
-/** Opens a connection to the hub in this process, in the newest versions it serves. Nothing is copied or encoded. */
+/** Opens a connection to the hub in this process, in the newest versions both know. Nothing is copied or encoded. */
 export function openLocal(dispatch: LocalDispatch, clientId: string): Connection {
   lastId += 1;
   const listener = { host: "127.0.0.1", port: 0 };
@@ -36,7 +37,7 @@ export function openLocal(dispatch: LocalDispatch, clientId: string): Connection
   const contextOf = (api: ApiName): LocalContext => {
     const known = contexts.get(api);
     if (known !== undefined) return known;
-    const context = { ...base, version: apis[api].max };
+    const context = { ...base, version: newestSent(api) };
     contexts.set(api, context);
     return context;
   };
@@ -52,7 +53,7 @@ export function openLocal(dispatch: LocalDispatch, clientId: string): Connection
       return open;
     },
     direct: true,
-    version: (api) => apis[api].max,
+    version: newestSent,
     async call<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>> {
       const response = await begin(api, request);
       if (response === null) throw new HubError("UNKNOWN_SERVER_ERROR", `${api} was not answered`);

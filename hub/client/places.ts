@@ -1,5 +1,6 @@
 // From a place (earliest, latest, a time) to offsets: ListOffsets at the leaders.
 import { HubError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection } from "./connection.ts";
 import type { PartitionOffset, StartAt, TopicPartition } from "./faces.ts";
@@ -63,6 +64,7 @@ function ask(connection: Connection, places: readonly Place[]): Promise<ReplyOf<
   return connection.call("listOffsets", {
     replicaId: -1,
     topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
+    timeoutMs: limits.clientRequestMsMax,
   });
 }
 
