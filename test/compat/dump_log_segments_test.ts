@@ -1,58 +1,13 @@
 // Apache Kafka's own DumpLogSegments reads our segment files: offsets, keys, payloads, codecs, producers, checksums.
 //
 // Only the .log files are Kafka's format. Our indexes and snapshots are formats of our own (hub/README.md), so each
-// .log is copied alone to another folder. Kafka's jars come through Maven once and stay in test/.tools/maven/<version>/.
+// .log is copied alone to another folder.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import test from "node:test";
-import { type HubProcess, root, run, runCli, scratch, startHub } from "../tools/hub_process.ts";
-
-const pom = path.join(root, "test/compat/kafka_tools/pom.xml");
-const version = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, "utf8"))![1]!;
-const cache = path.join(root, "test/.tools/maven");
-const jars = path.join(cache, version);
-const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies";
-
-const present = (command: string, flag: string): boolean =>
-  spawnSync(command, [flag], { stdio: "ignore" }).status === 0;
-
-/** What is missing for this test, as a sentence; null when Kafka's jars are there (fetched now if need be). */
-async function fetchJars(): Promise<string | null> {
-  if (!present("java", "-version")) return "java is missing: sudo apt-get install default-jre-headless maven";
-  if (existsSync(jars)) return null;
-  if (!present("mvn", "-version")) return "mvn is missing: sudo apt-get install maven (needed once)";
-  const half = `${jars}.${process.pid}`;
-  mkdirSync(cache, { recursive: true });
-  try {
-    const wanted = [`-DoutputDirectory=${half}`, "-DincludeScope=runtime"];
-    await run("mvn", ["-q", "-B", "-f", pom, goal, ...wanted], { timeoutMs: 180_000 });
-    if (!existsSync(jars)) renameSync(half, jars);
-    return null;
-  } catch (error) {
-    return `Maven could not fetch Apache Kafka ${version}: ${(error as Error).message.slice(0, 500)}`;
-  } finally {
-    rmSync(half, { recursive: true, force: true });
-  }
-}
-
-/** Runs the test with the jars; without them it fails in CI and is left out, with a line, elsewhere. */
-async function withJars(use: () => Promise<void>): Promise<void> {
-  const missing = await fetchJars();
-  if (missing === null) return await use();
-  assert.ok(process.env["CI"] !== "true", missing);
-  console.log(`left out, DumpLogSegments: ${missing}`);
-}
+import { type HubProcess, run, runCli, scratch, startHub } from "../tools/hub_process.ts";
+import { jarsOnly } from "./clients.ts";
+import { compat } from "./table.ts";
 
 interface DumpedRecord {
   readonly offset: number;
@@ -78,7 +33,7 @@ const recordLine = new RegExp(
 
 /** One list of batches per file, in the order of the files. */
 async function dump(files: readonly string[]): Promise<DumpedBatch[][]> {
-  const main = ["-cp", `${jars}/*`, "kafka.tools.DumpLogSegments"];
+  const main = ["-cp", `${await jarsOnly()}/*`, "org.apache.kafka.tools.DumpLogSegments"];
   const flags = ["--deep-iteration", "--print-data-log", "--max-message-size", "10000000"];
   const text = await run("java", ["-Xmx256m", ...main, ...flags, "--files", files.join(",")]);
   const dumped: DumpedBatch[][] = [];
@@ -158,37 +113,35 @@ async function cli(hub: HubProcess, args: readonly string[], input = ""): Promis
   assert.equal(code, 0, stderr);
 }
 
-test("DumpLogSegments finds every record of every codec in our segments, each batch valid", async () => {
-  await withJars(async () => {
-    const { folder, remove } = scratch();
-    const data = path.join(folder, "data");
-    const hub = await startHub({ data });
-    const sent = new Map<string, Sent[]>();
-    try {
-      const small = ["--partitions", "1", "--config", "segment.bytes=65536"];
-      await cli(hub, ["topic", "create", "plain", ...small]);
-      await cli(hub, ["topic", "create", "stamped", ...small, "--config", "message.timestamp.type=LogAppendTime"]);
-      for (const topic of ["plain", "stamped"]) sent.set(topic, await fill(hub, topic));
-      await cli(hub, ["topic", "create", "own", "--partitions", "1"]);
-      await cli(hub, ["produce", "own", "--key", "me"], "by our own client");
-      sent.set("own", [{ key: "me", payload: "by our own client", headers: "", codec: "none", idempotent: true }]);
-      assert.equal(await hub.end(), 0);
-      const files = [...sent.keys()].map((topic) => copySegments(data, topic, 0, folder));
-      assert.ok(files[0]!.length > 2, `${files[0]!.length} segments`);
-      const dumped = await dump(files.flat());
-      for (const [i, topic] of [...sent.keys()].entries()) {
-        const batches = dumped.splice(0, files[i]!.length);
-        files[i]!.forEach((file, k) => {
-          const base = batches[k]![0]?.fields["baseOffset"] ?? path.basename(file, ".log");
-          assert.equal(Number(path.basename(file, ".log")), Number(base), "a segment is named by its first offset");
-        });
-        compare(batches.flat(), sent.get(topic)!, topic);
-      }
-    } finally {
-      await hub.end("SIGKILL");
-      remove();
+compat("console tools", "kafka-dump-log: every record of every codec in our segments, each batch valid", async () => {
+  const { folder, remove } = scratch();
+  const data = path.join(folder, "data");
+  const hub = await startHub({ data });
+  const sent = new Map<string, Sent[]>();
+  try {
+    const small = ["--partitions", "1", "--config", "segment.bytes=65536"];
+    await cli(hub, ["topic", "create", "plain", ...small]);
+    await cli(hub, ["topic", "create", "stamped", ...small, "--config", "message.timestamp.type=LogAppendTime"]);
+    for (const topic of ["plain", "stamped"]) sent.set(topic, await fill(hub, topic));
+    await cli(hub, ["topic", "create", "own", "--partitions", "1"]);
+    await cli(hub, ["produce", "own", "--key", "me"], "by our own client");
+    sent.set("own", [{ key: "me", payload: "by our own client", headers: "", codec: "none", idempotent: true }]);
+    assert.equal(await hub.end(), 0);
+    const files = [...sent.keys()].map((topic) => copySegments(data, topic, 0, folder));
+    assert.ok(files[0]!.length > 2, `${files[0]!.length} segments`);
+    const dumped = await dump(files.flat());
+    for (const [i, topic] of [...sent.keys()].entries()) {
+      const batches = dumped.splice(0, files[i]!.length);
+      files[i]!.forEach((file, k) => {
+        const base = batches[k]![0]?.fields["baseOffset"] ?? path.basename(file, ".log");
+        assert.equal(Number(path.basename(file, ".log")), Number(base), "a segment is named by its first offset");
+      });
+      compare(batches.flat(), sent.get(topic)!, topic);
     }
-  });
+  } finally {
+    await hub.end("SIGKILL");
+    remove();
+  }
 });
 
 function compare(batches: readonly DumpedBatch[], sent: readonly Sent[], topic: string): void {
@@ -211,23 +164,21 @@ function compare(batches: readonly DumpedBatch[], sent: readonly Sent[], topic: 
   assert.equal(next, sent.length, topic);
 }
 
-test("DumpLogSegments tells a flipped byte in one of our segments", async () => {
-  await withJars(async () => {
-    const { folder, remove } = scratch();
-    const data = path.join(folder, "data");
-    const hub = await startHub({ data });
-    try {
-      await run("kcat", ["-b", `127.0.0.1:${hub.kafka}`, "-P", "-t", "t", "-p", "0"], { input: "one" });
-      assert.equal(await hub.end(), 0);
-      const [file] = copySegments(data, "t", 0, folder);
-      const bytes = readFileSync(file!);
-      bytes[bytes.indexOf("one")]! ^= 1;
-      writeFileSync(file!, bytes);
-      const [batches] = await dump([file!]);
-      assert.equal(batches![0]!.fields["isvalid"], "false");
-    } finally {
-      await hub.end("SIGKILL");
-      remove();
-    }
-  });
+compat("console tools", "kafka-dump-log: a flipped byte in one of our segments", async () => {
+  const { folder, remove } = scratch();
+  const data = path.join(folder, "data");
+  const hub = await startHub({ data });
+  try {
+    await run("kcat", ["-b", `127.0.0.1:${hub.kafka}`, "-P", "-t", "t", "-p", "0"], { input: "one" });
+    assert.equal(await hub.end(), 0);
+    const [file] = copySegments(data, "t", 0, folder);
+    const bytes = readFileSync(file!);
+    bytes[bytes.indexOf("one")]! ^= 1;
+    writeFileSync(file!, bytes);
+    const [batches] = await dump([file!]);
+    assert.equal(batches![0]!.fields["isvalid"], "false");
+  } finally {
+    await hub.end("SIGKILL");
+    remove();
+  }
 });
