@@ -6,6 +6,7 @@ import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
 import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
+import { Settings } from "./engine/settings.ts";
 import { Topics } from "./engine/topics.ts";
 import { HubError } from "./errors.ts";
 import type { Clock, Disk, Net, Random } from "./io/ports.ts";
@@ -79,17 +80,20 @@ export class Hub {
       },
     });
     this.#store = store;
-    const { settings } = this.#config;
-    const partitions = new Partitions(store, new Topics(store, random, settings), clock, this.#config.hub.id);
+    const settings = new Settings(store, this.#config.settings, this.#config.hub.id);
+    const topics = new Topics(store, random, settings.inForce);
+    const partitions = new Partitions(store, topics, clock, this.#config.hub.id);
+    settings.onChange(() => partitions.applySettings());
     this.#partitions = partitions;
     await partitions.open();
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
     this.#groups = await this.#openGroups(partitions, this.#registry);
-    this.#services = this.#makeServices(partitions, store.meta.clusterId);
+    this.#services = this.#makeServices(partitions, store, settings);
     const services = this.#services;
     const groups = groupHandlers(
       () => this.#groups,
       (context) => ({ nodeId: services.hubId, ...addressFor(services, context) }),
+      { idOf: (topic) => topics.byName(topic)?.topicId, nameOf: (topicId) => topics.byId(topicId)?.name },
     );
     this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch });
@@ -98,19 +102,31 @@ export class Hub {
     return { kafka };
   }
 
-  #makeServices(partitions: Partitions, clusterId: string): HubServices {
-    const { clock, random, trace } = this.#ports;
-    const { hub, kafka, settings } = this.#config;
-    const asked = settings.get("auto.create.topics.enable");
+  #makeServices(partitions: Partitions, store: Store, dynamicSettings: Settings): HubServices {
+    const { clock, random, trace, disk } = this.#ports;
+    const { hub, kafka } = this.#config;
+    const settings = dynamicSettings.inForce;
     return {
       hubId: hub.id,
-      clusterId,
+      clusterId: store.meta.clusterId,
       partitions,
       clock,
       random,
       trace,
       settings,
-      autoCreateTopics: asked === undefined ? hub.listen.every(isLoopback) : asked === "true",
+      dynamicSettings,
+      listeners: hub.listen.map((host) => ({ host, port: kafka.port })),
+      folder: {
+        path: hub.data,
+        directoryId: store.meta.dirId,
+        boots: store.meta.bootSeq,
+        state: () => store.state,
+        space: () => disk.space(),
+      },
+      get autoCreateTopics() {
+        const asked = settings.get("auto.create.topics.enable");
+        return asked === undefined ? hub.listen.every(isLoopback) : asked === "true";
+      },
       advertised: kafka.advertised === null ? null : parseAddress(kafka.advertised, kafka.port),
     };
   }

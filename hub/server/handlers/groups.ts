@@ -1,6 +1,7 @@
 // Membership of groups on the wire: FindCoordinator (10), Join (11), Heartbeat (12), Leave (13), Sync (14) and groups
 // as operators see them: Describe (15), List (16), Delete (42).
 import type { GroupEngine } from "../../engine/groups.ts";
+import type { TopicNames } from "../../engine/groups_types.ts";
 import type { ErrorName } from "../../errors.ts";
 import { codeOf } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
@@ -26,12 +27,13 @@ const operationsNotAsked = -2_147_483_648;
 export function groupHandlers(
   engine: () => GroupEngine | null,
   nodeAddress: (context: RequestContext) => NodeAddress,
+  names: Pick<TopicNames, "idOf" | "nameOf">,
 ): GroupHandlers {
   return {
     ...coordinatorHandlers(nodeAddress),
     ...memberHandlers(engine),
     ...operatorHandlers(engine),
-    ...offsetHandlers(engine),
+    ...offsetHandlers(engine, names),
   };
 }
 

@@ -1,22 +1,32 @@
 // Committed offsets on the wire: OffsetCommit (8), OffsetFetch (9), OffsetDelete (47).
 import type { GroupEngine } from "../../engine/groups.ts";
+import type { TopicNames } from "../../engine/groups_types.ts";
 import type { ErrorName } from "../../errors.ts";
 import { codeOf } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
+import { zeroUuid } from "../../wire/schema.ts";
 import type { RequestContext } from "../services.ts";
 
 type FetchResponse = ResponseOf<"offsetFetch">;
+type Names = Pick<TopicNames, "idOf" | "nameOf">;
+
+/** OffsetCommit and OffsetFetch name topics by id from here on (KIP-848, KIP-516). */
+const idsSince = 10;
 
 /** Handlers of offsets; spread into those of groups. */
-export function offsetHandlers(engine: () => GroupEngine | null) {
+export function offsetHandlers(engine: () => GroupEngine | null, names: Names) {
   return {
-    async offsetCommit(request: RequestOf<"offsetCommit">): Promise<ResponseOf<"offsetCommit">> {
+    async offsetCommit(
+      request: RequestOf<"offsetCommit">,
+      context: RequestContext,
+    ): Promise<ResponseOf<"offsetCommit">> {
       const claim = {
         memberId: request.memberId,
         instanceId: request.groupInstanceId,
         generation: request.generationIdOrMemberEpoch,
       };
-      const asked = request.topics.map(({ name, partitions }) => ({
+      const { known, unknown, ids } = namesOf(request.topics, context.version, names);
+      const asked = known.map(({ name, partitions }) => ({
         topic: name,
         partitions: partitions.map((partition) => ({
           partition: partition.partitionIndex,
@@ -34,13 +44,26 @@ export function offsetHandlers(engine: () => GroupEngine | null) {
             error: "COORDINATOR_LOAD_IN_PROGRESS" as const,
           })),
         }));
-      return { throttleTimeMs: 0, topics: answers.map(partitionErrors) };
+      const refused = unknown.map(({ topicId, partitions }) => ({
+        topicId,
+        partitions: partitions.map(({ partitionIndex }) => {
+          return { partitionIndex, errorCode: codeOf("UNKNOWN_TOPIC_ID") };
+        }),
+      }));
+      const stored = answers.map((answer) => ({
+        ...partitionErrors(answer),
+        topicId: ids.get(answer.topic) ?? zeroUuid,
+      }));
+      return { throttleTimeMs: 0, topics: [...stored, ...refused] };
     },
 
     offsetFetch(request: RequestOf<"offsetFetch">, context: RequestContext): FetchResponse {
       const empty = { throttleTimeMs: 0, topics: [], errorCode: 0, groups: [] };
       if (context.version >= 8) {
-        const groups = request.groups.map(({ groupId, topics }) => ({ groupId, ...fetch(engine(), groupId, topics) }));
+        const groups = request.groups.map(({ groupId, topics }) => ({
+          groupId,
+          ...fetchNamed(engine(), groupId, topics, context.version, names),
+        }));
         return { ...empty, groups };
       }
       const { topics, errorCode } = fetch(engine(), request.groupId, request.topics);
@@ -75,6 +98,43 @@ function partitionErrors(answer: {
   };
 }
 
+interface NamedTopic {
+  readonly name: string;
+  readonly topicId: string;
+}
+
+/** The topics of a request under their names, and those whose id is of no topic here. */
+function namesOf<T extends NamedTopic>(topics: readonly T[], version: number, names: Names) {
+  if (version < idsSince) return { known: topics, unknown: [], ids: new Map<string, string>() };
+  const known: T[] = [];
+  const unknown: T[] = [];
+  const ids = new Map<string, string>();
+  for (const topic of topics) {
+    const name = names.nameOf(topic.topicId);
+    if (name === undefined) unknown.push(topic);
+    else {
+      known.push({ ...topic, name });
+      ids.set(name, topic.topicId);
+    }
+  }
+  return { known, unknown, ids };
+}
+
+type AskedById = readonly (NamedTopic & { readonly partitionIndexes: readonly number[] })[];
+
+/** As `fetch`, for the versions of many groups, which may name topics by id. */
+function fetchNamed(engine: GroupEngine | null, group: string, asked: AskedById | null, version: number, names: Names) {
+  if (version < idsSince) return fetch(engine, group, asked);
+  const split = asked && namesOf(asked, version, names);
+  const { errorCode, topics } = fetch(engine, group, split?.known ?? null);
+  const found = topics.flatMap((topic) => {
+    const topicId = split?.ids.get(topic.name) ?? names.idOf(topic.name);
+    return topicId === undefined ? [] : [{ ...topic, topicId }];
+  });
+  const refused = errorCode === 0 ? refusedTopics(split?.unknown ?? [], codeOf("UNKNOWN_TOPIC_ID")) : [];
+  return { errorCode, topics: [...found, ...refused] };
+}
+
 type AskedTopics = readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null;
 
 function fetch(engine: GroupEngine | null, group: string, asked: AskedTopics) {
@@ -96,9 +156,13 @@ function fetch(engine: GroupEngine | null, group: string, asked: AskedTopics) {
   };
 }
 
-function refusedTopics(asked: NonNullable<AskedTopics>, errorCode: number) {
-  return asked.map(({ name, partitionIndexes }) => ({
+function refusedTopics(
+  asked: readonly { name: string; topicId?: string; partitionIndexes: readonly number[] }[],
+  errorCode: number,
+) {
+  return asked.map(({ name, topicId = zeroUuid, partitionIndexes }) => ({
     name,
+    topicId,
     partitions: partitionIndexes.map((partitionIndex) => ({
       partitionIndex,
       committedOffset: -1,

@@ -20,12 +20,21 @@ import { ManualClock } from "../../../tools/manual_clock.ts";
 
 export type GroupApi = keyof ReturnType<typeof groupHandlers>;
 
+/** The id of the one topic there is, t. */
+export const topicId = "00000000-0000-4000-8000-00000000000a";
+
+const names = {
+  idOf: (topic: string) => (topic === "t" ? topicId : undefined),
+  nameOf: (id: string) => (id === topicId ? "t" : undefined),
+};
+
 export class GroupStage {
   readonly clock = new ManualClock();
   engine: GroupEngine | null = null;
   readonly #handlers = groupHandlers(
     () => this.engine,
     ({ listener }) => ({ nodeId: 7, ...listener }),
+    names,
   );
 
   async open(): Promise<void> {
@@ -36,11 +45,7 @@ export class GroupStage {
       trace: silentTrace,
       coordinatorEpoch: 0,
       settings: { initialRebalanceDelayMs: 0, groupMaxSize: 10, offsetsRetentionMs: 1e9 },
-      topics: {
-        idOf: (topic) => (topic === "t" ? "00000000-0000-4000-8000-00000000000a" : undefined),
-        nameOf: () => "t",
-        partitionCount: (topic) => (topic === "t" ? 2 : undefined),
-      },
+      topics: { ...names, partitionCount: (topic) => (topic === "t" ? 2 : undefined) },
     });
     await this.clock.advance(0);
     this.engine = await opening;

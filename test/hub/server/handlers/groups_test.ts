@@ -65,13 +65,14 @@ test("joinGroup, syncGroup, heartbeat, leaveGroup: a member's life in every vers
     }
 
     const beatVersion = Math.min(version, 4);
+    const leaveVersion = Math.min(version, 5);
     const beat = { groupId, generationId, memberId };
     assert.equal((await stage.call("heartbeat", beatVersion, beat)).errorCode, 0);
     assert.equal((await stage.call("heartbeat", beatVersion, { ...beat, generationId: 9 })).errorCode, 22);
     assert.equal((await stage.call("heartbeat", beatVersion, { ...beat, memberId: "x" })).errorCode, 25);
 
-    const leave = { groupId, memberId, members: [{ memberId }, { memberId: "x" }] };
-    const left = await stage.call("leaveGroup", beatVersion, leave);
+    const leave = { groupId, memberId, members: [{ memberId, reason: "done" }, { memberId: "x" }] };
+    const left = await stage.call("leaveGroup", leaveVersion, leave);
     assert.equal(left.errorCode, 0);
     if (beatVersion >= 3)
       assert.deepEqual(
@@ -112,6 +113,16 @@ test("listGroups, describeGroups, deleteGroups in every version", async () => {
     );
     if (version < 4) continue;
     assert.equal(all.groups[0]?.groupState, "Stable");
+    for (const [type, count] of [
+      ["Classic", 1],
+      ["share", 0],
+      ["none of these", 0],
+    ] as const) {
+      if (version < 5) continue;
+      assert.equal(all.groups[0]?.groupType, "classic");
+      const some = await stage.call("listGroups", version, { typesFilter: [type] });
+      assert.equal(some.groups.length, count, type);
+    }
     const empty = await stage.call("listGroups", version, { statesFilter: ["Empty"], typesFilter: [] });
     assert.equal(empty.groups.length, 0);
   }
@@ -122,9 +133,10 @@ test("listGroups, describeGroups, deleteGroups in every version", async () => {
       groups.map((group) => [group.errorCode, group.groupState]),
       [
         [0, "Stable"],
-        [0, "Dead"],
+        [version >= 6 ? 69 : 0, "Dead"],
       ],
     );
+    if (version >= 6) assert.equal(groups[1]?.errorMessage, "Group nope not found.");
     const described = groups[0];
     assert.deepEqual([described?.protocolType, described?.protocolData], ["consumer", "range"]);
     const member = described?.members[0];

@@ -1,9 +1,9 @@
 // Offset handlers through the codec, in every version that is served.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { GroupStage, versionsOf } from "./group_stage.ts";
+import { GroupStage, topicId, versionsOf } from "./group_stage.ts";
 
-const topicsOf = (...partitionIndexes: number[]) => [{ name: "t", partitionIndexes }];
+const topicsOf = (...partitionIndexes: number[]) => [{ name: "t", topicId, partitionIndexes }];
 
 test("offsetCommit, offsetFetch: what is committed is fetched, in every pair of versions", async () => {
   const stage = new GroupStage();
@@ -17,7 +17,12 @@ test("offsetCommit, offsetFetch: what is committed is fetched, in every pair of 
       committedLeaderEpoch: 4,
       committedMetadata: partitionIndex === 0 && version === 2 ? null : "zeit ü",
     }));
-    const request = { groupId: "g", generationIdOrMemberEpoch: -1, memberId: "", topics: [{ name: "t", partitions }] };
+    const request = {
+      groupId: "g",
+      generationIdOrMemberEpoch: -1,
+      memberId: "",
+      topics: [{ name: "t", topicId, partitions }],
+    };
     const answer = await stage.call("offsetCommit", version, request);
     assert.deepEqual(
       answer.topics[0]?.partitions.map(({ errorCode }) => errorCode),
@@ -36,6 +41,32 @@ test("offsetCommit, offsetFetch: what is committed is fetched, in every pair of 
       assert.deepEqual([missing?.committedOffset, missing?.metadata, missing?.errorCode], [-1, "", 0]);
     }
   }
+});
+
+test("topics by id (v10): answers bear the id, an id of no topic is UNKNOWN_TOPIC_ID and nothing else", async () => {
+  const stage = new GroupStage();
+  await stage.open();
+  const other = "00000000-0000-4000-8000-00000000000b";
+  const partitions = [{ partitionIndex: 1, committedOffset: 5, committedMetadata: "" }];
+  const committed = await stage.call("offsetCommit", 10, {
+    groupId: "g",
+    topics: [other, topicId].map((id) => ({ topicId: id, partitions })),
+  });
+  const codes = new Map(committed.topics.map((topic) => [topic.topicId, topic.partitions[0]!.errorCode]));
+  assert.deepEqual([codes.get(topicId), codes.get(other), codes.size], [0, 100, 2]);
+  const topics = [other, topicId].map((id) => ({ topicId: id, partitionIndexes: [1] }));
+  for (const asked of [topics, null]) {
+    const { groups } = await stage.call("offsetFetch", 10, { groups: [{ groupId: "g", topics: asked }] });
+    const found = new Map(groups[0]!.topics.map((topic) => [topic.topicId, topic.partitions[0]!]));
+    assert.equal(found.get(topicId)?.committedOffset, 5);
+    const unknown = found.get(other);
+    assert.deepEqual(
+      [unknown?.errorCode, unknown?.committedOffset],
+      asked === null ? [undefined, undefined] : [100, -1],
+    );
+  }
+  const none = await stage.call("offsetFetch", 10, { groups: [{ groupId: "", topics }] });
+  assert.deepEqual([none.groups[0]!.errorCode, none.groups[0]!.topics.length], [24, 0]);
 });
 
 test("offsetFetch: null asks for all from v2 on; several groups in one request from v8 on", async () => {
