@@ -1,5 +1,6 @@
 // Settings of a hub: flag over environment over file over default, one table that checks and documents itself. Pure.
-import { checkTopicSetting, topicSettings } from "./topic_settings.ts";
+import { type BrokerSetting, brokerSettings, placeOf } from "./broker_settings.ts";
+import { topicSettings } from "./topic_settings.ts";
 
 /** Where an MQTT message goes; bridge/topic_map.ts gives it its meaning. */
 export type RouteTable = readonly Readonly<Record<string, string | boolean>>[];
@@ -59,30 +60,6 @@ const settings: readonly Setting[] = [
   },
   setting("log.level", "level", "info", "Least level of a log line: debug, info, warn or error."),
 ];
-
-/** Broker-wide settings that are no topic defaults, with their check and what they mean. */
-export const hubSettings: Readonly<Record<string, { default: string; min: number; max: number; doc: string }>> = {
-  "num.partitions": { default: "4", min: 1, max: 1000, doc: "Partitions of a topic made without a count." },
-  "auto.create.topics.enable": {
-    default: "",
-    min: 0,
-    max: 0,
-    doc: "Make topics that clients ask for; true while everything listens on loopback.",
-  },
-  "group.initial.rebalance.delay.ms": {
-    default: "3000",
-    min: 0,
-    max: 600_000,
-    doc: "How long a new group waits for more members.",
-  },
-  "group.max.size": { default: "1000", min: 1, max: 1000, doc: "Members of a group." },
-  "offsets.retention.minutes": {
-    default: "10080",
-    min: 1,
-    max: 1_000_000,
-    doc: "How long an empty group keeps its offsets.",
-  },
-};
 
 /** What is wrong with a configuration: where, what, and what to do. */
 export class ConfigError extends Error {
@@ -235,25 +212,23 @@ function readBroker(content: unknown, prefix: string, where: string, broker: Map
   }
 }
 
+/** Topic defaults may bear the topic's name or the hub's name for them (retention.ms, log.retention.ms). */
+function brokerSetting(name: string): BrokerSetting | undefined {
+  return brokerSettings.get(topicSettings.get(name)?.brokerName ?? name);
+}
+
 function setBroker(name: string, value: unknown, where: string, broker: Map<string, string>): void {
-  const hubSetting = hubSettings[name];
-  const topicSetting = topicSettings.get(name);
-  if (!hubSetting && !topicSetting) {
-    const hint = nearest(name, [...Object.keys(hubSettings), ...topicSettings.keys()]);
+  const setting = brokerSetting(name);
+  if (!setting) {
+    const hint = nearest(name, [...brokerSettings.keys(), ...topicSettings.keys()]);
     throw new ConfigError(where, `unknown setting ${name}${hint ? `, did you mean ${hint}?` : ""}`);
   }
-  const numeric = hubSetting ? hubSetting.max > 0 : topicSetting!.kind === "long" || topicSetting!.kind === "int";
-  const amount = numeric ? parseAmount(value) : null;
+  if (setting.changedBy === "nobody") throw new ConfigError(where, `${name} cannot be set: ${setting.documentation}`);
+  const amount = setting.kind === "long" || setting.kind === "int" ? parseAmount(value) : null;
   const text = amount === null ? String(value) : String(amount);
-  if (topicSetting) {
-    const refusal = topicSetting.check(text);
-    if (refusal) throw new ConfigError(where, `${name} = ${String(value)}: it ${refusal}`);
-    checkTopicSetting(name, text);
-  } else if (hubSetting!.max > 0) {
-    const good = amount !== null && amount >= hubSetting!.min && amount <= hubSetting!.max;
-    if (!good) throw new ConfigError(where, `${name} needs a whole number ${hubSetting!.min}..${hubSetting!.max}`);
-  } else if (text !== "true" && text !== "false") throw new ConfigError(where, `${name} needs true or false`);
-  broker.set(name, text);
+  const refusal = setting.check(text);
+  if (refusal) throw new ConfigError(where, `${name} = ${String(value)}: it ${refusal}`);
+  broker.set(placeOf(setting), text);
 }
 
 function readRoutes(content: unknown, fileName: string): RouteTable {
@@ -332,8 +307,13 @@ export function configSchema(): Record<string, unknown> {
     if (one.fileKey) put(one.fileKey, { type: "string", description: `A file that holds ${one.path}.` });
   }
   const broker: Record<string, object> = {};
-  for (const [name, one] of Object.entries(hubSettings)) broker[name] = { default: one.default, description: one.doc };
-  for (const one of topicSettings.values()) broker[one.name] = { default: one.default, description: one.documentation };
+  const describe = (name: string, value: string | null, description: string): void => {
+    broker[name] = { ...(value === null ? {} : { default: value }), description };
+  };
+  for (const one of brokerSettings.values()) {
+    if (one.changedBy !== "nobody") describe(one.name, one.default, one.documentation);
+  }
+  for (const one of topicSettings.values()) describe(one.name, one.default, one.documentation);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "partidor.toml",

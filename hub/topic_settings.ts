@@ -4,10 +4,10 @@ import { limits } from "./limits.ts";
 
 export type SettingKind = "boolean" | "string" | "int" | "long" | "double" | "list";
 
-/** One setting of a topic; the broker-wide default bears `brokerName` (Kafka's synonym). */
+/** One setting of a topic; the broker-wide default bears `brokerName` (Kafka's synonym), where there is one. */
 export interface TopicSetting {
   readonly name: string;
-  readonly brokerName: string;
+  readonly brokerName: string | null;
   readonly kind: SettingKind;
   readonly default: string;
   readonly documentation: string;
@@ -18,10 +18,11 @@ export interface TopicSetting {
 }
 
 /** Kafka's Long.MAX_VALUE defaults are kept as text; they only ever mean "no bound". */
-const long = 2 ** 63;
+export const long = 2 ** 63;
 const wholeNumber = /^-?\d{1,19}$/;
 
-function between(min: number, max: number): (value: string) => string | null {
+/** A check that takes whole numbers from min to max. */
+export function between(min: number, max: number): (value: string) => string | null {
   return (value) => {
     const number = Number(value);
     if (wholeNumber.test(value) && number >= min && number <= max) return null;
@@ -29,13 +30,14 @@ function between(min: number, max: number): (value: string) => string | null {
   };
 }
 
-function oneOf(...choices: readonly string[]): (value: string) => string | null {
+/** A check that takes one of a few texts. */
+export function oneOf(...choices: readonly string[]): (value: string) => string | null {
   return (value) => (choices.includes(value) ? null : `needs one of ${choices.join(", ")}`);
 }
 
-const boolean = oneOf("true", "false");
-const int = 2 ** 31 - 1;
-const longMax = "9223372036854775807";
+export const boolean = oneOf("true", "false");
+export const int = 2 ** 31 - 1;
+export const longMax = "9223372036854775807";
 
 function policies(value: string): string | null {
   const parts = value.split(",").map((part) => part.trim());
@@ -50,12 +52,45 @@ function ratio(value: string): string | null {
 
 type Row = [
   name: string,
-  brokerName: string,
+  brokerName: string | null,
   kind: SettingKind,
   value: string,
   check: (value: string) => string | null,
   documentation: string,
   honoured?: boolean,
+];
+
+/** "" or partition:broker pairs, as Kafka's tools write them; or * for all. */
+function throttled(value: string): string | null {
+  return /^(\*|(\d+:\d+(,\d+:\d+)*)?)$/.test(value) ? null : "needs *, or pairs such as 0:1,1:1";
+}
+
+const tiers = between(-2, long);
+/** Settings of Kafka's that tools and frameworks write and a hub has nothing to do for. */
+const idleRows: Row[] = [
+  [
+    "follower.replication.throttled.replicas",
+    null,
+    "list",
+    "",
+    throttled,
+    "Kafka's followers that copy slower.",
+    false,
+  ],
+  ["leader.replication.throttled.replicas", null, "list", "", throttled, "Kafka's leaders that give slower.", false],
+  [
+    "local.retention.bytes",
+    "log.local.retention.bytes",
+    "long",
+    "-2",
+    tiers,
+    "Kafka's bytes kept before a tier.",
+    false,
+  ],
+  ["local.retention.ms", "log.local.retention.ms", "long", "-2", tiers, "Kafka's time kept before a tier.", false],
+  ["remote.log.copy.disable", null, "boolean", "false", boolean, "Kafka's tiered storage; a hub has none.", false],
+  ["remote.log.delete.on.disable", null, "boolean", "false", boolean, "Kafka's tiered storage; a hub has none.", false],
+  ["remote.storage.enable", null, "boolean", "false", oneOf("false"), "Kafka's tiered storage; a hub has none.", false],
 ];
 
 const rows: Row[] = [
@@ -253,6 +288,33 @@ const rows: Row[] = [
     "Kafka's bound of an index file; a hub's index grows with its segment.",
     false,
   ],
+  [
+    "compression.gzip.level",
+    "compression.gzip.level",
+    "int",
+    "-1",
+    between(-1, 9),
+    "How hard gzip tries where the hub compresses.",
+    false,
+  ],
+  [
+    "compression.lz4.level",
+    "compression.lz4.level",
+    "int",
+    "9",
+    between(1, 17),
+    "How hard lz4 tries where the hub compresses.",
+    false,
+  ],
+  [
+    "compression.zstd.level",
+    "compression.zstd.level",
+    "int",
+    "3",
+    between(-131_072, 22),
+    "How hard zstd tries where the hub compresses.",
+    false,
+  ],
   ["segment.jitter.ms", "log.roll.jitter.ms", "long", "0", between(0, long), "Kafka's jitter of segment.ms.", false],
   [
     "segment.ms",
@@ -275,10 +337,12 @@ const rows: Row[] = [
 
 /** Every topic setting by its name, in alphabetical order. */
 export const topicSettings: ReadonlyMap<string, TopicSetting> = new Map(
-  rows.map(([name, brokerName, kind, value, check, documentation, honoured = true]) => [
-    name,
-    { name, brokerName, kind, default: value, check, documentation, honoured },
-  ]),
+  [...rows, ...idleRows]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, brokerName, kind, value, check, documentation, honoured = true]) => [
+      name,
+      { name, brokerName, kind, default: value, check, documentation, honoured },
+    ]),
 );
 
 /** Throws INVALID_CONFIG when the setting is unknown or its value is refused. */

@@ -190,10 +190,16 @@ export class Partitions {
     });
   }
 
-  /** Replaces the topic's own settings and applies them to its logs. */
-  async configureTopic(name: string, configs: ReadonlyMap<string, string>, validateOnly: boolean): Promise<void> {
+  /** Replaces the topic's own settings by what `change` makes of them, and applies them to its logs. */
+  async configureTopic(
+    name: string,
+    change: (own: ReadonlyMap<string, string>) => ReadonlyMap<string, string>,
+    validateOnly: boolean,
+  ): Promise<void> {
     await this.#whenStill(name);
-    const topic = await this.topics.configure(name, configs, validateOnly);
+    const before = this.topics.byName(name);
+    if (!before) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
+    const topic = await this.topics.configure(name, change(before.configs), validateOnly);
     if (validateOnly) return;
     await this.#applySettings(topic);
   }

@@ -1,6 +1,7 @@
 // From a request as an object to its handler: the one table of what this hub answers.
 import type { ApiName, RequestOf, ResponseOf } from "../wire/apis.ts";
 import { configHandlers } from "./handlers/configs.ts";
+import { configAlterHandlers } from "./handlers/configs_alter.ts";
 import { placeHandlers } from "./handlers/epochs.ts";
 import { fetchHandlers } from "./handlers/fetch.ts";
 import { metadataHandlers } from "./handlers/metadata.ts";
@@ -47,6 +48,7 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...metadataHandlers(services),
     ...topicHandlers(services, topicDeleted),
     ...configHandlers(services),
+    ...configAlterHandlers(services),
     ...groups,
   };
   return async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);

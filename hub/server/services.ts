@@ -1,6 +1,8 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
 import type { Partitions } from "../engine/partitions.ts";
+import type { Settings } from "../engine/settings.ts";
 import type { Clock, Random } from "../io/ports.ts";
+import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
 
 /** Who asks, and where. */
@@ -17,6 +19,18 @@ export interface RequestContext {
   readonly onGone?: (leave: (() => void) | null) => void;
 }
 
+/** The data folder as admins ask for it. */
+export interface DataFolder {
+  /** As configured. */
+  readonly path: string;
+  /** UUID text; a replaced disk has another. */
+  readonly directoryId: string;
+  /** Starts of this folder, this one included. */
+  readonly boots: number;
+  state(): StoreState;
+  space(): { readonly freeBytes: number; readonly totalBytes: number };
+}
+
 export interface HubServices {
   readonly hubId: number;
   readonly clusterId: string;
@@ -26,8 +40,12 @@ export interface HubServices {
   readonly trace: Trace;
   /** Whether a client's question for a topic may make it. */
   readonly autoCreateTopics: boolean;
-  /** Broker-wide settings under Kafka's names, as configured. */
+  /** Broker-wide settings that are set, by file or client; follows every change (engine/settings.ts). */
   readonly settings: ReadonlyMap<string, string>;
+  readonly dynamicSettings: Settings;
+  readonly folder: DataFolder;
+  /** Where the hub listens, as configured. */
+  readonly listeners: readonly { readonly host: string; readonly port: number }[];
   /** What clients are told to connect to; null = the address they came to. */
   readonly advertised: { readonly host: string; readonly port: number } | null;
 }

@@ -1,11 +1,18 @@
-// DescribeConfigs (32), AlterConfigs (33), IncrementalAlterConfigs (44).
-import { hubSettings } from "../../config.ts";
-import { codeOfThrown, HubError } from "../../errors.ts";
+// DescribeConfigs (32), ListConfigResources (74): every setting with its value, where it comes from and what it means.
+import { type BrokerSetting, brokerSettings, groupSettings, placeOf } from "../../broker_settings.ts";
+import type { Settings } from "../../engine/settings.ts";
+import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { type SettingKind, type TopicSetting, topicSettings } from "../../topic_settings.ts";
 import type { HubServices } from "../services.ts";
 
 type Result = ResponseOf<"describeConfigs">["results"][number];
+
+interface Synonym {
+  readonly name: string;
+  readonly value: string | null;
+  readonly source: number;
+}
 
 /** One setting as DescribeConfigs tells it. */
 export interface Entry {
@@ -14,113 +21,136 @@ export interface Entry {
   readonly readOnly: boolean;
   readonly configSource: number;
   readonly isSensitive: boolean;
-  readonly synonyms: readonly { readonly name: string; readonly value: string | null; readonly source: number }[];
+  readonly synonyms: readonly Synonym[];
   readonly configType: number;
   readonly documentation: string | null;
 }
 
-type Altered = ResponseOf<"alterConfigs">["responses"][number];
-
-const Resource = { Topic: 2, Broker: 4 } as const;
-const Source = { Topic: 1, StaticBroker: 4, Default: 5 } as const;
-const Operation = { Set: 0, Delete: 1, Append: 2, Subtract: 3 } as const;
+/** Numbers of ConfigResource.Type. */
+export const Resource = { Topic: 2, Broker: 4, BrokerLogger: 8, ClientMetrics: 16, Group: 32 } as const;
+/** Numbers of ConfigSource (KIP-226 and later). */
+const Source = { Topic: 1, Hub: 2, AllHubs: 3, File: 4, Default: 5, Group: 8 } as const;
 /** Numbers of ConfigType (KIP-569). */
 const types: Record<SettingKind, number> = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 };
 
 /** Every setting of a topic with the value in force and where it comes from. */
-export function describeTopicConfigs(own: ReadonlyMap<string, string>, hub: ReadonlyMap<string, string>): Entry[] {
+export function describeTopicConfigs(own: ReadonlyMap<string, string>, hub: Settings): Entry[] {
   return [...topicSettings.values()].map((setting) => topicEntry(setting, own, hub));
 }
 
-function topicEntry(setting: TopicSetting, own: ReadonlyMap<string, string>, hub: ReadonlyMap<string, string>): Entry {
-  const { name, brokerName, kind, documentation } = setting;
-  const synonyms = [
-    { name, value: own.get(name) ?? null, source: Source.Topic },
-    { name: brokerName, value: hub.get(name) ?? null, source: Source.StaticBroker },
-    { name: brokerName, value: setting.default, source: Source.Default },
-  ].filter((synonym) => synonym.value !== null);
+function topicEntry(setting: TopicSetting, own: ReadonlyMap<string, string>, hub: Settings): Entry {
+  const { name, brokerName } = setting;
+  const ofHub = brokerName === null ? undefined : brokerSettings.get(brokerName);
+  const otherwise = ofHub ? hubSynonyms(ofHub, hub) : [{ name, value: setting.default, source: Source.Default }];
+  return entry(setting, [...set(name, own.get(name), Source.Topic), ...otherwise], false, false);
+}
+
+function set(name: string, value: string | null | undefined, source: number): Synonym[] {
+  return value === undefined || value === null ? [] : [{ name, value, source }];
+}
+
+/** Where a hub's setting has a value, the one in force first. */
+function hubSynonyms(setting: BrokerSetting, settings: Settings): Synonym[] {
+  const { name } = setting;
+  return [
+    ...set(name, settings.own({ kind: "hub" }).get(name), Source.Hub),
+    ...set(name, settings.own({ kind: "all hubs" }).get(name), Source.AllHubs),
+    ...set(name, settings.fromFile.get(placeOf(setting)), Source.File),
+    ...set(name, setting.default, Source.Default),
+  ];
+}
+
+function entry(
+  setting: { readonly name: string; readonly kind: SettingKind; readonly documentation: string },
+  synonyms: readonly Synonym[],
+  readOnly: boolean,
+  isSensitive: boolean,
+): Entry {
+  const { name, kind, documentation } = setting;
   return {
     name,
-    value: synonyms[0]!.value,
-    readOnly: false,
-    configSource: synonyms[0]!.source,
-    isSensitive: false,
-    synonyms,
+    value: isSensitive ? null : (synonyms[0]?.value ?? null),
+    readOnly,
+    configSource: synonyms[0]?.source ?? Source.Default,
+    isSensitive,
+    synonyms: isSensitive ? synonyms.map((one) => ({ ...one, value: null })) : synonyms,
     configType: types[kind],
     documentation,
   };
 }
 
-function brokerEntry(
-  name: string,
-  given: string | undefined,
-  value: string,
-  kind: SettingKind,
-  documentation: string,
-): Entry {
-  const source = given === undefined ? Source.Default : Source.StaticBroker;
-  const shown = given ?? value;
-  const synonyms = [{ name, value: shown, source }];
-  const configType = types[kind];
-  return {
-    name,
-    value: shown,
-    readOnly: true,
-    configSource: source,
-    isSensitive: false,
-    synonyms,
-    configType,
-    documentation,
-  };
+/** What only the running hub knows. */
+function told(services: HubServices): ReadonlyMap<string, Synonym> {
+  const { hubId, listeners, advertised, folder, autoCreateTopics } = services;
+  const at = ({ host, port }: { host: string; port: number }): string =>
+    `PLAINTEXT://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const values: [name: string, value: string, source: number][] = [
+    ["advertised.listeners", (advertised === null ? listeners : [advertised]).map(at).join(","), Source.File],
+    ["auto.create.topics.enable", String(autoCreateTopics), Source.Default],
+    ["broker.id", String(hubId), Source.File],
+    ["listeners", listeners.map(at).join(","), Source.File],
+    ["log.dirs", folder.path, Source.File],
+    ["node.id", String(hubId), Source.File],
+  ];
+  return new Map(values.map(([name, value, source]) => [name, { name, value, source }]));
 }
 
-/** Broker settings come from the configuration, so clients read them and do not write them. */
-function describeBroker(services: HubServices): Entry[] {
-  const { settings } = services;
-  const own = Object.entries(hubSettings).map(([name, { default: value, doc }]) => {
-    const effective = name === "auto.create.topics.enable" ? String(services.autoCreateTopics) : value;
-    return brokerEntry(name, settings.get(name), effective, effective.match(/^\d+$/) ? "int" : "boolean", doc);
+function describeHub(services: HubServices): Entry[] {
+  const known = told(services);
+  return [...brokerSettings.values()].map((setting) => {
+    const given = hubSynonyms(setting, services.dynamicSettings);
+    const running = known.get(setting.name);
+    const synonyms = running === undefined ? given : [...given, running];
+    return entry(setting, synonyms, setting.changedBy !== "client", setting.sensitive);
   });
-  const topics = [...topicSettings.values()].map((setting) =>
-    brokerEntry(setting.brokerName, settings.get(setting.name), setting.default, setting.kind, setting.documentation),
-  );
-  return [...own, ...topics];
 }
 
-export function configHandlers(services: HubServices) {
-  return {
-    describeConfigs(request: RequestOf<"describeConfigs">): ResponseOf<"describeConfigs"> {
-      return { throttleTimeMs: 0, results: request.resources.map((resource) => describe(services, request, resource)) };
-    },
+/** Of all hubs together only what is set is told, as Kafka does. */
+function describeAllHubs(settings: Settings): Entry[] {
+  const own = settings.own({ kind: "all hubs" });
+  return [...own].flatMap(([name, value]) => {
+    const setting = brokerSettings.get(name);
+    return setting ? [entry(setting, [{ name, value, source: Source.AllHubs }], false, setting.sensitive)] : [];
+  });
+}
 
-    async alterConfigs(request: RequestOf<"alterConfigs">): Promise<ResponseOf<"alterConfigs">> {
-      const responses: Altered[] = [];
-      for (const { resourceType, resourceName, configs } of request.resources) {
-        responses.push(
-          await alter(services, resourceType, resourceName, request.validateOnly, () => {
-            const wanted = new Map<string, string>();
-            for (const { name, value } of configs) {
-              if (value === null) throw new HubError("INVALID_CONFIG", `${name} has no value`);
-              wanted.set(name, value);
-            }
-            return wanted;
-          }),
-        );
-      }
-      return { throttleTimeMs: 0, responses };
-    },
+function describeGroup(settings: Settings, group: string): Entry[] {
+  const own = settings.own({ kind: "group", group });
+  return [...groupSettings.values()].map((setting) => {
+    const ofHub = brokerSettings.get(`group.${setting.name}`)!;
+    const synonyms = [...set(setting.name, own.get(setting.name), Source.Group), ...hubSynonyms(ofHub, settings)];
+    return entry(setting, synonyms, false, false);
+  });
+}
 
-    async incrementalAlterConfigs(
-      request: RequestOf<"incrementalAlterConfigs">,
-    ): Promise<ResponseOf<"incrementalAlterConfigs">> {
-      const responses: Altered[] = [];
-      for (const { resourceType, resourceName, configs } of request.resources) {
-        const change = (own: ReadonlyMap<string, string>) => changed(services, own, configs);
-        responses.push(await alter(services, resourceType, resourceName, request.validateOnly, change));
-      }
-      return { throttleTimeMs: 0, responses };
-    },
-  };
+/** Throws INVALID_REQUEST unless the name is this hub's number. */
+export function mustBeThisHub(services: HubServices, name: string): void {
+  if (name !== String(services.hubId)) throw new HubError("INVALID_REQUEST", `There is no hub ${name} here`);
+}
+
+function entriesOf(services: HubServices, resourceType: number, resourceName: string): Entry[] {
+  switch (resourceType) {
+    case Resource.Topic: {
+      const topic = services.partitions.topics.byName(resourceName);
+      if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${resourceName}`);
+      return describeTopicConfigs(topic.configs, services.dynamicSettings);
+    }
+    case Resource.Broker:
+      if (resourceName === "") return describeAllHubs(services.dynamicSettings);
+      mustBeThisHub(services, resourceName);
+      return describeHub(services);
+    case Resource.BrokerLogger:
+      // a hub has one level for all its log lines: log.level of partidor.toml
+      mustBeThisHub(services, resourceName);
+      return [];
+    case Resource.Group:
+      if (resourceName === "") throw new HubError("INVALID_REQUEST", "A group's name is needed");
+      return describeGroup(services.dynamicSettings, resourceName);
+    case Resource.ClientMetrics:
+      throw new HubError("INVALID_REQUEST", "A hub collects no metrics of clients");
+    default:
+      throw new HubError("INVALID_REQUEST", `Settings of resource type ${resourceType} are not kept here`);
+  }
 }
 
 function describe(
@@ -132,11 +162,11 @@ function describe(
   const result = { resourceType, resourceName };
   try {
     const entries = entriesOf(services, resourceType, resourceName);
-    const wanted = entries.filter((entry) => configurationKeys?.includes(entry.name) ?? true);
-    const configs = wanted.map((entry) => ({
-      ...entry,
-      synonyms: request.includeSynonyms ? entry.synonyms : [],
-      documentation: request.includeDocumentation ? entry.documentation : null,
+    const wanted = entries.filter((one) => configurationKeys?.includes(one.name) ?? true);
+    const configs = wanted.map((one) => ({
+      ...one,
+      synonyms: request.includeSynonyms ? one.synonyms : [],
+      documentation: request.includeDocumentation ? one.documentation : null,
     }));
     return { ...result, errorCode: 0, errorMessage: null, configs };
   } catch (error) {
@@ -144,69 +174,43 @@ function describe(
   }
 }
 
-function entriesOf(services: HubServices, resourceType: number, resourceName: string): Entry[] {
-  if (resourceType === Resource.Topic) {
-    const topic = services.partitions.topics.byName(resourceName);
-    if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${resourceName}`);
-    return describeTopicConfigs(topic.configs, services.settings);
-  }
-  if (resourceType === Resource.Broker) {
-    if (resourceName !== "" && resourceName !== String(services.hubId)) {
-      throw new HubError("INVALID_REQUEST", `There is no hub ${resourceName} here`);
-    }
-    return describeBroker(services);
-  }
-  throw new HubError("INVALID_REQUEST", `Settings of resource type ${resourceType} are not kept here`);
-}
-
-async function alter(
-  services: HubServices,
-  resourceType: number,
-  resourceName: string,
-  validateOnly: boolean,
-  change: (own: ReadonlyMap<string, string>) => ReadonlyMap<string, string>,
-): Promise<Altered> {
-  const result = { resourceType, resourceName };
-  try {
-    if (resourceType !== Resource.Topic) {
-      throw new HubError("INVALID_REQUEST", "Only topic settings are altered by clients; a hub's are in partidor.toml");
-    }
-    const topic = services.partitions.topics.byName(resourceName);
-    if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${resourceName}`);
-    await services.partitions.configureTopic(resourceName, change(topic.configs), validateOnly);
-    return { ...result, errorCode: 0, errorMessage: null };
-  } catch (error) {
-    return { ...result, errorCode: codeOfThrown(error), errorMessage: (error as Error).message };
+function resourcesOf(services: HubServices, resourceType: number): string[] {
+  switch (resourceType) {
+    case Resource.Topic:
+      return [...services.partitions.topics.all()].map((topic) => topic.name);
+    case Resource.Broker:
+    case Resource.BrokerLogger:
+      return [String(services.hubId)];
+    case Resource.Group:
+      return services.dynamicSettings.groups();
+    case Resource.ClientMetrics:
+      return [];
+    default:
+      throw new HubError("UNSUPPORTED_VERSION", `Resource type ${resourceType} is not known`);
   }
 }
 
-function changed(
-  services: HubServices,
-  own: ReadonlyMap<string, string>,
-  changes: RequestOf<"incrementalAlterConfigs">["resources"][number]["configs"],
-): Map<string, string> {
-  const next = new Map(own);
-  for (const { name, configOperation, value } of changes) {
-    const setting = topicSettings.get(name);
-    if (!setting) throw new HubError("INVALID_CONFIG", `Unknown topic setting ${name}`);
-    if (configOperation === Operation.Delete) {
-      next.delete(name);
-      continue;
-    }
-    if (value === null) throw new HubError("INVALID_CONFIG", `${name} has no value`);
-    if (configOperation === Operation.Set) {
-      next.set(name, value);
-      continue;
-    }
-    if (setting.kind !== "list") throw new HubError("INVALID_CONFIG", `${name} is no list`);
-    const current = next.get(name) ?? services.settings.get(name) ?? setting.default;
-    const items = current.split(",").map((item) => item.trim());
-    const named = value.split(",").map((item) => item.trim());
-    const list =
-      configOperation === Operation.Append
-        ? [...new Set([...items, ...named])]
-        : items.filter((item) => !named.includes(item));
-    next.set(name, list.join(","));
-  }
-  return next;
+export function configHandlers(services: HubServices) {
+  return {
+    describeConfigs(request: RequestOf<"describeConfigs">): ResponseOf<"describeConfigs"> {
+      return { throttleTimeMs: 0, results: request.resources.map((resource) => describe(services, request, resource)) };
+    },
+
+    /** KIP-1142; version 0 asked for client metrics alone. */
+    listConfigResources(
+      request: RequestOf<"listConfigResources">,
+      context: { readonly version: number },
+    ): ResponseOf<"listConfigResources"> {
+      const all = request.resourceTypes.length === 0 ? Object.values(Resource) : request.resourceTypes;
+      const wanted = context.version === 0 ? [Resource.ClientMetrics] : [...new Set<number>(all)];
+      try {
+        const configResources = wanted.flatMap((resourceType) =>
+          resourcesOf(services, resourceType).map((resourceName) => ({ resourceName, resourceType })),
+        );
+        return { throttleTimeMs: 0, errorCode: codeOf("NONE"), configResources };
+      } catch (error) {
+        return { throttleTimeMs: 0, errorCode: codeOfThrown(error), configResources: [] };
+      }
+    },
+  };
 }

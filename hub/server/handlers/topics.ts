@@ -48,12 +48,14 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
     ): Promise<ResponseOf<"deleteTopics">> {
       const wanted =
         context.version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }));
+      const twice = doubled(wanted.map(({ name, topicId }) => name ?? topicId));
       const responses: ResponseOf<"deleteTopics">["responses"][number][] = [];
       for (const { name, topicId } of wanted) {
         const { topics } = services.partitions;
         const topic = name === null ? topics.byId(topicId) : topics.byName(name);
         const answer = { name: topic?.name ?? name, topicId: topic?.topicId ?? topicId };
         try {
+          checkDeletion(services, name, topicId, twice, context.version);
           if (!topic) throw new HubError(name === null ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION");
           if (topic.internal) throw new HubError("TOPIC_DELETION_DISABLED", `${topic.name} is internal`);
           await services.partitions.deleteTopic(topic.name);
@@ -83,6 +85,25 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       return { throttleTimeMs: 0, results };
     },
   };
+}
+
+/** What is wrong with a deletion whatever topics there are. */
+function checkDeletion(
+  services: HubServices,
+  name: string | null,
+  topicId: string,
+  twice: ReadonlySet<string>,
+  version: number,
+): void {
+  if (services.settings.get("delete.topic.enable") === "false") {
+    // older clients do not know the code (KIP-322)
+    const kind = version < 3 ? "INVALID_REQUEST" : "TOPIC_DELETION_DISABLED";
+    throw new HubError(kind, "delete.topic.enable is false on this hub");
+  }
+  if (name !== null && topicId !== zeroUuid) throw new HubError("INVALID_REQUEST", "Give a topic's name or its id");
+  if (name === null && topicId === zeroUuid) throw new HubError("INVALID_REQUEST", "Neither a name nor an id is given");
+  const key = name ?? topicId;
+  if (twice.has(key)) throw new HubError("INVALID_REQUEST", `${key} stands twice in the request`);
 }
 
 function checkReplicas(services: HubServices, brokerIds: readonly number[]): void {
@@ -133,7 +154,7 @@ async function create(services: HubServices, wanted: Wanted, validateOnly: boole
     errorMessage: null,
     numPartitions: count,
     replicationFactor: 1,
-    configs: describeTopicConfigs(configs, services.settings).map(
+    configs: describeTopicConfigs(configs, services.dynamicSettings).map(
       ({ name, value, readOnly, configSource, isSensitive }) => ({ name, value, readOnly, configSource, isSensitive }),
     ),
   };
