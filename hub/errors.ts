@@ -84,6 +84,7 @@ export const errorCatalogue = {
   INVALID_PRODUCER_ID_MAPPING: kind(49, false, "The producer id does not belong to this transactional id."),
   INVALID_TRANSACTION_TIMEOUT: kind(50, false, "Use a transaction timeout up to 15 min."),
   CONCURRENT_TRANSACTIONS: kind(51, true, "Wait: the previous transaction is being completed."),
+  TRANSACTION_COORDINATOR_FENCED: kind(52, false, "A newer transaction coordinator took over."),
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: kind(53, false, "Transactions are not served to this principal."),
   SECURITY_DISABLED: kind(54, false, "Configure credentials first."),
   OPERATION_NOT_ATTEMPTED: kind(55, false, "An earlier part of the request failed."),
@@ -133,6 +134,15 @@ export const errorCatalogue = {
     104,
     false,
     "This data folder belongs to another cluster; check `--redis` and `--data`.",
+  ),
+  FENCED_MEMBER_EPOCH: kind(110, false, "The member gives up its partitions and joins again."),
+  UNRELEASED_INSTANCE_ID: kind(111, false, "A live member has this group.instance.id; stop it, or give each its own."),
+  UNSUPPORTED_ASSIGNOR: kind(112, false, "Use `uniform` or `range` as group.remote.assignor."),
+  STALE_MEMBER_EPOCH: kind(113, false, "The member tries again with the epoch of its latest heartbeat."),
+  INVALID_REGULAR_EXPRESSION: kind(
+    128,
+    false,
+    "Correct the subscribed expression; RE2 syntax is served, the message says what is wrong.",
   ),
 } as const satisfies Record<string, ErrorKind>;
 
