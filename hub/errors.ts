@@ -144,6 +144,8 @@ export const errorCatalogue = {
     false,
     "Correct the subscribed expression; RE2 syntax is served, the message says what is wrong.",
   ),
+  TRANSACTIONAL_ID_NOT_FOUND: kind(105, false, "The coordinator does not know the transactional id."),
+  TRANSACTION_ABORTABLE: kind(120, false, "The producer aborts this transaction and begins the next one."),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorName = keyof typeof errorCatalogue;
