@@ -1,6 +1,7 @@
 // Runs a foreign program that prints one JSON object a line: its cases with what they got, and what it asks for.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { apis } from "../../hub/wire/apis.ts";
@@ -19,6 +20,8 @@ export interface Program {
 /** What a program's cases got, by name; asking for one that failed or was never reached throws why. */
 export interface Said {
   readonly got: (name: string) => Got;
+  /** Codecs of the batches that a topic of the hub held when the program had ended. */
+  readonly codecs: (topic: string) => readonly string[];
 }
 
 /** Groups do not wait the usual three seconds for more members: the suites start hundreds. */
@@ -49,7 +52,7 @@ export async function converse(
   program: Program,
   answer: (ask: string) => Promise<void>,
   timeoutMs = 300_000,
-): Promise<Said> {
+): Promise<Said["got"]> {
   const cases = new Map<string, { got?: Got; error?: string }>();
   const env = { ...process.env, ...program.env };
   const child = spawn(program.command, program.args, { stdio: ["pipe", "pipe", "pipe"], env, cwd: root });
@@ -77,7 +80,27 @@ export async function converse(
     if (found.error !== undefined) throw new Error(`"${name}" failed: ${found.error}\n${words.slice(-4_000)}`);
     return found.got;
   };
-  return { got };
+  return got;
+}
+
+const codecNames = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/** Topic by topic, the codecs of all stored batches: from their attributes, the low three bits of byte 22. */
+function storedCodecs(data: string): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  const topics = path.join(data, "topics");
+  for (const folder of readdirSync(topics)) {
+    const topic = readFileSync(path.join(topics, folder, "topic.name"), "utf8").trim();
+    const names = found.get(topic) ?? new Set<string>();
+    found.set(topic, names);
+    for (const name of readdirSync(path.join(topics, folder)).filter((one) => one.endsWith(".log"))) {
+      const bytes = readFileSync(path.join(topics, folder, name));
+      for (let at = 0; at + 61 <= bytes.length && bytes[at + 16] === 2; at += 12 + bytes.readInt32BE(at + 8)) {
+        names.add(codecNames[bytes[at + 22]! & 7] ?? "unknown");
+      }
+    }
+  }
+  return found;
 }
 
 /** A program that runs once, against a hub of its own, when the first test asks for what it said. */
@@ -86,7 +109,9 @@ export function session(program: (server: string) => Promise<Program>, timeoutMs
   return () =>
     (running ??= withHub(async (hub, restart) => {
       const ready = await program(`127.0.0.1:${hub().kafka}`);
-      return await converse(ready, (ask) => (ask === "restart" ? restart() : Promise.resolve()), timeoutMs);
+      const got = await converse(ready, (ask) => (ask === "restart" ? restart() : Promise.resolve()), timeoutMs);
+      const stored = storedCodecs(hub().data);
+      return { got, codecs: (topic: string) => [...(stored.get(topic) ?? [])] };
     }));
 }
 
