@@ -135,10 +135,13 @@ export const errorCatalogue = {
     false,
     "This data folder belongs to another cluster; check `--redis` and `--data`.",
   ),
+  FETCH_SESSION_TOPIC_ID_ERROR: kind(106, true, "The client sends a full fetch."),
   FENCED_MEMBER_EPOCH: kind(110, false, "The member gives up its partitions and joins again."),
   UNRELEASED_INSTANCE_ID: kind(111, false, "A live member has this group.instance.id; stop it, or give each its own."),
   UNSUPPORTED_ASSIGNOR: kind(112, false, "Use `uniform` or `range` as group.remote.assignor."),
   STALE_MEMBER_EPOCH: kind(113, false, "The member tries again with the epoch of its latest heartbeat."),
+  MISMATCHED_ENDPOINT_TYPE: kind(114, false, "Ask for brokers (endpoint type 1) here."),
+  UNSUPPORTED_ENDPOINT_TYPE: kind(115, false, "Use endpoint type 1, brokers."),
   INVALID_REGULAR_EXPRESSION: kind(
     128,
     false,

@@ -53,6 +53,8 @@ export const limits = {
   /** Batches remembered per producer and partition for duplicate detection (Kafka's five). */
   producerBatchesMax: 5,
   producerIdleMsMax: day,
+  /** Transactions open at a time in one partition: their producers are never forgotten. */
+  openTransactionsPerPartitionMax: 5_000,
   segmentDeleteDelayMs: minute,
   tailSavedBytesMax: 64 * KiB,
   fetchBytesMax: 55 * MiB,
@@ -109,6 +111,11 @@ export const limits = {
   // waiting
   parkedRequestsMax: 20_000,
   fetchWaitMsMax: 10 * minute,
+  /** Fetch sessions (KIP-227), and the partitions of all of them together; about 250 bytes each. */
+  fetchSessionsMax: 10_000,
+  fetchSessionPartitionsMax: 100_000,
+  /** Silence after which a session makes room for a new one. */
+  fetchSessionIdleMs: 2 * minute,
   produceTimeoutMsMax: 10 * minute,
 
   // groups
@@ -278,6 +285,7 @@ relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pau
 relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
 relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
 relation(limits.cleanerChunkBytes <= limits.cleanerSyncBytes, "a cleaner's write is within what it syncs");
+relation(limits.openTransactionsPerPartitionMax < limits.producersPerPartitionMax, "some producer may be forgotten");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
 relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
 relation(limits.browserValueBytesMax < limits.browserFrameBytesMax, "a record fits into a frame");
