@@ -25,7 +25,7 @@ interface ZstdModule {
 }
 
 interface ZstdOfNode {
-  zstdCompressSync?(input: Uint8Array): Uint8Array;
+  zstdCompressSync?(input: Uint8Array, options?: { params: Record<number, number> }): Uint8Array;
   zstdDecompressSync?(input: Uint8Array, options: { maxOutputLength: number }): Uint8Array;
 }
 
@@ -49,19 +49,22 @@ export async function loadCodec(codec: number): Promise<void> {
   await zstdLoading;
 }
 
-/** Compresses; `codec` must be loaded. */
-export function compress(codec: Codec, bytes: Uint8Array): Uint8Array {
+/**
+ * Compresses; `codec` must be loaded.
+ * @param level of gzip (-1..9) or zstd (-131072..22), KIP-390; null is the library's own. The others have none here.
+ */
+export function compress(codec: Codec, bytes: Uint8Array, level: number | null = null): Uint8Array {
   switch (codec) {
     case Codec.None:
       return bytes;
     case Codec.Gzip:
-      return zlib.gzipSync(bytes);
+      return level === null ? zlib.gzipSync(bytes) : zlib.gzipSync(bytes, { level });
     case Codec.Snappy:
       return compressXerial(bytes);
     case Codec.Lz4:
       return library<Lz4Module>("lz4-napi").compressFrameSync(asBuffer(bytes));
     case Codec.Zstd:
-      return zstdOfNode.zstdCompressSync ? zstdOfNode.zstdCompressSync(bytes) : zstdNow().compress(bytes);
+      return compressZstd(bytes, level);
     default:
       throw unsupported(`compression type ${String(codec satisfies never)} is unknown`);
   }
@@ -234,6 +237,16 @@ function lz4BlockSize(block: Uint8Array): number {
     size += long(token & 15) + 4;
   }
   return size;
+}
+
+/** ZSTD_c_compressionLevel (zstd.h). */
+const zstdLevelParameter = 100;
+
+function compressZstd(bytes: Uint8Array, level: number | null): Uint8Array {
+  if (!zstdOfNode.zstdCompressSync)
+    return level === null ? zstdNow().compress(bytes) : zstdNow().compress(bytes, level);
+  if (level === null) return zstdOfNode.zstdCompressSync(bytes);
+  return zstdOfNode.zstdCompressSync(bytes, { params: { [zstdLevelParameter]: level } });
 }
 
 function decompressZstd(bytes: Uint8Array, max: number): Uint8Array {

@@ -3,20 +3,24 @@ import { HubError } from "../errors.ts";
 import type { Clock, Disk, File } from "../io/ports.ts";
 import { readBatchHeader, setBaseOffsetAndEpoch, setLogAppendTime } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
+import { encodeMarker } from "../record/control.ts";
+import type { NewMarker } from "../record/control.ts";
 import type { Trace } from "../trace.ts";
 import { Epochs } from "./epochs.ts";
 import { partitionIdBytes } from "./frame.ts";
 import { TailOwner } from "./hot_tail.ts";
 import type { HotTail } from "./hot_tail.ts";
 import type { Journal } from "./journal.ts";
-import { findTime, maxTimestampOf, readCold } from "./log_read.ts";
+import type { AbortedTransaction } from "./aborted_index.ts";
+import { saveCaches } from "./log_caches.ts";
+import { abortedIn, findTime, maxTimestampOf, readCold } from "./log_read.ts";
 import type { TimeOffset } from "./log_read.ts";
-import { saveProducers } from "./producer_files.ts";
+import { isRollDue } from "./cleaning.ts";
+import type { CleanPoints } from "./clean_points.ts";
 import { Producers } from "./producers.ts";
 import { Segment } from "./segment.ts";
 import { faultKind, partitionKey, storageError } from "./settings.ts";
 import type { LogSettings, Tuning } from "./settings.ts";
-import { replaceFile } from "./small_file.ts";
 
 export interface Appended {
   readonly baseOffset: number;
@@ -51,6 +55,7 @@ export interface LogHost {
   truncateTo(log: PartitionLog, offset: number): Promise<void>;
   /** Lowers the recovery point, durably. */
   lowerRecoveryPoint(log: PartitionLog, offset: number): Promise<void>;
+  readonly cleanPoints: CleanPoints;
 }
 
 /** Unsynced bytes of a closing segment that are synced while everything waits. */
@@ -145,15 +150,15 @@ export class PartitionLog {
    * Appends one batch that the caller has checked; the bytes are the log's from now on. Offsets are given in the order
    * of the calls; base offset and leader epoch are written into the batch, and under LogAppendTime the time.
    * Nothing is promised until `durableEnd` has passed the batch.
-   * @throws HubError OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, DUPLICATE_SEQUENCE_NUMBER,
-   *   UNKNOWN_PRODUCER_ID (KIP-98), KAFKA_STORAGE_ERROR when the data folder is full, read-only or failed
+   * @throws HubError OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID, INVALID_TXN_STATE,
+   *   CONCURRENT_TRANSACTIONS (producers.ts), KAFKA_STORAGE_ERROR when the data folder is full, read-only or failed
    */
   append(batch: Uint8Array, leaderEpoch: number): Appended {
     const host = this.#host;
     host.assertWritable();
     if (this.#offline !== null) throw storageError(`${this.key} is offline`, this.#offline);
     const given = readBatchHeader(batch);
-    const before = this.producers.check(given);
+    const before = given.control ? null : this.producers.check(given);
     if (before !== null) {
       const { baseOffset, lastOffset } = before;
       return { baseOffset, lastOffset, duplicate: true, logAppendTime: given.logAppendTime ? before.timestamp : -1 };
@@ -176,11 +181,31 @@ export class PartitionLog {
     };
     this.#write(batch, header);
     this.epochs.assign(leaderEpoch, baseOffset);
-    this.producers.note(header, host.clock.now());
+    const ended = this.producers.note(header, host.clock.now(), batch);
+    if (ended?.aborted) this.active.aborted.add(ended);
     host.tail.push(this.tail, baseOffset, end, batch);
     if (this.journaled) host.journal.addBatch(this, batch, baseOffset, end);
     else host.written(this, batch.length);
     return { baseOffset, lastOffset: end - 1, duplicate: false, logAppendTime };
+  }
+
+  /**
+   * Appends the marker that ends a transaction (KIP-98); null when it stands in the log already.
+   * @throws HubError INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR
+   */
+  appendMarker(marker: NewMarker, leaderEpoch: number): Appended | null {
+    if (!this.producers.checkMarker(marker)) return null;
+    return this.append(encodeMarker(marker, this.#host.clock.wall()), leaderEpoch);
+  }
+
+  /** The last stable offset: readers of committed records may have everything below (KIP-98). */
+  lastStable(highWatermark: number): number {
+    return Math.max(this.producers.lastStable(highWatermark), Math.min(this.#logStart, highWatermark));
+  }
+
+  /** Aborted transactions with records in [from, to), or a marker there. */
+  abortedIn(from: number, to: number): AbortedTransaction[] {
+    return this.producers.transactionsFrom < 0 ? [] : abortedIn(this.segments, from, to);
   }
 
   #write(batch: Uint8Array, header: BatchHeader): void {
@@ -205,10 +230,11 @@ export class PartitionLog {
    */
   #mustRoll(bytes: number, lastOffset: number): boolean {
     const { active } = this;
-    const { segmentBytes, segmentMs } = this.#settings;
+    const { segmentBytes, segmentMs, compacted } = this.#settings;
     if (active.size === 0) return false;
     if (lastOffset - active.base > offsetDeltaMax) return true;
-    const old = active.beganAt >= 0 && this.#host.clock.now() - active.beganAt > segmentMs;
+    const age = active.beganAt < 0 ? 0 : this.#host.clock.now() - active.beganAt;
+    const old = compacted ? isRollDue(age, segmentMs, this.#settings) : age > segmentMs;
     if (active.size + bytes <= segmentBytes && !old) return false;
     if (active.size - active.syncedSize <= closingSyncBytes || active.size >= 2 * segmentBytes) return true;
     this.#presync();
@@ -233,33 +259,54 @@ export class PartitionLog {
     active.syncedSize = Math.max(active.syncedSize, Math.min(size, active.size));
   }
 
+  /** Closes an active segment that is old enough to be cleaned, though nothing more comes (KIP-354). */
+  async rollWhenDue(): Promise<void> {
+    const { clock, assertWritable, fault } = this.#host;
+    const { active } = this;
+    if (active.size === 0 || this.isHeld) return;
+    if (active.beganAt < 0) active.beganAt = clock.now();
+    const sinceAppend = clock.wallTrusted() && active.appendedAt > 0 ? clock.wall() - active.appendedAt : 0;
+    const age = Math.max(clock.now() - active.beganAt, sinceAppend);
+    if (!isRollDue(age, this.#settings.segmentMs, this.#settings)) return;
+    await this.syncActive();
+    if (active !== this.active || this.isHeld) return;
+    assertWritable();
+    try {
+      this.#roll();
+      this.active.saveIndex();
+    } catch (error) {
+      fault(faultKind(error), error);
+      throw error;
+    }
+  }
+
+  /** A cleaned file took the place of closed segments: memory follows. */
+  replaceSegments(from: number, count: number, by: Segment): void {
+    for (const old of this.segments.splice(from, count, by)) {
+      old.replaced = true;
+      if (old.readers === 0) old.closeFile();
+    }
+    this.#host.tail.clear(this.tail); // what was cleaned away is not to be read there either
+    this.countClosed();
+  }
+
   #roll(): void {
     const { disk } = this.#host;
     const closing = this.active;
     if (closing.syncedSize < closing.size) closing.file.syncNow();
     closing.syncedSize = closing.size;
     const next = Segment.create(disk, this.directory, closing.nextOffset);
+    saveCaches(this, this.#host, closing, true);
     disk.syncDirectory(this.directory);
     this.segments.push(next);
     this.#closedBytes += closing.size;
-    this.saveCaches(closing);
     closing.dropIndex();
     this.#host.touched(closing);
   }
 
-  /** Writes index, epochs and producers: what a start after this point need not scan for. Failing is no fault. */
+  /** Writes index, epochs and producers (log_caches.ts). */
   saveCaches(segment: Segment): void {
-    const { disk, trace } = this.#host;
-    try {
-      segment.saveIndex();
-      if (this.epochs.changed) {
-        replaceFile(disk, `${this.directory}/leader-epoch-checkpoint`, this.epochs.encode(), false);
-        this.epochs.changed = false;
-      }
-      saveProducers(disk, this.directory, this.producers, this.logEnd);
-    } catch (error) {
-      trace.event("warn", "log_cache_not_written", { log: this.key, error: (error as Error).message });
-    }
+    saveCaches(this, this.#host, segment, false);
   }
 
   /** Moves the durable end; true when it moved. */

@@ -98,6 +98,7 @@ export async function truncateTo(log: PartitionLog, host: LogHost, offset: numbe
     await host.journal.flush();
     const to = log.segments[segmentOf(log.segments, wanted)]!.batchStart(wanted);
     await host.lowerRecoveryPoint(log, to);
+    host.cleanPoints.lower(log.key, to);
     const { topicId, partition } = log;
     await host.journal.put([{ type: "truncation", topicId, partition, offset: to }]);
     host.journal.voidFrom(log.key, to);

@@ -7,6 +7,7 @@ import { At, batchHeaderBytes, batchSize, checkStoredBatch } from "../record/bat
 import type { BatchHeader } from "../record/batch.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { Trace } from "../trace.ts";
+import type { AbortedTransaction } from "./aborted_index.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Segment } from "./segment.ts";
 import type { LogSettings } from "./settings.ts";
@@ -54,10 +55,13 @@ export async function readCold(
   bytesMax: number,
   endOffset: number,
 ): Promise<Uint8Array> {
-  for (let i = segmentOf(log.segments, offset); i < log.segments.length; i += 1) {
-    const segment = log.segments[i]!;
+  // By offset each time: while a segment is read, older ones may go and neighbours may become one.
+  for (let from = offset; from < endOffset; ) {
+    const segment = log.segments[segmentOf(log.segments, from)]!;
+    if (segment.nextOffset <= from) break;
     const bytes = await withSegment(segment, host, () => readSegment(log, host, segment, offset, bytesMax, endOffset));
     if (bytes.length > 0) return bytes; // else a gap at the segment's end
+    from = segment.nextOffset;
   }
   return empty;
 }
@@ -69,6 +73,7 @@ async function withSegment<T>(segment: Segment, host: ReadHost, use: () => Promi
     return await use();
   } finally {
     segment.readers -= 1;
+    if (segment.replaced && segment.readers === 0) segment.closeFile();
   }
 }
 
@@ -197,6 +202,15 @@ export class LaterReader {
   }
 }
 
+/** As PartitionLog.abortedIn: from the segment that holds `from` on, as far as any may overlap. */
+export function abortedIn(segments: readonly Segment[], from: number, to: number): AbortedTransaction[] {
+  const found: AbortedTransaction[] = [];
+  for (let i = segmentOf(segments, from); i < segments.length; i += 1) {
+    if (segments[i]!.aborted.collect(from, to, found)) break;
+  }
+  return found;
+}
+
 /** As PartitionLog.offsetForTime. */
 export async function findTime(
   log: ReadableLog,
@@ -204,8 +218,11 @@ export async function findTime(
   timestamp: number,
   endOffset: number,
 ): Promise<TimeOffset | null> {
-  for (const segment of [...log.segments]) {
-    if (segment.maxTimestamp < timestamp || segment.nextOffset <= log.logStart) continue;
+  for (let from = log.logStart; from < endOffset; ) {
+    const segment = log.segments[segmentOf(log.segments, from)]!;
+    if (segment.nextOffset <= from) return null;
+    from = segment.nextOffset;
+    if (segment.maxTimestamp < timestamp) continue;
     const found = await withSegment(segment, host, () => findInSegment(log, segment, timestamp, endOffset));
     if (found !== null) return found;
     if (segment.nextOffset >= endOffset) return null;

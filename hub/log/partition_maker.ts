@@ -116,6 +116,7 @@ export class PartitionMaker {
     this.#logs.delete(log.key);
     journal.voidFrom(log.key, 0);
     await this.#checkpoints.drop(log.key);
+    this.#host.cleanPoints.lower(log.key, 0);
     log.closeFiles();
     for (const name of disk.list(log.directory)) {
       disk.remove(`${log.directory}/${name}`);

@@ -86,6 +86,14 @@ export class Producers {
     throw outOfOrder(producerId, after(last.lastSequence), baseSequence);
   }
 
+  /** True when a rebuild from the log needs this batch, be it without records: the last of a producer (KIP-98). */
+  isLastBatch({ producerId, producerEpoch, lastOffset, control }: BatchHeader): boolean {
+    const known = this.#producers.get(producerId);
+    if (!known) return false;
+    const last = known.batches.at(-1);
+    return last !== undefined ? last.lastOffset === lastOffset : control && producerEpoch === known.epoch;
+  }
+
   /** Notes an appended batch, at the offsets it has now. */
   note(header: BatchHeader, now: number): void {
     const { producerId, producerEpoch, baseSequence } = header;

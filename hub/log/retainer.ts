@@ -47,11 +47,12 @@ export class Retainer {
   }
 
   async #pass(): Promise<void> {
-    const now = this.#trustedNow();
+    const now = this.trustedNow();
     for (const log of [...this.#logs.values()]) {
       log.producers.expire(this.#host.clock.now());
       if (now !== null) for (const segment of log.segments) segment.appendedAt ||= now; // age counts from here
-      const count = log.settings.compacted ? 0 : expiredSegments(ages(log), log.settings, highWatermark(log), now);
+      // A log that is compacted and not deleted from has neither bound (engine/partitions.ts).
+      const count = expiredSegments(ages(log), log.settings, highWatermark(log), now);
       await this.#dropOldest(log, count);
     }
     const excess = this.#excessBytes();
@@ -66,7 +67,7 @@ export class Retainer {
   }
 
   /** Trusted wall clock; null while there is none, and for an hour after it stepped forward by more than one. */
-  #trustedNow(): number | null {
+  trustedNow(): number | null {
     const { clock, trace } = this.#host;
     trace.gauge("clock_trusted", clock.wallTrusted() ? 1 : 0);
     if (!clock.wallTrusted()) return null;

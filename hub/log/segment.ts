@@ -50,6 +50,8 @@ export class Segment {
   cuts = 0;
   /** Reads under way; an open file with readers is not closed. */
   readers = 0;
+  /** True once a cleaned file stands in its place: whoever reads goes on with the old one, which nobody opens again. */
+  replaced = false;
 
   constructor(disk: Disk, directory: string, base: number) {
     this.#disk = disk;
@@ -220,7 +222,8 @@ export class Segment {
     }
     this.size += header.size;
     this.nextOffset = header.lastOffset + 1;
-    if (header.maxTimestamp > this.maxTimestamp) this.maxTimestamp = header.maxTimestamp;
+    // An emptied batch keeps the time of records that are gone.
+    if (header.count > 0 && header.maxTimestamp > this.maxTimestamp) this.maxTimestamp = header.maxTimestamp;
   }
 
   /**

@@ -9,6 +9,8 @@ import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
 import { OpenSegments, SyncQueue } from "./background.ts";
 import { Checkpoints } from "./checkpoint.ts";
+import { CleanPoints } from "./clean_points.ts";
+import { Cleaner } from "./compaction.ts";
 import { HotTail } from "./hot_tail.ts";
 import { Journal } from "./journal.ts";
 import { applyFact, emptyState, factBytes } from "./journal_state.ts";
@@ -39,6 +41,7 @@ export class Store implements FactStore {
   readonly #retainer: Retainer;
   readonly #space: Space;
   readonly #scrub: Scrub;
+  readonly #cleaner: Cleaner;
   readonly #syncs = new SyncQueue();
   readonly #open = new OpenSegments(openSegmentsMax);
   /** All facts, those that wait for their group included. */
@@ -89,6 +92,21 @@ export class Store implements FactStore {
       onSoft: () => void this.retain().catch(() => {}),
       onRoom: () => this.#healed(),
     });
+    this.#cleaner = this.#makeCleaner();
+  }
+
+  #makeCleaner(): Cleaner {
+    const { disk, random } = this.#options;
+    return new Cleaner(this.#host, this.#logs, {
+      random,
+      now: () => this.#retainer.trustedNow(),
+      recoveryEnd: (key) => this.#checkpoints.recoveryEnd(key),
+      room: () => {
+        const { freeBytes, totalBytes } = disk.space();
+        return freeBytes - this.#space.lines(totalBytes).hard - this.#tuning.reserveBytes;
+      },
+      onDue: () => void this.compact().catch(() => {}),
+    });
   }
 
   #makeHost(tail: HotTail): LogHost {
@@ -113,6 +131,7 @@ export class Store implements FactStore {
         log.hold("is being cut"); // from this call on, whatever it has to wait for
         return this.#guard(log.serially(() => truncateTo(log, this.#host, offset)));
       },
+      cleanPoints: new CleanPoints(disk),
       lowerRecoveryPoint: (log, offset) => this.#checkpoints.lower(log.key, offset),
     };
   }
@@ -133,6 +152,7 @@ export class Store implements FactStore {
     this.#space.start();
     this.#retainer.start();
     this.#scrub.start();
+    this.#cleaner.start();
     this.#armCheckpoint();
   }
 
@@ -200,6 +220,11 @@ export class Store implements FactStore {
       : this.#guard(this.#retainer.run());
   }
 
+  /** One round of compaction; the store makes one every 15 s by itself. */
+  compact(): Promise<void> {
+    return this.#state === "failed" || this.#state === "read-only" ? Promise.resolve() : this.#cleaner.run();
+  }
+
   /** Syncs the segments and moves the recovery points; journal files that are needed no more are let go. */
   checkpoint(): Promise<void> {
     this.#journal.takePayload();
@@ -215,6 +240,7 @@ export class Store implements FactStore {
     this.#space.stop();
     this.#retainer.stop();
     this.#scrub.stop();
+    await this.#cleaner.stop();
     let clean = this.#state === "ok" || this.#state === "full";
     try {
       if (clean) {

@@ -1,0 +1,262 @@
+// Compaction: the last record of each key stays, tombstones go in their time, and nothing else changes.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { limits } from "../../../hub/limits.ts";
+import { closeSegment, codecs, compact, dump, put, readBatches } from "./compaction_support.ts";
+import { Bench, refusal } from "./support.ts";
+
+const day = 24 * 3600 * 1000;
+
+async function compacted(changes = {}): Promise<Bench> {
+  const bench = new Bench();
+  await bench.open();
+  await bench.create(0, { compacted: true, retentionMs: -1, minDirtyRatio: 0, segmentBytes: 1 << 20, ...changes });
+  return bench;
+}
+
+test("the last record of each key stays, at its offset; the active segment is left alone", async () => {
+  const bench = await compacted();
+  await put(bench, ["a=1", "b=1", "c=1"]);
+  await put(bench, ["a=2"]);
+  await put(bench, ["b=2", "d=1"]);
+  await closeSegment(bench);
+  await put(bench, ["a=3", "a=4"]);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["2:c=1", "3:a=2", "4:b=2", "5:d=1", "6:a=3", "7:a=4"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["2:c=1", "4:b=2", "5:d=1", "7:a=4"]);
+  assert.equal(bench.log().logEnd, 8);
+  for (let from = 0; from < 8; from += 1) {
+    const [first] = await readBatches(bench, bench.log(), from);
+    assert.ok(first!.header.lastOffset >= from, `a read at ${from} goes on behind a gap`);
+  }
+  await bench.reopen();
+  assert.deepEqual(await dump(bench), ["2:c=1", "4:b=2", "5:d=1", "7:a=4"]);
+  await bench.kill();
+  assert.deepEqual(await dump(bench), ["2:c=1", "4:b=2", "5:d=1", "7:a=4"]);
+  assert.equal(bench.log().logEnd, 8);
+  assert.deepEqual(bench.losses, []);
+});
+
+test("a batch that loses nothing is the same bytes; one that does keeps its offsets, codec and producer", async () => {
+  for (const codec of codecs) {
+    const bench = await compacted();
+    await put(bench, ["a=1", "b=1", "a=2"], { codec });
+    await put(bench, ["c=1", "d=1"], { codec });
+    const [, whole] = await readBatches(bench, bench.log());
+    await put(bench, ["z=1"]);
+    await closeSegment(bench);
+    await compact(bench);
+    const [first, second] = await readBatches(bench, bench.log());
+    assert.deepEqual(second!.bytes, whole!.bytes);
+    assert.equal(first!.header.codec, codec);
+    assert.deepEqual([first!.header.baseOffset, first!.header.lastOffset, first!.header.count], [0, 2, 2]);
+    assert.deepEqual(await dump(bench), ["1:b=1", "2:a=2", "3:c=1", "4:d=1", "5:z=1"]);
+  }
+});
+
+test("tombstones are kept delete.retention.ms after the first cleaning that saw them, then go by themselves", async () => {
+  const bench = await compacted();
+  await put(bench, ["a=1", "b=1"]);
+  await put(bench, ["a=", "c=1"]);
+  await put(bench, ["z=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["1:b=1", "2:a=", "3:c=1", "4:z=1"]);
+  const [, stamped] = await readBatches(bench, bench.log());
+  assert.equal(stamped!.records[0]!.timestamp, 1000, "a record's own time outlives the horizon");
+  await bench.clock.advance(day - 60_000);
+  await compact(bench);
+  assert.ok((await dump(bench)).includes("2:a="), "a moment before");
+  await bench.clock.advance(120_000);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["1:b=1", "3:c=1", "4:z=1"]);
+  await bench.kill();
+  assert.deepEqual(await dump(bench), ["1:b=1", "3:c=1", "4:z=1"]);
+});
+
+test("without a clock that may be believed no tombstone goes", async () => {
+  const bench = await compacted({ deleteRetentionMs: 1 });
+  bench.clock.trusted = false;
+  await put(bench, ["a=1"]);
+  await put(bench, ["a="]);
+  await put(bench, ["z=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  await bench.clock.advance(day);
+  await put(bench, ["y=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["1:a=", "2:z=1", "3:y=1"]);
+});
+
+test("min.compaction.lag.ms keeps young records, max.compaction.lag.ms closes an old segment", async () => {
+  const bench = await compacted({ minCompactionLagMs: 10_000, maxCompactionLagMs: 3_600_000, minDirtyRatio: 1 });
+  await put(bench, ["a=1"]);
+  await put(bench, ["a=2"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.equal((await dump(bench)).length, 2);
+  await put(bench, ["a=3", "z=1"]);
+  await bench.clock.advance(3_700_000);
+  assert.equal(bench.log().active.size > 0, false, "the timer of the store has closed the segment");
+  await bench.settle(bench.store.checkpoint());
+  await bench.clock.advance(limits.cleanerPassMs + 1000);
+  assert.deepEqual(await dump(bench), ["2:a=3", "3:z=1"]);
+});
+
+test("below min.cleanable.dirty.ratio nothing is done", async () => {
+  const bench = await compacted({ minDirtyRatio: 0.5 });
+  await put(bench, ["a=1", `b=${"x".repeat(1000)}`]);
+  await closeSegment(bench);
+  await compact(bench);
+  await put(bench, ["a=2"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.equal((await dump(bench)).length, 3);
+  await put(bench, ["a=3", `b=${"y".repeat(2000)}`]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(
+    (await dump(bench)).map((line) => line.slice(0, 5)),
+    ["3:a=3", "4:b=y"],
+  );
+});
+
+test("nothing above the high watermark is touched", async () => {
+  const bench = await compacted();
+  await put(bench, ["a=1"]);
+  await closeSegment(bench);
+  await put(bench, ["a=2"]);
+  await closeSegment(bench);
+  bench.log().highWatermark = 1;
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["0:a=1", "1:a=2"]);
+  bench.log().highWatermark = 2;
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["1:a=2"]);
+});
+
+test("a map that is too small cleans a part, and the next passes the rest", async () => {
+  const bench = await compacted();
+  bench.tuning = { ...bench.tuning, cleanerMapBytes: 1024 };
+  await bench.reopen();
+  for (let round = 0; round < 3; round += 1) {
+    for (let i = 0; i < 300; i += 10) {
+      await put(
+        bench,
+        Array.from({ length: 10 }, (_, k) => `key${i + k}=${round}`),
+      );
+    }
+  }
+  await closeSegment(bench);
+  await compact(bench);
+  const lines = await dump(bench);
+  assert.equal(new Set(lines.map((line) => /:(\w+)=/.exec(line)![1])).size, 300);
+  assert.equal(lines.length, 300);
+  assert.ok(
+    lines.every((line) => line.endsWith("=2")),
+    "only the last round is left",
+  );
+});
+
+test("a repeated batch is recognised after compaction, a restart and the loss of the snapshot", async () => {
+  const bench = await compacted();
+  const options = { producerId: 7, producerEpoch: 0, baseSequence: 0 };
+  await put(bench, ["a=1", "b=1"], options);
+  await put(bench, ["a=2", "b=2"], { producerId: 8, producerEpoch: 0, baseSequence: 0 });
+  await put(bench, ["a=3", "b=3"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["4:a=3", "5:b=3"]);
+  const batches = await readBatches(bench, bench.log());
+  assert.deepEqual(
+    batches.map(({ header }) => [header.producerId, header.baseOffset, header.lastOffset, header.count]),
+    [
+      [7, 0, 1, 0],
+      [8, 2, 3, 0],
+      [-1, 4, 5, 2],
+    ],
+  );
+  for (const name of bench.disk.names()) if (name.endsWith(".snapshot")) bench.disk.remove(name);
+  await bench.kill();
+  assert.equal(await put(bench, ["a=1", "b=1"], options), 0);
+  await assert.rejects(put(bench, ["a=1"], { ...options, baseSequence: 5 }), refusal("OUT_OF_ORDER_SEQUENCE_NUMBER"));
+  assert.equal(await put(bench, ["a=9"], { ...options, baseSequence: 2 }), 6);
+});
+
+test("times are found behind emptied batches, and the largest is that of a record that is there", async () => {
+  const bench = await compacted();
+  const log = bench.log();
+  await put(bench, ["a=1"], { producerId: 7, producerEpoch: 0, baseSequence: 0 });
+  await put(bench, ["a=2", "b=2"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.equal((await bench.settle(log.offsetForTime(0, log.logEnd)))!.offset, 1);
+  assert.equal((await bench.settle(log.maxTimestamp(log.logEnd)))!.offset, 1);
+  assert.equal(await bench.settle(log.offsetForTime(2000, log.logEnd)), null);
+});
+
+test("a full disk is not made fuller: the log stays as it is until there is room", async () => {
+  const bench = await compacted();
+  await put(bench, [`a=${"x".repeat(30_000)}`, "b=1"]);
+  await put(bench, ["a=2"]);
+  await closeSegment(bench);
+  const { faults } = bench.disk;
+  faults.capacity = bench.disk.usedBytes() + 60_000;
+  await compact(bench);
+  assert.equal((await dump(bench)).length, 3);
+  assert.deepEqual(bench.states, []);
+  assert.ok(!bench.disk.names().some((name) => name.endsWith(".cleaned")), "nothing half done is left");
+  faults.capacity = 1 << 30;
+  await bench.clock.advance(limits.cleanerRetryMs + limits.cleanerPassMs);
+  assert.deepEqual(await dump(bench), ["1:b=1", "2:a=2"]);
+});
+
+test("a damaged segment stays as it is; the others are cleaned, and no tombstone behind it goes", async () => {
+  const bench = await compacted({ deleteRetentionMs: 0 });
+  await put(bench, ["k=1", "a=1"]);
+  await closeSegment(bench);
+  const rotten = bench.log().segments[0]!;
+  await put(bench, ["b=1", "b=2"]);
+  await put(bench, ["k=", "a=2"]);
+  await closeSegment(bench);
+  const whole = rotten.size;
+  bench.disk.flipBit(`${rotten.name}.log`, 70);
+  await compact(bench);
+  await bench.clock.advance(day);
+  await compact(bench);
+  assert.equal(bench.disk.lengthOf(`${rotten.name}.log`), whole);
+  assert.deepEqual(await dump(bench, bench.log(), 2), ["3:b=2", "4:k=", "5:a=2"]);
+});
+
+test("compact,delete: old segments go by age, what is left is compacted", async () => {
+  const bench = await compacted({ retentionMs: day });
+  await put(bench, ["old=1", "a=1"]);
+  await closeSegment(bench);
+  await bench.clock.advance(2 * day);
+  await put(bench, ["a=2"]);
+  await put(bench, ["a=3"]);
+  await closeSegment(bench);
+  await bench.settle(bench.store.retain());
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["3:a=3"]);
+  assert.equal(bench.log().logStart, 2);
+});
+
+test("a log that is deleted or a store that closes during a cleaning ends it, and leaves nothing behind", async () => {
+  for (const end of ["delete", "close"] as const) {
+    const bench = await compacted();
+    await put(bench, ["a=1", "b=1"]);
+    await put(bench, ["a=2"]);
+    await closeSegment(bench);
+    const log = bench.log();
+    const cleaning = bench.store.compact();
+    for (let i = 0; i < 3; i += 1) await bench.clock.step();
+    await bench.settle(end === "delete" ? bench.store.deletePartition(log.topicId, 0) : bench.store.close());
+    await bench.settle(cleaning);
+    assert.ok(!bench.disk.names().some((name) => name.endsWith(".cleaned")), end);
+    assert.deepEqual(bench.states, []);
+  }
+});
