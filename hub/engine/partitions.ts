@@ -98,18 +98,19 @@ export class Partitions {
 
   /** Finishes what a crash interrupted, then opens every log. */
   async open(): Promise<void> {
-    for (const { topicId, partitions } of this.topics.unfinishedDeletions()) await this.#discard(topicId, partitions);
+    for (const { topicId } of this.topics.unfinishedDeletions()) await this.#discard(topicId);
+    for (const log of [...this.#store.partitions()]) {
+      const topic = this.topics.byId(log.topicId);
+      if (topic && log.partition >= topic.partitions) await this.#store.deletePartition(log.topicId, log.partition);
+    }
     for (const topic of this.topics.all()) await this.#openTopic(topic);
   }
 
   async #openTopic(topic: Topic): Promise<void> {
     const settings = this.topics.settingsOf(topic);
-    const logSettings = logSettingsOf(settings);
     const opened = this.#byTopic.get(topic.name) ?? [];
-    for (let i = opened.length; i < topic.partitions; i++) {
-      let log = this.#store.partition(topic.topicId, i);
-      if (log) await log.configure(logSettings);
-      else log = await this.#store.createPartition(topic.topicId, i, topic.name, logSettings);
+    const logs = await this.#logsOf(topic, opened.length, topic.partitions);
+    for (const log of logs) {
       const leader = newLoneLeader(this.#hubId, loneEpoch, settings.number("min.insync.replicas"), log.durableEnd);
       log.highWatermark = leader.highWatermark;
       const partition = new Partition(topic.name, log, leader, batchRulesOf(settings));
@@ -117,6 +118,23 @@ export class Partitions {
       this.#byLog.set(log, partition);
     }
     this.#byTopic.set(topic.name, opened);
+  }
+
+  /** The logs of some partitions, made where they are missing: all of one turn share a sync. */
+  async #logsOf(topic: Topic, from: number, to: number): Promise<PartitionLog[]> {
+    const logSettings = logSettingsOf(this.topics.settingsOf(topic));
+    const open = async (index: number): Promise<PartitionLog> => {
+      const log = this.#store.partition(topic.topicId, index);
+      if (!log) return await this.#store.createPartition(topic.topicId, index, topic.name, logSettings);
+      if (!isSame(log.settings, logSettings)) await log.configure(logSettings);
+      return log;
+    };
+    // all come to an end before one's failure is told, so that whoever takes back what was made finds all of it
+    const ends = await Promise.allSettled(Array.from({ length: to - from }, (_, i) => open(from + i)));
+    return ends.map((end) => {
+      if (end.status === "rejected") throw end.reason;
+      return end.value;
+    });
   }
 
   of(topic: string): readonly Partition[] | undefined {
@@ -164,7 +182,7 @@ export class Partitions {
     for (const log of [...this.#byLog.keys()]) if (log.topicId === topic.topicId) this.#byLog.delete(log);
     try {
       await this.topics.remove(topic);
-      await this.#discard(topic.topicId, topic.partitions);
+      await this.#discard(topic.topicId);
     } catch {
       // the first error is the one to tell
     }
@@ -180,12 +198,23 @@ export class Partitions {
     for (let making = this.#making.get(name); making; making = this.#making.get(name)) await making.catch(() => {});
   }
 
+  /**
+   * Adds partitions up to `partitions` in all. Their logs are made before the topic tells of them, so a growth that
+   * fails leaves the topic as it was; logs that a crash left beyond its count go at the next start.
+   */
   async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
     await this.#whenStill(name);
-    if (validateOnly) return void (await this.topics.grow(name, partitions, true));
+    const topic = await this.topics.grow(name, partitions, true);
+    if (validateOnly) return;
     await this.#make(name, async () => {
-      const topic = await this.topics.grow(name, partitions, false);
-      await this.#openTopic(topic);
+      try {
+        await this.#logsOf(topic, topic.partitions, partitions);
+        await this.topics.grow(name, partitions, false);
+      } catch (error) {
+        await this.#discardFrom(topic.topicId, topic.partitions).catch(() => {}); // the first error is the one to tell
+        throw error;
+      }
+      await this.#openTopic(this.topics.byName(name)!);
       return topic;
     });
   }
@@ -234,15 +263,18 @@ export class Partitions {
       this.room.disturbed(partition.place);
     }
     await this.topics.remove(topic);
-    await this.#discard(topic.topicId, topic.partitions);
+    await this.#discard(topic.topicId);
     return topic;
   }
 
-  async #discard(topicId: string, partitions: number): Promise<void> {
-    for (let i = 0; i < partitions; i++) {
-      if (this.#store.partition(topicId, i)) await this.#store.deletePartition(topicId, i);
-    }
+  async #discard(topicId: string): Promise<void> {
+    await this.#discardFrom(topicId, 0);
     await this.topics.deleted(topicId);
+  }
+
+  async #discardFrom(topicId: string, index: number): Promise<void> {
+    const logs = [...this.#store.partitions()].filter((log) => log.topicId === topicId && log.partition >= index);
+    for (const log of logs) await this.#store.deletePartition(topicId, log.partition);
   }
 
   /**

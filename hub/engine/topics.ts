@@ -178,7 +178,16 @@ export class Topics {
   async #replace(old: Topic, next: Topic): Promise<Topic> {
     this.#forget(old);
     this.#remember(next);
-    await this.#facts.put([[prefix + next.name, encode(next)]]);
+    try {
+      await this.#facts.put([[prefix + next.name, encode(next)]]);
+    } catch (error) {
+      // unless it was changed or deleted meanwhile
+      if (this.#byName.get(next.name) === next) {
+        this.#forget(next);
+        this.#remember(old);
+      }
+      throw error;
+    }
     return next;
   }
 

@@ -1,11 +1,18 @@
 // From a request as an object to its handler: the one table of what this hub answers.
 import type { ApiName, RequestOf, ResponseOf } from "../wire/apis.ts";
+import { guarded } from "./guard.ts";
+import { accessHandlers } from "./handlers/access.ts";
+import { clusterHandlers } from "./handlers/cluster.ts";
 import { configHandlers } from "./handlers/configs.ts";
 import { configAlterHandlers } from "./handlers/configs_alter.ts";
 import { placeHandlers } from "./handlers/epochs.ts";
 import { fetchHandlers } from "./handlers/fetch.ts";
+import { logDirHandlers } from "./handlers/log_dirs.ts";
 import { metadataHandlers } from "./handlers/metadata.ts";
 import { produceHandlers } from "./handlers/produce.ts";
+import { quotaHandlers } from "./handlers/quotas.ts";
+import { replicaHandlers } from "./handlers/replicas.ts";
+import { saslHandlers } from "./handlers/sasl.ts";
 import { type TopicDeleted, topicHandlers } from "./handlers/topics.ts";
 import type { HubServices, RequestContext } from "./services.ts";
 
@@ -49,7 +56,14 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...topicHandlers(services, topicDeleted),
     ...configHandlers(services),
     ...configAlterHandlers(services),
+    ...logDirHandlers(services),
+    ...replicaHandlers(services),
+    ...clusterHandlers(services),
+    ...saslHandlers(services),
+    ...accessHandlers(services),
+    ...quotaHandlers(services),
     ...groups,
   };
-  return async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);
+  const plain: Dispatch = async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);
+  return guarded(plain, services);
 }

@@ -4,6 +4,7 @@ import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { zeroUuid } from "../../wire/schema.ts";
 import { describeTopicConfigs } from "./configs.ts";
+import { checkReplicas } from "./replicas.ts";
 import { defaultPartitions, type HubServices } from "../services.ts";
 
 type Wanted = RequestOf<"createTopics">["topics"][number];
@@ -75,7 +76,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       for (const { name, count, assignments } of request.topics) {
         try {
           if (twice.has(name)) throw new HubError("INVALID_REQUEST", `${name} stands twice in the request`);
-          for (const { brokerIds } of assignments ?? []) checkReplicas(services, brokerIds);
+          if (assignments !== null) checkGrowth(services, name, count, assignments);
           await services.partitions.growTopic(name, count, request.validateOnly);
           results.push({ name, errorCode: 0 });
         } catch (error) {
@@ -106,11 +107,20 @@ function checkDeletion(
   if (twice.has(key)) throw new HubError("INVALID_REQUEST", `${key} stands twice in the request`);
 }
 
-function checkReplicas(services: HubServices, brokerIds: readonly number[]): void {
-  if (brokerIds.length !== 1 || brokerIds[0] !== services.hubId) {
-    const detail = `Replicas ${JSON.stringify(brokerIds)}: this cluster has one hub, ${services.hubId}`;
+/** An assignment of a growth names the replicas of each new partition, and of no other. */
+function checkGrowth(
+  services: HubServices,
+  name: string,
+  count: number,
+  assignments: readonly { readonly brokerIds: readonly number[] }[],
+): void {
+  const now = services.partitions.topics.byName(name)?.partitions;
+  // what is wrong with the count itself is told by the growth
+  if (now !== undefined && count > now && assignments.length !== count - now) {
+    const detail = `${name}: ${assignments.length} assignments for ${count - now} new partitions`;
     throw new HubError("INVALID_REPLICA_ASSIGNMENT", detail);
   }
+  for (const { brokerIds } of assignments) checkReplicas(services, brokerIds);
 }
 
 /** Partitions asked for: an assignment's own count, -1 = the default (KIP-464). */
