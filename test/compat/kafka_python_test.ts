@@ -1,15 +1,8 @@
 // kafka-python 3 against a hub, with its defaults: it negotiates versions, and is idempotent unless told otherwise.
-import path from "node:path";
-import { type Call, expected, standard } from "./cases.ts";
-import { python, pythonClient } from "./clients.ts";
-import { here, servedNames, session } from "./program.ts";
+import { callsBut, standard } from "./cases.ts";
+import { pythonProgram, session } from "./program.ts";
 
-const program = session(async (server) => {
-  const folders = [await pythonClient("kafka-python"), path.join(here, "python")];
-  const env = { PYTHONPATH: folders.join(":"), PYTHONDONTWRITEBYTECODE: "1", PARTIDOR_SERVED: servedNames };
-  return { command: python, args: [path.join(here, "kafka_python/main.py"), server], env };
-});
+const program = session((server) => pythonProgram("kafka-python", "kafka_python/main.py", server));
 
-/** It has no KIP-848 consumer. */
-const calls = (Object.keys(expected) as Call[]).filter((call) => !call.startsWith("new group protocol"));
-standard("kafka-python", program, calls);
+// it has no consumer of the new group protocol
+standard("kafka-python", program, callsBut(/^new group protocol|list, alter$/));

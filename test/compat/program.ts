@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { apis } from "../../hub/wire/apis.ts";
+import { python, pythonClient } from "./clients.ts";
 import { type HubProcess, root, scratch, startHub } from "../tools/hub_process.ts";
 
 /** What one case of a program got: any JSON, checked by the test that asks for it. */
@@ -113,6 +114,13 @@ export function session(program: (server: string) => Promise<Program>, timeoutMs
       const stored = storedCodecs(hub().data);
       return { got, codecs: (topic: string) => [...(stored.get(topic) ?? [])] };
     }));
+}
+
+/** A Python program of this folder with its client and the cases on its path. */
+export async function pythonProgram(client: string, file: string, server: string): Promise<Program> {
+  const folders = [await pythonClient(client), path.join(here, "python")];
+  const env = { PYTHONPATH: folders.join(":"), PYTHONDONTWRITEBYTECODE: "1", PARTIDOR_SERVED: servedNames };
+  return { command: python, args: [path.join(here, file), server], env };
 }
 
 /** What later issues bring; a suite asks for it only where the hub advertises it. */
