@@ -108,8 +108,7 @@ const rows: Row[] = [
     "string",
     "producer",
     oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"),
-    "The codec of stored batches; producer keeps what the producer chose.",
-    false,
+    "The codec of stored batches: the hub compresses anew what comes in another; producer keeps what the producer chose.",
   ],
   [
     "corrupt.read",
@@ -126,7 +125,6 @@ const rows: Row[] = [
     "86400000",
     between(0, long),
     "How long a compacted topic keeps tombstones.",
-    false,
   ],
   [
     "file.delete.delay.ms",
@@ -178,7 +176,6 @@ const rows: Row[] = [
     longMax,
     between(1, long),
     "The longest a record of a compacted topic stays uncompacted.",
-    false,
   ],
   [
     "max.message.bytes",
@@ -219,7 +216,6 @@ const rows: Row[] = [
     "0.5",
     ratio,
     "The share of uncompacted bytes at which compaction begins.",
-    false,
   ],
   [
     "min.compaction.lag.ms",
@@ -228,7 +224,6 @@ const rows: Row[] = [
     "0",
     between(0, long),
     "The shortest time a record of a compacted topic stays uncompacted.",
-    false,
   ],
   [
     "min.insync.replicas",
@@ -295,7 +290,6 @@ const rows: Row[] = [
     "-1",
     between(-1, 9),
     "How hard gzip tries where the hub compresses.",
-    false,
   ],
   [
     "compression.lz4.level",
@@ -303,7 +297,7 @@ const rows: Row[] = [
     "int",
     "9",
     between(1, 17),
-    "How hard lz4 tries where the hub compresses.",
+    "Kafka's level of lz4; a hub's lz4 has one.",
     false,
   ],
   [
@@ -313,7 +307,6 @@ const rows: Row[] = [
     "3",
     between(-131_072, 22),
     "How hard zstd tries where the hub compresses.",
-    false,
   ],
   ["segment.jitter.ms", "log.roll.jitter.ms", "long", "0", between(0, long), "Kafka's jitter of segment.ms.", false],
   [

@@ -6,7 +6,7 @@ import { limits } from "../limits.ts";
 import type { PartitionLog } from "../log/log.ts";
 import type { LogSettings, Store } from "../log/store.ts";
 import type { EffectiveSettings } from "../topic_settings.ts";
-import { admitBatch, type BatchRules, batchRulesOf } from "./admission.ts";
+import { admitBatch, type BatchRules, batchRulesOf, inTopicCodec, prepareCodecs } from "./admission.ts";
 import type { Topic, Topics } from "./topics.ts";
 import { type Committed, FetchPlace, FetchRoom, WriteQueue } from "./waiting_room.ts";
 
@@ -110,6 +110,7 @@ export class Partitions {
     const settings = this.topics.settingsOf(topic);
     const opened = this.#byTopic.get(topic.name) ?? [];
     const logs = await this.#logsOf(topic, opened.length, topic.partitions);
+    await prepareCodecs(batchRulesOf(settings));
     for (const log of logs) {
       const leader = newLoneLeader(this.#hubId, loneEpoch, settings.number("min.insync.replicas"), log.durableEnd);
       log.highWatermark = leader.highWatermark;
@@ -241,6 +242,7 @@ export class Partitions {
   async #applySettings(topic: Topic): Promise<void> {
     const settings = this.topics.settingsOf(topic);
     const logSettings = logSettingsOf(settings);
+    await prepareCodecs(batchRulesOf(settings));
     const configure = async (partition: Partition): Promise<void> => {
       if (!isSame(partition.log.settings, logSettings)) await partition.log.configure(logSettings);
       partition.rules = batchRulesOf(settings);
@@ -287,8 +289,9 @@ export class Partitions {
       throw new HubError("NOT_ENOUGH_REPLICAS", `${inSync.size} in sync, min.insync.replicas is ${minInSync}`);
     }
     admitBatch(batch, partition.rules, this.#clock);
-    const appended = partition.log.append(batch, partition.leader.epoch);
-    if (!appended.duplicate) partition.unreadBytes += batch.length;
+    const stored = inTopicCodec(batch, partition.rules);
+    const appended = partition.log.append(stored, partition.leader.epoch);
+    if (!appended.duplicate) partition.unreadBytes += stored.length;
     return {
       baseOffset: appended.baseOffset,
       end: appended.lastOffset + 1,
