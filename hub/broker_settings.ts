@@ -70,6 +70,13 @@ const live: readonly Row[] = [
 /** Honoured, and read when the hub starts. */
 const atStart: readonly Row[] = [
   [
+    "connections.max.reauth.ms",
+    "long",
+    "0",
+    "How long a login holds before the client has to repeat it; 0 is as long as its connection.",
+    between(0, 31_536_000_000),
+  ],
+  [
     "group.consumer.assignors",
     "list",
     "uniform,range",

@@ -11,6 +11,15 @@ export interface Config {
   readonly kafka: { port: number; advertised: string | null };
   readonly http: { port: number; origins: readonly string[] };
   readonly redis: { url: string | null };
+  readonly access: {
+    /** SASL mechanisms of the Kafka listener; none = nobody is asked who they are. */
+    sasl: readonly string[];
+    rules: boolean;
+    superUsers: readonly string[];
+    allowIfNoRule: boolean;
+    user: string | null;
+    password: string | null;
+  };
   readonly log: { level: "debug" | "info" | "warn" | "error" };
   /** Broker-wide settings under Kafka's names (num.partitions, retention.ms ...), as text. */
   readonly settings: ReadonlyMap<string, string>;
@@ -19,7 +28,7 @@ export interface Config {
   readonly demo: boolean;
 }
 
-type Kind = "port" | "id" | "text" | "texts" | "duration" | "boolean" | "level";
+type Kind = "port" | "id" | "text" | "texts" | "mechanisms" | "duration" | "boolean" | "level";
 
 interface Setting {
   readonly path: string;
@@ -28,6 +37,8 @@ interface Setting {
   readonly doc: string;
   /** The value is taken from this file instead, so that it stays out of command lines. */
   readonly fileKey?: string;
+  /** There is no other way than the file. */
+  readonly fileOnly?: boolean;
 }
 
 const setting = (path: string, kind: Kind, value: unknown, doc: string): Setting => ({
@@ -58,6 +69,27 @@ const settings: readonly Setting[] = [
     ...setting("redis.url", "text", null, "redis://[user:password@]host:port[/db] for offsets and coordination."),
     fileKey: "redis.url_file",
   },
+  setting(
+    "access.sasl",
+    "mechanisms",
+    [],
+    "SASL mechanisms of the Kafka port: SCRAM-SHA-512, SCRAM-SHA-256, PLAIN. PLAIN sends the password as it is: only " +
+      "for networks that nobody listens to.",
+  ),
+  setting("access.user", "text", null, "The first user: made at the start, with every right."),
+  {
+    ...setting(
+      "access.password",
+      "text",
+      null,
+      "The first user's password; a new one in the file counts from a start.",
+    ),
+    fileKey: "access.password_file",
+    fileOnly: true,
+  },
+  setting("access.rules", "boolean", false, "Whether access rules (ACLs) decide what a user may do."),
+  setting("access.super-users", "texts", [], "Users for whom no access rule counts."),
+  setting("access.allow-if-no-rule", "boolean", false, "Whether everybody may use what no access rule speaks of."),
   setting("log.level", "level", "info", "Least level of a log line: debug, info, warn or error."),
 ];
 
@@ -172,6 +204,7 @@ export function loadConfig(sources: ConfigSources): Config {
     kafka: { port: get("kafka.port") as number, advertised: get("kafka.advertised") as string | null },
     http: { port: get("http.port") as number, origins: get("http.origins") as string[] },
     redis: { url: get("redis.url") as string | null },
+    access: accessOf(get),
     log: { level: get("log.level") as Config["log"]["level"] },
     settings: broker,
     routes,
@@ -179,9 +212,27 @@ export function loadConfig(sources: ConfigSources): Config {
   };
 }
 
+function accessOf(get: (path: string) => unknown): Config["access"] {
+  const access = {
+    sasl: get("access.sasl") as string[],
+    rules: get("access.rules") as boolean,
+    superUsers: get("access.super-users") as string[],
+    allowIfNoRule: get("access.allow-if-no-rule") as boolean,
+    user: get("access.user") as string | null,
+    password: get("access.password") as string | null,
+  };
+  if (access.user !== null && !access.password) {
+    throw new ConfigError("access.user", "needs access.password_file, a file that holds the password");
+  }
+  if (access.user === null && access.password !== null) {
+    throw new ConfigError("access.password_file", "needs access.user, the user whose password it holds");
+  }
+  return access;
+}
+
 function known(path: string, where: string): string {
-  const paths = settings.flatMap((one) => (one.fileKey ? [one.path, one.fileKey] : [one.path]));
-  const plain = path === "redis.url-file" ? "redis.url_file" : path;
+  const paths = settings.flatMap((one) => [...(one.fileOnly ? [] : [one.path]), ...(one.fileKey ? [one.fileKey] : [])]);
+  const plain = path.endsWith("-file") ? `${path.slice(0, -5)}_file` : path; // as the environment spells it
   if (paths.includes(plain)) return plain;
   const hint = nearest(path, paths);
   throw new ConfigError(where, `unknown key ${path}${hint ? `, did you mean ${hint}?` : ""}`);
@@ -244,6 +295,9 @@ function readRoutes(content: unknown, fileName: string): RouteTable {
   });
 }
 
+/** What may stand in access.sasl. */
+const saslNames: readonly string[] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
 function convert(entry: Setting, value: unknown, where: string): unknown {
   const fail = (needs: string): never => {
     throw new ConfigError(where, `${entry.path} = ${JSON.stringify(value)} needs ${needs}`);
@@ -263,6 +317,12 @@ function convert(entry: Setting, value: unknown, where: string): unknown {
     case "texts": {
       const list = typeof value === "string" ? value.split(",").map((one) => one.trim()) : value;
       return Array.isArray(list) && list.every((one) => typeof one === "string" && one) ? list : fail("a list of text");
+    }
+    case "mechanisms": {
+      const list = (typeof value === "string" ? value.split(",") : value) as unknown[];
+      const named = Array.isArray(list) ? list.map((one) => String(one).trim().toUpperCase()) : [];
+      const good = named.length > 0 && named.every((one) => saslNames.includes(one));
+      return good ? [...new Set(named)] : fail(`a list of ${saslNames.join(", ")}`);
     }
     case "duration": {
       const amount = parseAmount(value);
@@ -291,6 +351,7 @@ export function configSchema(): Record<string, unknown> {
     id: { type: "integer", minimum: 0, maximum: 63 },
     text: { type: "string" },
     texts: { type: "array", items: { type: "string" } },
+    mechanisms: { type: "array", items: { enum: saslNames } },
     duration: { type: ["string", "integer"], examples: ["30s", "7d"] },
     boolean: { type: "boolean" },
     level: { enum: ["debug", "info", "warn", "error"] },
@@ -303,8 +364,12 @@ export function configSchema(): Record<string, unknown> {
     sections[section].properties[key] = schema;
   };
   for (const one of settings) {
-    put(one.path, { ...types[one.kind], default: one.default, description: one.doc });
-    if (one.fileKey) put(one.fileKey, { type: "string", description: `A file that holds ${one.path}.` });
+    if (!one.fileOnly) put(one.path, { ...types[one.kind], default: one.default, description: one.doc });
+    if (one.fileKey)
+      put(one.fileKey, {
+        type: "string",
+        description: `A file that holds ${one.path}.${one.fileOnly ? ` ${one.doc}` : ""}`,
+      });
   }
   const broker: Record<string, object> = {};
   const describe = (name: string, value: string | null, description: string): void => {

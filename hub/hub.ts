@@ -4,12 +4,14 @@ import type { HubClient, OutRecord } from "./client/faces.ts";
 import { choosePartition } from "./client/partitioner.ts";
 import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
+import type { SaslMechanism } from "./access/scram.ts";
+import { type Access, openAccess } from "./engine/access.ts";
 import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
 import { Topics } from "./engine/topics.ts";
 import { HubError } from "./errors.ts";
-import type { Clock, Disk, Net, Random } from "./io/ports.ts";
+import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { encodeBatch } from "./record/builder.ts";
@@ -23,6 +25,7 @@ import type { Trace } from "./trace.ts";
 export interface HubPorts {
   readonly clock: Clock;
   readonly random: Random;
+  readonly hashing: Hashing;
   readonly disk: Disk;
   readonly net: Net;
   readonly trace: Trace;
@@ -88,7 +91,8 @@ export class Hub {
     await partitions.open();
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
     this.#groups = await this.#openGroups(partitions, this.#registry);
-    this.#services = this.#makeServices(partitions, store, settings);
+    const access = await this.#openAccess(store);
+    this.#services = this.#makeServices(partitions, store, settings, access);
     const services = this.#services;
     const groups = groupHandlers(
       () => this.#groups,
@@ -96,13 +100,34 @@ export class Hub {
       { idOf: (topic) => topics.byName(topic)?.topicId, nameOf: (topicId) => topics.byId(topicId)?.name },
     );
     this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
-    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch });
+    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access });
     const kafka = await this.#acceptor.listen(this.#config.hub.listen, this.#config.kafka.port);
     if (this.#phase === "starting") this.#phase = "serving";
     return { kafka };
   }
 
-  #makeServices(partitions: Partitions, store: Store, dynamicSettings: Settings): HubServices {
+  async #openAccess(facts: FactStore): Promise<Access> {
+    const { clock, random, hashing, trace } = this.#ports;
+    const { sasl, rules, superUsers, allowIfNoRule, user, password } = this.#config.access;
+    const access = await openAccess({
+      facts,
+      clock,
+      random,
+      hashing,
+      mechanisms: sasl as readonly SaslMechanism[],
+      rules,
+      superUsers,
+      allowIfNoRule,
+      firstUser: user === null ? null : { name: user, password: password ?? "" },
+      sessionLifetimeMs: Number(this.#config.settings.get("connections.max.reauth.ms") ?? 0),
+    });
+    if (sasl.length > 0 && access.credentials.size === 0) {
+      trace.event("warn", "no_credentials", { remedy: "nobody can log in: set access.user and access.password_file" });
+    }
+    return access;
+  }
+
+  #makeServices(partitions: Partitions, store: Store, dynamicSettings: Settings, access: Access): HubServices {
     const { clock, random, trace, disk } = this.#ports;
     const { hub, kafka } = this.#config;
     const settings = dynamicSettings.inForce;
@@ -113,6 +138,7 @@ export class Hub {
       clock,
       random,
       trace,
+      access,
       settings,
       dynamicSettings,
       listeners: hub.listen.map((host) => ({ host, port: kafka.port })),

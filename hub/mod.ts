@@ -7,7 +7,7 @@ import { openMirroredRegistry } from "./engine/mirrored_registry.ts";
 import { Hub, type HubPorts, parseAddress } from "./hub.ts";
 import { parseToml, readTextFile } from "./io/config_file.ts";
 import { openClock } from "./io/clock.ts";
-import { openRandom } from "./io/crypto.ts";
+import { openHashing, openRandom } from "./io/crypto.ts";
 import { openDisk } from "./io/disk.ts";
 import { openLogWriter } from "./io/log.ts";
 import { guardMemory } from "./io/memory.ts";
@@ -55,6 +55,8 @@ const metricTexts: Readonly<Record<string, string>> = {
   scrub_passes_total: "Passes of the scrub over the whole data folder.",
   fetches_parked: "Fetches that wait for data.",
   kafka_connections: "Open Kafka connections.",
+  logins_total: "Logins that succeeded.",
+  logins_failed_total: "Logins that failed.",
   connections_refused_total: "Connections closed because of what they sent.",
 };
 
@@ -90,7 +92,7 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
     return openMirroredRegistry({ facts, remote, clock, trace });
   };
   const disk = openDisk(config.hub.data);
-  const ports = { clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry };
+  const ports = { clock, random: openRandom(), hashing: openHashing(), disk, net: openNet(clock), trace, openRegistry };
   return new Hub(ports, config, onFailed);
 }
 

@@ -2,6 +2,7 @@
 import { limits } from "../limits.ts";
 import type { Clock, Listener, Net, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
+import type { Access } from "../engine/access.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { Session } from "./session.ts";
 
@@ -10,6 +11,8 @@ export interface AcceptorOptions {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly dispatch: Dispatch;
+  /** Who may come in and what traffic costs them; without it everybody may, and nothing does. */
+  readonly access?: Access;
 }
 
 const idleSweepMs = 10_000;
@@ -52,12 +55,13 @@ export class Acceptor {
   }
 
   #accept(socket: Parameters<Parameters<Net["listen"]>[2]>[0]): void {
-    const { dispatch, clock, trace } = this.#options;
+    const { dispatch, clock, trace, access } = this.#options;
     const session: Session = new Session({
       socket,
       dispatch,
       clock,
       trace,
+      access: access ?? null,
       unanswered: this.#unanswered,
       closed: () => void this.#sessions.delete(session),
     });
@@ -66,8 +70,11 @@ export class Acceptor {
 
   #sweepLater(): void {
     this.#sweep = this.#options.clock.after(idleSweepMs, () => {
-      const oldest = this.#options.clock.now() - limits.connectionIdleMsMax;
-      for (const session of this.#sessions) if (session.lastUsed < oldest && !session.busy) session.close();
+      const now = this.#options.clock.now();
+      for (const session of this.#sessions) {
+        const idleMsMax = session.admitted ? limits.connectionIdleMsMax : limits.saslIdleMsMax;
+        if (session.lastUsed < now - idleMsMax && !session.busy) session.close();
+      }
       this.#sweepLater();
     });
   }

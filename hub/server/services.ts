@@ -1,9 +1,11 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
+import type { Access } from "../engine/access.ts";
 import type { Partitions } from "../engine/partitions.ts";
 import type { Settings } from "../engine/settings.ts";
 import type { Clock, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
+import type { Identity } from "./identity.ts";
 
 /** Who asks, and where. */
 export interface RequestContext {
@@ -15,6 +17,10 @@ export interface RequestContext {
   readonly listener: { readonly host: string; readonly port: number };
   /** True for the hub's own rooms (bridge, dashboards): routed MQTT topics are made whatever clients may make. */
   readonly inProcess: boolean;
+  /** Whether the asker may read a topic: a fetch session names it once and reads on, so each fetch asks again. */
+  readonly mayRead?: (topic: string) => boolean;
+  /** Who is on the connection; the hub's own rooms are nobody in particular. */
+  readonly identity?: Identity;
   /** Names what a waiting request leaves when its client goes; null when it waits no more. */
   readonly onGone?: (leave: (() => void) | null) => void;
 }
@@ -38,6 +44,7 @@ export interface HubServices {
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
+  readonly access: Access;
   /** Whether a client's question for a topic may make it. */
   readonly autoCreateTopics: boolean;
   /** Broker-wide settings that are set, by file or client; follows every change (engine/settings.ts). */

@@ -1,11 +1,14 @@
 // One socket: frames in, requests dispatched, answers out in the order of the requests.
 import { codeOf, HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import type { Clock, Socket } from "../io/ports.ts";
+import type { Access } from "../engine/access.ts";
+import type { Clock, Socket, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import { advertised, decodeRequest, encodeResponse, peekRequest, type Request } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { Identity } from "./identity.ts";
+import { Toll } from "./toll.ts";
 
 const apiVersionsKey = 18;
 
@@ -14,6 +17,8 @@ export interface SessionOptions {
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** null: everybody may come in, and traffic costs nothing. */
+  readonly access: Access | null;
   /** Bytes of requests without an answer, all sessions together. */
   readonly unanswered: { bytes: number };
   /** Called once, when the socket is closed. */
@@ -30,6 +35,22 @@ function unknownVersion(correlationId: number): readonly Uint8Array[] {
   return encodeResponse("apiVersions", 0, correlationId, body);
 }
 
+const saslAuthenticateKey = 36;
+
+/** A token of a login whose handshake was of v0: no header around it, nor around its answer. */
+function bareToken(frame: Uint8Array): Request {
+  const header = { apiKey: saslAuthenticateKey, apiVersion: 0, correlationId: 0, clientId: null };
+  return { api: "saslAuthenticate", ...header, body: { authBytes: frame } };
+}
+
+function bareAnswer(token: Uint8Array): readonly Uint8Array[] {
+  const size = new Uint8Array(4);
+  new DataView(size.buffer).setInt32(0, token.length);
+  return [size, token];
+}
+
+const sizeOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
 /** An answer's place in the row; null parts = this request has no answer. */
 interface Turn {
   readonly bytes: number;
@@ -45,12 +66,15 @@ interface Turn {
 export class Session {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
-  readonly #splitter = new FrameSplitter();
+  readonly #identity: Identity;
+  readonly #splitter: FrameSplitter;
   readonly #waiting: { readonly request: Request | UnknownVersion; readonly bytes: number }[] = [];
   #unansweredBytes = 0;
   #turns: Turn[] = [];
   #running = 0;
   #runningProduce = true;
+  /** A client that used up its quota: nothing of it is read or begun until the timer fires. */
+  #muted: { readonly until: number; readonly timer: Timer } | null = null;
   #paused = false;
   #closing = false;
   #draining = false;
@@ -61,12 +85,16 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#socket = options.socket;
+    const asked = (options.access?.logins.mechanisms.length ?? 0) > 0;
+    this.#identity = new Identity(options.socket.remoteAddress, asked);
+    this.#splitter = new FrameSplitter(asked ? limits.saslFrameBytesMax : limits.requestBytesMax);
     this.lastUsed = options.clock.now();
     options.socket.onData = (bytes) => this.#received(bytes);
     options.socket.onDrain = () => this.#throttle();
     options.socket.onClose = () => {
       this.#closing = true;
       this.#forget();
+      this.#muted?.timer.cancel();
       this.#leave?.();
       options.closed();
     };
@@ -75,6 +103,11 @@ export class Session {
   /** True while a request is being answered. */
   get busy(): boolean {
     return this.#turns.length > 0;
+  }
+
+  /** False until a login that is asked for has succeeded. */
+  get admitted(): boolean {
+    return this.#identity.phase !== "unknown";
   }
 
   close(): void {
@@ -103,6 +136,10 @@ export class Session {
   }
 
   #arrived(frame: Uint8Array): void {
+    if (this.#identity.bare) {
+      this.#wait(bareToken(frame), frame.length);
+      return;
+    }
     const header = peekRequest(frame);
     if (header.apiKey === apiVersionsKey && header.apiVersion > 4) {
       // Any version gets an answer; one that is not known gets error 35 in the form of v0 (KIP-511).
@@ -128,7 +165,7 @@ export class Session {
 
   /** Starts what may run now. */
   #next(): void {
-    while (this.#waiting.length > 0 && !this.#closing) {
+    while (this.#waiting.length > 0 && !this.#closing && this.#muted === null) {
       const { request, bytes } = this.#waiting[0]!;
       if ("unknownVersion" in request) {
         this.#waiting.shift();
@@ -150,6 +187,7 @@ export class Session {
     this.#turns.push(turn);
     this.#running++;
     const { socket, dispatch } = this.#options;
+    const toll = this.#options.access?.quotas.any ? this.#toll(request, bytes) : null;
     const context = {
       version: request.apiVersion,
       clientId: request.clientId,
@@ -157,15 +195,20 @@ export class Session {
       connectionId: socket.id,
       listener: { host: socket.localAddress, port: socket.localPort },
       inProcess: false,
+      identity: this.#identity,
       onGone: (leave: (() => void) | null) => {
         this.#leave = leave;
       },
     };
-    dispatch(request.api, request.body as never, context)
+    const began = toll === null ? 0 : this.#options.clock.now();
+    const { body } = toll === null ? request : toll.bounded(request);
+    const { bare } = this.#identity;
+    const answering = dispatch(request.api, body as never, context);
+    toll?.took(this.#options.clock.now() - began);
+    answering
       .then((response) => {
-        if (response !== null) {
-          turn.parts = encodeResponse(request.api, request.apiVersion, request.correlationId, response as never);
-        }
+        if (response !== null) turn.parts = bare ? this.#bareParts(response) : this.#encoded(request, response, toll);
+        if (toll !== null) this.#mute(toll.waitMs);
         this.#finished(turn);
       })
       .catch((error: unknown) => {
@@ -174,12 +217,57 @@ export class Session {
       });
   }
 
+  /** Opens the request's account; who used up their quota is not listened to from here on, and is told so. */
+  #toll(request: Request, bytes: number): Toll {
+    const toll = new Toll(this.#options.access!.quotas, request, this.#identity.user);
+    toll.arrived(bytes);
+    this.#mute(toll.waitMs);
+    return toll;
+  }
+
+  #encoded(request: Request, response: object, toll: Toll | null): readonly Uint8Array[] {
+    const { api, apiVersion, correlationId } = request;
+    const encode = (body: object) => encodeResponse(api, apiVersion, correlationId, body as never);
+    const began = toll === null ? 0 : this.#options.clock.now();
+    const parts = encode(response);
+    if (toll === null) return parts;
+    toll.took(this.#options.clock.now() - began);
+    toll.leaves(sizeOf(parts));
+    // told once the size is known; records are parts by reference, so that encoding anew copies none
+    return toll.waitMs === 0 ? parts : encode({ ...response, throttleTimeMs: toll.waitMs });
+  }
+
+  /** A refused bare login has no answer but the end of its connection. */
+  #bareParts(response: object): readonly Uint8Array[] | null {
+    const { errorCode, authBytes } = response as { readonly errorCode: number; readonly authBytes: Uint8Array };
+    return errorCode === 0 ? bareAnswer(authBytes) : null;
+  }
+
+  /** Answers at once and then does not listen for so long (KIP-219). */
+  #mute(waitMs: number): void {
+    const { clock } = this.#options;
+    const until = clock.now() + waitMs;
+    if (waitMs === 0 || this.#closing || until <= (this.#muted?.until ?? 0)) return;
+    this.#muted?.timer.cancel();
+    const timer = clock.after(waitMs, () => {
+      this.#muted = null;
+      this.#next();
+      this.#throttle();
+    });
+    this.#muted = { until, timer };
+  }
+
   #finished(turn: Turn): void {
     turn.done = true;
     this.#answered(turn.bytes);
     this.lastUsed = this.#options.clock.now(); // who waited long for this has just begun to be idle
     this.#running--;
     this.#flush();
+    if (this.#identity.phase === "failed") {
+      this.close();
+      return;
+    }
+    if (this.#identity.phase === "known") this.#splitter.allow(limits.requestBytesMax);
     this.#next();
     if (this.#draining && !this.busy) this.close();
     else this.#throttle();
@@ -201,6 +289,7 @@ export class Session {
   #throttle(): void {
     const own = this.#unansweredBytes;
     const full =
+      this.#muted !== null ||
       own > limits.connectionInBytesMax ||
       (own > 0 && this.#options.unanswered.bytes > limits.requestsInBytesMax) ||
       this.#waiting.length + this.#turns.length >= limits.requestsQueuedPerConnectionMax ||

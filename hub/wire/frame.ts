@@ -13,7 +13,7 @@ const gatherBytesFirst = 64 * 1024;
  * it; one that is spread over chunks is gathered in a buffer that never grows faster than twice what has arrived.
  */
 export class FrameSplitter {
-  readonly #bytesMax: number;
+  #bytesMax: number;
   #chunk: Uint8Array = new Uint8Array(0);
   #at = 0;
   /** The size that was cut apart by a chunk's end: its bytes so far. */
@@ -26,6 +26,11 @@ export class FrameSplitter {
 
   /** @param bytesMax largest frame, its size field not counted. */
   constructor(bytesMax: number = limits.requestBytesMax) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** From the next frame on another size is the largest. */
+  allow(bytesMax: number): void {
     this.#bytesMax = bytesMax;
   }
 

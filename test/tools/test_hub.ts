@@ -3,7 +3,7 @@ import { type Config, loadConfig } from "../../hub/config.ts";
 import { openEmbeddedRegistry } from "../../hub/engine/embedded_registry.ts";
 import { Hub } from "../../hub/hub.ts";
 import { openClock } from "../../hub/io/clock.ts";
-import { openRandom } from "../../hub/io/crypto.ts";
+import { openHashing, openRandom } from "../../hub/io/crypto.ts";
 import { openDisk } from "../../hub/io/disk.ts";
 import { openNet } from "../../hub/io/net.ts";
 import type { Clock, Disk } from "../../hub/io/ports.ts";
@@ -24,6 +24,8 @@ export interface TestHubOptions {
   readonly folder?: string;
   readonly settings?: Readonly<Record<string, string | number>>;
   readonly redis?: string;
+  /** The section [access]. */
+  readonly access?: Readonly<Record<string, unknown>>;
   readonly trace?: Trace;
   /** Addresses to listen on; 127.0.0.1 when left out. */
   readonly listen?: readonly string[];
@@ -36,7 +38,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
   const { folder, remove } = options.folder ? { folder: options.folder, remove: () => {} } : scratch();
   const settings = { "group.initial.rebalance.delay.ms": 0, ...options.settings };
   const config = loadConfig({
-    file: { settings },
+    file: { settings, access: options.access ?? {} },
     flags: {
       "hub.data": folder,
       "kafka.port": 0,
@@ -66,7 +68,8 @@ function hubBehind(between: NonNullable<TestHubOptions["between"]>, config: Conf
   const clock = (between.clock ?? same)(openClock(true));
   const disk = (between.disk ?? same)(openDisk(config.hub.data));
   const openRegistry = async (facts: FactStore) => openEmbeddedRegistry(facts);
-  return new Hub({ clock, random: openRandom(), disk, net: openNet(clock), trace, openRegistry }, config, () => {});
+  const [random, hashing] = [openRandom(), openHashing()];
+  return new Hub({ clock, random, hashing, disk, net: openNet(clock), trace, openRegistry }, config, () => {});
 }
 
 /** As `openTestHub`, closed whatever happens. */

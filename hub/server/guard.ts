@@ -1,0 +1,45 @@
+// The gate in front of the handlers: who has not logged in waits outside, who has does what the rules allow.
+import { HubError } from "../errors.ts";
+import type { ApiName, RequestOf } from "../wire/apis.ts";
+import { Asker, type Guard, type Guards } from "./asker.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { accessGuards, clusterGuards, openGuards, settingsGuards, topicGuards } from "./guard_cluster.ts";
+import { dataGuards, placeGuards } from "./guard_data.ts";
+import { groupGuards, memberGuards, offsetGuards, transactionGuards } from "./guard_groups.ts";
+import type { HubServices, RequestContext } from "./services.ts";
+
+/** One for every request there is: the compiler misses none. */
+const guards: Guards<ApiName> = {
+  ...dataGuards,
+  ...placeGuards,
+  ...memberGuards,
+  ...groupGuards,
+  ...offsetGuards,
+  ...transactionGuards,
+  ...topicGuards,
+  ...settingsGuards,
+  ...clusterGuards,
+  ...accessGuards,
+  ...openGuards,
+};
+
+/**
+ * Puts the gate in front of `plain`. Without logins and rules it is `plain` itself: what is off costs nothing. The
+ * hub's own rooms always pass. A request still begins within the call, so that requests keep their order.
+ */
+export function guarded(plain: Dispatch, services: HubServices): Dispatch {
+  const { access, clock, partitions } = services;
+  const { rules, logins } = access;
+  if (!rules.enabled && logins.mechanisms.length === 0) return plain;
+  return async <N extends ApiName>(api: N, request: RequestOf<N>, context: RequestContext) => {
+    if (context.inProcess) return await plain(api, request, context);
+    const { identity } = context;
+    if (!identity?.admits(api, clock.now())) {
+      throw new HubError("ILLEGAL_SASL_STATE", `${api} needs a login that holds`);
+    }
+    if (!rules.enabled) return await plain(api, request, context);
+    const asker = new Asker(rules, partitions.topics, identity, context.version);
+    const guard = guards[api] as unknown as Guard<N>;
+    return await guard(request, asker, (allowed) => plain(api, allowed, context));
+  };
+}
