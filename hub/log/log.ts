@@ -3,17 +3,14 @@ import { HubError } from "../errors.ts";
 import type { Clock, Disk, File } from "../io/ports.ts";
 import { readBatchHeader, setBaseOffsetAndEpoch, setLogAppendTime } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
-import { encodeMarker } from "../record/control.ts";
-import type { NewMarker } from "../record/control.ts";
 import type { Trace } from "../trace.ts";
 import { Epochs } from "./epochs.ts";
 import { partitionIdBytes } from "./frame.ts";
 import { TailOwner } from "./hot_tail.ts";
 import type { HotTail } from "./hot_tail.ts";
 import type { Journal } from "./journal.ts";
-import type { AbortedTransaction } from "./aborted_index.ts";
 import { saveCaches } from "./log_caches.ts";
-import { abortedIn, findTime, maxTimestampOf, readCold } from "./log_read.ts";
+import { findTime, maxTimestampOf, readCold } from "./log_read.ts";
 import type { TimeOffset } from "./log_read.ts";
 import { isRollDue } from "./cleaning.ts";
 import type { CleanPoints } from "./clean_points.ts";
@@ -187,25 +184,6 @@ export class PartitionLog {
     if (this.journaled) host.journal.addBatch(this, batch, baseOffset, end);
     else host.written(this, batch.length);
     return { baseOffset, lastOffset: end - 1, duplicate: false, logAppendTime };
-  }
-
-  /**
-   * Appends the marker that ends a transaction (KIP-98); null when it stands in the log already.
-   * @throws HubError INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR
-   */
-  appendMarker(marker: NewMarker, leaderEpoch: number): Appended | null {
-    if (!this.producers.checkMarker(marker)) return null;
-    return this.append(encodeMarker(marker, this.#host.clock.wall()), leaderEpoch);
-  }
-
-  /** The last stable offset: readers of committed records may have everything below (KIP-98). */
-  lastStable(highWatermark: number): number {
-    return Math.max(this.producers.lastStable(highWatermark), Math.min(this.#logStart, highWatermark));
-  }
-
-  /** Aborted transactions with records in [from, to), or a marker there. */
-  abortedIn(from: number, to: number): AbortedTransaction[] {
-    return this.producers.transactionsFrom < 0 ? [] : abortedIn(this.segments, from, to);
   }
 
   #write(batch: Uint8Array, header: BatchHeader): void {

@@ -5,9 +5,9 @@ import { limits } from "../limits.ts";
 import type { SmallEntry } from "./frame.ts";
 import type { LogHost, PartitionLog } from "./log.ts";
 import { segmentOf } from "./log_read.ts";
-import { loadProducers } from "./producer_files.ts";
-import { Producers } from "./producers.ts";
-import { Segment } from "./segment.ts";
+import type { Producers } from "./producers.ts";
+import { eachBatch, ProducerReplay } from "./replay.ts";
+import type { Segment } from "./segment.ts";
 import type { LogSettings } from "./settings.ts";
 
 /** The entry that says how a log is configured. */
@@ -121,25 +121,15 @@ function cutSegments(log: PartitionLog, host: LogHost, offset: number): void {
   }
   if (log.logEnd > offset) log.active.cutTo(offset, interval);
   log.epochs.cutFrom(offset);
+  for (const segment of log.segments) segment.aborted.cutFrom(offset);
   log.producers = producersUpTo(log, host);
   log.applyCut();
 }
 
 /** Producers as the batches that are left say (KIP-98): the newest snapshot below the end, and what follows it. */
-function producersUpTo(log: PartitionLog, host: LogHost): Producers {
-  const now = host.clock.now();
-  const found = loadProducers(host.disk, log.directory, log.logEnd, now);
-  const producers = found?.producers ?? new Producers(log.logStart > 0);
-  const from = found?.offset ?? 0;
-  for (const { base, nextOffset, size } of log.segments) {
-    if (nextOffset <= from || size === 0) continue;
-    const reader = Segment.open(host.disk, log.directory, base);
-    reader.reset();
-    reader.scan(0, size, log.settings.indexIntervalBytes, ({ header }) => {
-      if (header.baseOffset >= from) producers.note(header, now);
-      return true;
-    });
-    reader.closeFile();
-  }
-  return producers;
+function producersUpTo(log: PartitionLog, { disk, clock }: LogHost): Producers {
+  const replay = new ProducerReplay(disk, log.directory, log.segments, clock.now(), true);
+  const interval = log.settings.indexIntervalBytes;
+  eachBatch(disk, log.directory, log.segments, replay.from, interval, (segment, batch) => replay.see(segment, batch));
+  return replay.producers;
 }

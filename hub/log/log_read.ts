@@ -7,7 +7,6 @@ import { At, batchHeaderBytes, batchSize, checkStoredBatch } from "../record/bat
 import type { BatchHeader } from "../record/batch.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { Trace } from "../trace.ts";
-import type { AbortedTransaction } from "./aborted_index.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Segment } from "./segment.ts";
 import type { LogSettings } from "./settings.ts";
@@ -200,15 +199,6 @@ export class LaterReader {
     this.#from = at;
     return this.#bytes;
   }
-}
-
-/** As PartitionLog.abortedIn: from the segment that holds `from` on, as far as any may overlap. */
-export function abortedIn(segments: readonly Segment[], from: number, to: number): AbortedTransaction[] {
-  const found: AbortedTransaction[] = [];
-  for (let i = segmentOf(segments, from); i < segments.length; i += 1) {
-    if (segments[i]!.aborted.collect(from, to, found)) break;
-  }
-  return found;
 }
 
 /** As PartitionLog.offsetForTime. */

@@ -7,8 +7,8 @@ import { Epochs } from "./epochs.ts";
 import { readJournaledBatch } from "./journal_read.ts";
 import type { JournaledBatch } from "./journal_read.ts";
 import type { KnownPartition } from "./journal_state.ts";
-import { loadProducers } from "./producer_files.ts";
-import { Producers } from "./producers.ts";
+import type { Producers } from "./producers.ts";
+import { eachBatch, ProducerReplay } from "./replay.ts";
 import { Segment } from "./segment.ts";
 import { partitionKey } from "./settings.ts";
 import { readWhole, writeFully } from "./small_file.ts";
@@ -339,25 +339,17 @@ class Recovery {
     const { disk, now, clean } = this.#task;
     const stored = Epochs.decode(readWhole(disk, `${this.#directory}/leader-epoch-checkpoint`));
     const epochs = stored ?? new Epochs();
-    const snapshot = loadProducers(disk, this.#directory, this.#end, now);
-    const producers = snapshot?.producers ?? new Producers(this.#segments[0]!.base > 0 || this.#segments.length > 1);
-    const producersFrom = snapshot?.offset ?? this.#last.base;
     const epochsFrom = stored === null ? 0 : clean ? this.#end : this.#point;
     epochs.cutFrom(Math.min(this.#end, epochsFrom) + (clean ? 1 : 0));
-    const from = Math.min(producersFrom, epochsFrom);
-    for (const segment of this.#segments) {
-      if (segment.nextOffset <= from || segment.size === 0) continue;
-      const reader = Segment.open(disk, this.#directory, segment.base);
-      reader.reset();
-      // Only what is behind: after an unclean stop of a large log the rest of the segment is most of the start.
-      reader.scan(segment.index.placeOf(from), segment.size, this.#interval, ({ header }) => {
-        if (header.baseOffset >= epochsFrom) epochs.assign(header.leaderEpoch, header.baseOffset);
-        if (header.baseOffset >= producersFrom) producers.note(header, now);
-        return true;
-      });
-      reader.closeFile();
-      if (segment !== this.#last) segment.dropIndex();
-    }
-    return { epochs, producers };
+    const replay = new ProducerReplay(disk, this.#directory, this.#segments, now, false);
+    const from = Math.min(replay.from, epochsFrom);
+    eachBatch(disk, this.#directory, this.#segments, from, this.#interval, (segment, batch) => {
+      const { leaderEpoch, baseOffset } = batch.header;
+      if (baseOffset >= epochsFrom) epochs.assign(leaderEpoch, baseOffset);
+      replay.see(segment, batch);
+    });
+    replay.finish();
+    if (replay.changed) this.#changed = true;
+    return { epochs, producers: replay.producers };
   }
 }

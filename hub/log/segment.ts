@@ -5,6 +5,7 @@ import type { Disk, File } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import { At, batchHeaderBytes, batchSize, checkStoredBatch, readBatchHeader } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
+import { AbortedIndex } from "./aborted_index.ts";
 import { decodeIndex, indexHeaderBytes, OffsetIndex, readSummary } from "./offset_index.ts";
 import type { SegmentSummary } from "./offset_index.ts";
 import { readWhole, replaceFile, writeFully } from "./small_file.ts";
@@ -41,6 +42,8 @@ export class Segment {
   size = 0;
   nextOffset: number;
   maxTimestamp = -1;
+  /** Aborted transactions whose markers stand here. */
+  aborted = new AbortedIndex();
   appendedAt = 0;
   /** Monotonic ms of the first append of this run; -1 before. */
   beganAt = -1;
@@ -196,6 +199,20 @@ export class Segment {
     replaceFile(this.#disk, `${this.name}.index`, index, false);
   }
 
+  /** What `.txnindex` says, and up to which offset it is complete; null when it is missing, torn or another's. */
+  readAborted(): ReturnType<typeof AbortedIndex.decode> {
+    return AbortedIndex.decode(readWhole(this.#disk, `${this.name}.txnindex`), this.base);
+  }
+
+  /** Writes `.txnindex`; with `sync` it outlives a power cut once the caller has synced the directory. */
+  saveAborted(sync: boolean): void {
+    replaceFile(this.#disk, `${this.name}.txnindex`, this.aborted.encode(this.base, this.nextOffset), sync, false);
+  }
+
+  dropAbortedFile(): void {
+    this.#disk.remove(`${this.name}.txnindex`);
+  }
+
   /**
    * Appends a batch whose offsets are set. When the disk refuses, the file is cut back to where it was.
    * @throws DiskFault; with `cutFailed` true when not even the cut went through
@@ -285,6 +302,7 @@ export class Segment {
     this.reset();
     this.scan(0, to, indexIntervalBytes, ({ header }) => header.lastOffset < offset);
     this.appendedAt = appendedAt;
+    this.aborted.cutFrom(this.nextOffset);
     this.cutFile(this.size);
     this.dropIndexFiles();
   }
@@ -292,6 +310,7 @@ export class Segment {
   dropIndexFiles(): void {
     this.#disk.remove(`${this.name}.index`);
     this.#disk.remove(`${this.name}.timeindex`);
+    this.dropAbortedFile();
   }
 }
 

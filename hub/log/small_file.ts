@@ -31,9 +31,10 @@ export function parentOf(name: string): string {
 
 /**
  * Replaces a file by: temporary file, write, fsync, rename, fsync of the directory (storage.md section 1).
- * With `durable` false the two syncs are left out: for caches, whose CRC tells a torn one.
+ * With `durable` false the two syncs are left out: for caches, whose CRC tells a torn one. With `directory` false the
+ * caller syncs the directory.
  */
-export function replaceFile(disk: Disk, name: string, bytes: Uint8Array, durable = true): void {
+export function replaceFile(disk: Disk, name: string, bytes: Uint8Array, durable = true, directory = durable): void {
   const temporary = `${name}.tmp`;
   disk.remove(temporary);
   const file = disk.open(temporary, "create");
@@ -47,7 +48,7 @@ export function replaceFile(disk: Disk, name: string, bytes: Uint8Array, durable
   }
   file.close();
   disk.rename(temporary, name);
-  if (durable) disk.syncDirectory(parentOf(name));
+  if (directory) disk.syncDirectory(parentOf(name));
 }
 
 const encoder = new TextEncoder();
