@@ -1,4 +1,4 @@
-// Settings of a hub and of groups under Kafka's names: what each means, who may change it, and whether it does anything.
+// Settings of a hub and of groups under Kafka's names: what each means, who changes it, and whether it does anything.
 import { HubError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import { between, boolean, int, long, longMax, oneOf, type SettingKind, topicSettings } from "./topic_settings.ts";

@@ -86,8 +86,8 @@ export class Settings {
 
   /**
    * Replaces what clients set in this scope.
-   * @throws HubError INVALID_CONFIG (unknown, not a client's to change, or refused), POLICY_VIOLATION (too many groups),
-   *   KAFKA_STORAGE_ERROR
+   * @throws HubError INVALID_CONFIG (unknown, not a client's to change, or refused), POLICY_VIOLATION (too many
+   *   groups), KAFKA_STORAGE_ERROR
    */
   async configure(scope: Scope, next: Values, validateOnly: boolean): Promise<void> {
     const table = tableOf(scope);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { checkTopicName, Topics, uuidText } from "../../../hub/engine/topics.ts";
 import { type ErrorName, HubError } from "../../../hub/errors.ts";
+import { limits } from "../../../hub/limits.ts";
 import type { FactStore } from "../../../hub/io/registry.ts";
 
 function memoryFacts(): FactStore & { readonly size: number; broken: boolean } {
@@ -56,7 +57,7 @@ test("a name that is taken, collides, or is not legal", async () => {
 
 test("partition counts and settings are checked", () => {
   const topics = open(memoryFacts());
-  for (const count of [0, -1, 1.5, 1001]) {
+  for (const count of [0, -1, 1.5, limits.partitionsPerTopicMax + 1]) {
     assert.throws(() => topics.check("t", count, new Map()), refused("INVALID_PARTITIONS"), String(count));
   }
   assert.throws(() => topics.check("t", 1, new Map([["retention.ms", "x"]])), refused("INVALID_CONFIG"));
@@ -94,6 +95,16 @@ test("a creation that the disk refused leaves nothing behind", async () => {
   assert.equal(topics.byName("t"), undefined);
   facts.broken = false;
   await topics.create("t", 1, new Map(), 0);
+});
+
+test("a growth or change that the disk refused leaves the topic as it was", async () => {
+  const facts = memoryFacts();
+  const topics = open(facts);
+  const topic = await topics.create("t", 1, new Map(), 0);
+  facts.broken = true;
+  await assert.rejects(topics.grow("t", 5, false), refused("KAFKA_STORAGE_ERROR"));
+  await assert.rejects(topics.configure("t", new Map([["segment.ms", "9"]]), false), refused("KAFKA_STORAGE_ERROR"));
+  assert.deepEqual([topics.byName("t"), topics.byId(topic.topicId)], [topic, topic]);
 });
 
 test("a topic made anew has another id", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf, type ErrorName } from "../../../../hub/errors.ts";
+import type { Clock, Disk } from "../../../../hub/io/ports.ts";
 import type { CallOf } from "../../../../hub/wire/apis.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
 import { scratch } from "../../../tools/hub_process.ts";
@@ -142,3 +143,82 @@ test("metadata v0 with no names means all, v1 with none means none", async () =>
     assert.equal(all.controllerId, 1);
   });
 });
+
+test("assignments of a growth name the replicas of each new partition and of no other", async () => {
+  await withHub({}, async ({ wire }) => {
+    await create(wire, [wanted("t", { numPartitions: 2 })]);
+    const grow = async (count: number, replicas: number[][] | null): Promise<number> => {
+      const assignments = replicas?.map((brokerIds) => ({ brokerIds })) ?? null;
+      const request = { topics: [{ name: "t", count, assignments }], timeoutMs: 1000, validateOnly: false };
+      return (await wire.call("createPartitions", 3, request)).results[0]!.errorCode;
+    };
+    assert.equal(await grow(4, [[1]]), codeOf("INVALID_REPLICA_ASSIGNMENT"));
+    assert.equal(await grow(4, [[1], []]), codeOf("INVALID_REPLICA_ASSIGNMENT"));
+    assert.equal(await grow(4, [[1], [2]]), codeOf("INVALID_REPLICA_ASSIGNMENT"));
+    assert.equal(await grow(2, [[1]]), codeOf("INVALID_PARTITIONS"));
+    assert.equal(await grow(4, [[1], [1]]), 0);
+  });
+});
+
+test("a deletion names each topic once, by name or id", async () => {
+  await withHub({}, async ({ wire }) => {
+    const [made] = await create(wire, [wanted("t")]);
+    const drop = async (topics: NonNullable<CallOf<"deleteTopics">["topics"]>) => {
+      const { responses } = await wire.call("deleteTopics", 6, { topics, timeoutMs: 1000 });
+      return responses.map((one) => one.errorCode);
+    };
+    const wrong = codeOf("INVALID_REQUEST");
+    assert.deepEqual(await drop([{ name: "t" }, { name: "t" }]), [wrong, wrong]);
+    assert.deepEqual(await drop([{ name: "t", topicId: made!.topicId }]), [wrong]);
+    assert.deepEqual(await drop([{ name: null }]), [wrong]);
+    assert.deepEqual(await drop([{ name: null, topicId: made!.topicId }]), [0]);
+  });
+});
+
+test("a growth that the disk refuses midway leaves the topic as it was, and works once there is room", async () => {
+  const { folder, remove } = scratch();
+  let refuse = true;
+  // the sixth partition finds the disk full
+  const disk = (real: Disk): Disk =>
+    wrapped(real, "makeDirectory", (name: string) => {
+      if (refuse && name.endsWith("-5")) throw Object.assign(new Error(`no room for ${name}`), { code: "ENOSPC" });
+      real.makeDirectory(name);
+    });
+  // what waits for room looks a hundred times as often
+  const clock = (real: Clock): Clock =>
+    wrapped(real, "after", (delayMs: number, call: () => void) => real.after(delayMs / 100, call));
+  const opened = await openTestHub({ folder, between: { disk, clock } });
+  try {
+    const { wire, hub } = opened;
+    await create(wire, [wanted("t", { numPartitions: 2 })]);
+    const topics = [{ name: "t", count: 9, assignments: null }];
+    const grow = async () =>
+      (await wire.call("createPartitions", 3, { topics, timeoutMs: 1000, validateOnly: false })).results[0]!.errorCode;
+    const count = async () => (await wire.call("metadata", 12, { topics: [{ name: "t" }] })).topics[0]!.partitions;
+    assert.equal(await grow(), codeOf("KAFKA_STORAGE_ERROR"));
+    assert.deepEqual(
+      (await count()).map((one) => one.errorCode),
+      [0, 0],
+    );
+    refuse = false;
+    while (hub.health().status === "degraded") await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await grow(), 0);
+    assert.deepEqual(
+      (await count()).map((one) => one.errorCode),
+      Array.from({ length: 9 }, () => 0),
+    );
+  } finally {
+    await opened.close();
+    remove();
+  }
+});
+
+function wrapped<Port extends object>(real: Port, method: keyof Port, call: unknown): Port {
+  return new Proxy(real, {
+    get(target, name) {
+      if (name === method) return call;
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
