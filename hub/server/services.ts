@@ -21,6 +21,8 @@ export interface RequestContext {
   readonly mayRead?: (topic: string) => boolean;
   /** Who is on the connection; the hub's own rooms are nobody in particular. */
   readonly identity?: Identity;
+  /** Whether the asker may read a topic: a fetch session names it once and reads on, so each fetch asks again. */
+  readonly mayRead?: (topic: string) => boolean;
   /** Names what a waiting request leaves when its client goes; null when it waits no more. */
   readonly onGone?: (leave: (() => void) | null) => void;
 }

@@ -111,7 +111,7 @@ const none = [0, -1] as const;
 export const apis = {
   produce: api(0, [3, 9], produceRequest, produceResponse, 0),
   fetch: api(1, [4, 18], fetchRequest, fetchResponse),
-  listOffsets: api(2, [1, 7], listOffsetsRequest, listOffsetsResponse),
+  listOffsets: api(2, [1, 11], listOffsetsRequest, listOffsetsResponse),
   metadata: api(3, [0, 12], metadataRequest, metadataResponse),
   offsetCommit: api(8, [2, 10], offsetCommitRequest, offsetCommitResponse),
   offsetFetch: api(9, [1, 10], offsetFetchRequest, offsetFetchResponse),

@@ -2,10 +2,20 @@
 import type { Partition, Partitions } from "../../engine/partitions.ts";
 import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
-import type { HubServices } from "../services.ts";
+import type { HubServices, RequestContext } from "../services.ts";
 
-/** Special times of ListOffsets (KIP-79, KIP-734, KIP-405). */
-const Place = { Latest: -1, Earliest: -2, MaxTimestamp: -3, EarliestLocal: -4 } as const;
+/** Special times of ListOffsets (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023). */
+const Place = {
+  Latest: -1,
+  Earliest: -2,
+  MaxTimestamp: -3,
+  EarliestLocal: -4,
+  LatestTiered: -5,
+  EarliestPendingUpload: -6,
+} as const;
+
+/** The version from which on a place may be asked for; the others may always. */
+const placeSince: Readonly<Record<number, number>> = { [-3]: 7, [-4]: 8, [-5]: 9, [-6]: 11 };
 
 /** Throws FENCED_LEADER_EPOCH / UNKNOWN_LEADER_EPOCH when the client's epoch is not the leader's (KIP-320). */
 export function checkLeaderEpoch(partition: Partition, epoch: number): void {
@@ -14,20 +24,36 @@ export function checkLeaderEpoch(partition: Partition, epoch: number): void {
   throw new HubError(epoch < partition.leader.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH", detail);
 }
 
+/** Where the largest epoch up to this one ended; (-1, -1) when none is known. An epoch counts before it writes. */
+export function endOfEpoch(
+  partition: Partition,
+  epoch: number,
+): { readonly epoch: number; readonly endOffset: number } {
+  const { log, leader } = partition;
+  return epoch === leader.epoch ? { epoch, endOffset: log.logEnd } : log.endOffsetForEpoch(epoch);
+}
+
 interface Found {
   readonly offset: number;
   readonly timestamp: number;
   readonly epoch: number;
 }
 
-async function find(partition: Partition, time: number): Promise<Found> {
+async function find(partition: Partition, time: number, version: number): Promise<Found> {
   const { log, leader, highWatermark } = partition;
+  if (version < (placeSince[time] ?? 0)) {
+    throw new HubError("UNSUPPORTED_VERSION", `ListOffsets v${version} has no place ${time}`);
+  }
   switch (time) {
     case Place.Latest:
       return { offset: highWatermark, timestamp: -1, epoch: leader.epoch };
     case Place.Earliest:
     case Place.EarliestLocal:
       return { offset: log.logStart, timestamp: -1, epoch: leader.epoch };
+    case Place.LatestTiered:
+    case Place.EarliestPendingUpload:
+      // nothing of a log is kept elsewhere, nor waits to be
+      return { offset: -1, timestamp: -1, epoch: -1 };
     case Place.MaxTimestamp:
       return (await log.maxTimestamp(highWatermark)) ?? { offset: -1, timestamp: -1, epoch: -1 };
     default:
@@ -44,12 +70,13 @@ async function listOne(
   partitions: Partitions,
   topic: string,
   asked: RequestOf<"listOffsets">["topics"][number]["partitions"][number],
+  version: number,
 ): Promise<Listed> {
   const { partitionIndex, currentLeaderEpoch, timestamp } = asked;
   try {
     const partition = partitions.must(topic, partitionIndex);
     checkLeaderEpoch(partition, currentLeaderEpoch);
-    const found = await find(partition, timestamp);
+    const found = await find(partition, timestamp, version);
     return { partitionIndex, errorCode: 0, timestamp: found.timestamp, offset: found.offset, leaderEpoch: found.epoch };
   } catch (error) {
     return { partitionIndex, errorCode: codeOfThrown(error), timestamp: -1, offset: -1, leaderEpoch: -1 };
@@ -64,7 +91,7 @@ function epochEnd(
   try {
     const partition = partitions.must(topic, asked.partition);
     checkLeaderEpoch(partition, asked.currentLeaderEpoch);
-    const { epoch, endOffset } = partition.log.endOffsetForEpoch(asked.leaderEpoch);
+    const { epoch, endOffset } = endOfEpoch(partition, asked.leaderEpoch);
     return { errorCode: 0, partition: asked.partition, leaderEpoch: epoch, endOffset };
   } catch (error) {
     return { errorCode: codeOfThrown(error), partition: asked.partition, leaderEpoch: -1, endOffset: -1 };
@@ -91,10 +118,10 @@ async function deleteBefore(
 
 export function placeHandlers({ partitions }: HubServices) {
   return {
-    async listOffsets(request: RequestOf<"listOffsets">): Promise<ResponseOf<"listOffsets">> {
+    async listOffsets(request: RequestOf<"listOffsets">, context: RequestContext): Promise<ResponseOf<"listOffsets">> {
       const topics = request.topics.map(async ({ name, partitions: asked }) => ({
         name,
-        partitions: await Promise.all(asked.map((one) => listOne(partitions, name, one))),
+        partitions: await Promise.all(asked.map((one) => listOne(partitions, name, one, context.version))),
       }));
       return { throttleTimeMs: 0, topics: await Promise.all(topics) };
     },

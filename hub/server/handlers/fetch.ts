@@ -1,20 +1,24 @@
-// Fetch (1): batches out, with long poll.
+// Fetch (1): batches out, with long poll and sessions.
+import { FetchSessions, tell, type Watched } from "../../engine/fetch_sessions.ts";
 import type { Partition } from "../../engine/partitions.ts";
 import type { FetchPlace } from "../../engine/waiting_room.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
-import { checkLeaderEpoch } from "./epochs.ts";
+import { checkLeaderEpoch, endOfEpoch } from "./epochs.ts";
+import { currentLeader, nameIn, nodeEndpoints, topicIdsSince } from "./topic_ids.ts";
 
 type Request = RequestOf<"fetch">;
 type Response = ResponseOf<"fetch">;
-type Answer = Response["responses"][number]["partitions"][number];
+type TopicAnswer = Response["responses"][number];
+type Answer = TopicAnswer["partitions"][number];
 type Wanted = Request["topics"][number]["partitions"][number];
 
 /** One look at everything the request wants. */
 interface Look {
-  readonly responses: Response["responses"];
+  /** In the order of what is wanted. */
+  readonly answers: readonly Answer[];
   readonly bytes: number;
   readonly failed: boolean;
   readonly places: FetchPlace[];
@@ -23,7 +27,8 @@ interface Look {
 }
 
 const nothing = new Uint8Array(0);
-const emptyLook: Look = { responses: [], bytes: 0, failed: false, places: [], changes: [] };
+/** Errors whose answer says who leads now (KIP-951). */
+const misled: ReadonlySet<number> = new Set([codeOf("NOT_LEADER_OR_FOLLOWER"), codeOf("FENCED_LEADER_EPOCH")]);
 /** How long a fetch waits that finds no room to wait in (or a hub that stops). */
 const fullWaitMs = 50;
 /** Steps of the golden ratio spread over any number of partitions, whatever order the client itself rotates by. */
@@ -31,21 +36,26 @@ const turnStep = 0.618_033_988_749_895;
 
 export function fetchHandlers(services: HubServices) {
   let turn = 0;
+  const sessions = sessionsOf(services);
   return {
     async fetch(request: Request, context: RequestContext): Promise<Response> {
-      if (request.replicaId >= 0) {
+      if (request.replicaId >= 0 || request.replicaState.replicaId >= 0) {
         // Only a hub principal may fetch as a replica: it moves the watermark (testing.md 4e, offset forging).
         throw new HubError("CLUSTER_AUTHORIZATION_FAILED", "A client may not fetch as a replica");
       }
-      // No session is ever opened here, so one that goes on was opened elsewhere; the client starts anew (KIP-227).
-      if (request.sessionEpoch > 0) return { ...answer(emptyLook), errorCode: codeOf("FETCH_SESSION_ID_NOT_FOUND") };
+      const asked = sessions.ask(request, context.version >= topicIdsSince, services.clock.now());
+      if (asked.error !== null) {
+        return { throttleTimeMs: 0, errorCode: codeOf(asked.error), sessionId: 0, responses: [] };
+      }
+      const { watched } = asked;
+      const answer = (look: Look): Response => answerOf(services, context, asked, look);
       const deadline = services.clock.now() + Math.min(request.maxWaitMs, limits.fetchWaitMsMax);
       const begin = turn;
       turn = (turn + turnStep) % 1;
       const { room } = services.partitions;
       let gone = false;
       for (;;) {
-        const look = await lookAt(services, request, begin);
+        const look = await lookAt(services, context, request, watched, begin);
         const left = deadline - services.clock.now();
         const enough = look.failed || look.bytes >= request.minBytes || look.places.length === 0;
         if (enough || left < 1 || gone) return answer(look);
@@ -68,45 +78,116 @@ export function fetchHandlers(services: HubServices) {
   };
 }
 
-/** Session id 0 tells the client that nothing is cached and every fetch is a full one (KIP-227). */
-function answer(look: Look): Response {
-  return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: look.responses };
+function sessionsOf(services: HubServices): FetchSessions {
+  const slots = () => Number(services.settings.get("max.incremental.fetch.session.cache.slots") ?? 1000);
+  const newId = (): number => {
+    const bytes = services.random.bytes(4);
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) & 0x7fff_ffff || 1;
+  };
+  return new FetchSessions(slots, newId);
+}
+
+type Accepted = Extract<ReturnType<FetchSessions["ask"]>, { readonly error: null }>;
+
+/** Session id 0 tells the client that nothing is remembered and its next fetch is a full one (KIP-227). */
+function answerOf(services: HubServices, context: RequestContext, asked: Accepted, look: Look): Response {
+  const { session, incremental, watched } = asked;
+  const topics = new Map<string, TopicAnswer & { readonly partitions: Answer[] }>();
+  const leaders: Answer["currentLeader"][] = [];
+  for (let i = 0; i < watched.length; i++) {
+    const one = look.answers[i]!;
+    if (session !== null) {
+      const { errorCode, highWatermark, logStartOffset: logStart = -1, divergingEpoch } = one;
+      const bytes = (one.records as Uint8Array | null)?.length ?? 0;
+      const news = tell(watched[i]!, { errorCode, highWatermark, logStart, bytes });
+      if (incremental && !news && divergingEpoch === undefined) continue;
+    }
+    const { topic, topicId } = watched[i]!;
+    const key = topic === "" ? topicId : topic;
+    const known = topics.get(key);
+    if (known === undefined) topics.set(key, { topic, topicId, partitions: [one] });
+    else known.partitions.push(one);
+    if (one.currentLeader !== undefined) leaders.push(one.currentLeader);
+  }
+  return {
+    throttleTimeMs: 0,
+    errorCode: 0,
+    sessionId: session?.id ?? 0,
+    responses: [...topics.values()],
+    nodeEndpoints: nodeEndpoints(services, context, leaders as { leaderId: number }[]),
+  };
 }
 
 /**
  * Reads what is wanted, up to the request's bytes. `turn` in 0..1 says with which partition to begin: when not all fit,
  * each comes first at some time, so that none starves behind a busy one. The answer keeps the request's order.
  */
-async function lookAt(services: HubServices, request: Request, turn: number): Promise<Look> {
+async function lookAt(
+  services: HubServices,
+  context: RequestContext,
+  request: Request,
+  watched: readonly Watched[],
+  turn: number,
+): Promise<Look> {
   const bytesMax = Math.min(Math.max(request.maxBytes, 0), limits.fetchBytesMax);
+  const byId = context.version >= topicIdsSince;
+  const allowed = askedOnce(context.mayRead);
   const places: FetchPlace[] = [];
   const changes: number[] = [];
   let bytes = 0;
   let failed = false;
-  const responses = request.topics.map(({ topic }) => ({ topic, partitions: [] as Answer[] }));
-  const all = request.topics.flatMap(({ partitions }, t) => partitions.map((wanted, p) => ({ wanted, t, p })));
-  const first = Math.floor(turn * all.length);
-  for (let i = 0; i < all.length; i++) {
-    const { wanted, t, p } = all[(first + i) % all.length]!;
-    const partition = services.partitions.get(responses[t]!.topic, wanted.partition);
-    let one: Answer;
+  const answers = new Array<Answer>(watched.length);
+  const first = Math.floor(turn * watched.length);
+  for (let i = 0; i < watched.length; i++) {
+    const at = (first + i) % watched.length;
+    const { topic, topicId, wanted } = watched[at]!;
+    const name = nameIn(services, byId, topic, topicId);
+    const partition = name === null ? undefined : services.partitions.get(name, wanted.partition);
     try {
+      if (name === null) throw new HubError("UNKNOWN_TOPIC_ID");
+      if (!allowed(name)) throw new HubError("TOPIC_AUTHORIZATION_FAILED");
       if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
       checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
       places.push(partition.place);
       changes.push(partition.place.changes);
+      const divergingEpoch = divergence(partition, wanted);
       const room = Math.min(wanted.partitionMaxBytes, bytesMax - bytes);
-      const read = readPartition(partition, wanted, room, bytes === 0);
+      const read = divergingEpoch ? nothing : readPartition(partition, wanted, room, bytes === 0);
       const records = read instanceof Promise ? await read : read;
       bytes += records.length;
-      one = partitionAnswer(partition, wanted, records, request.isolationLevel);
+      const one = partitionAnswer(partition, wanted, records, request.isolationLevel);
+      answers[at] = divergingEpoch ? { ...one, divergingEpoch } : one;
+      if (divergingEpoch) failed = true;
     } catch (error) {
       failed = true;
-      one = refusal(wanted.partition, error);
+      const one = refusal(wanted.partition, error);
+      const leader = misled.has(one.errorCode) ? currentLeader(services, name, wanted.partition) : undefined;
+      answers[at] = leader ? { ...one, currentLeader: leader } : one;
     }
-    responses[t]!.partitions[p] = one;
   }
-  return { responses, bytes, failed, places, changes };
+  return { answers, bytes, failed, places, changes };
+}
+
+/** Asks about each topic once a look: a session may watch thousands of partitions of a few. */
+function askedOnce(mayRead: RequestContext["mayRead"]): (topic: string) => boolean {
+  if (mayRead === undefined) return () => true;
+  const told = new Map<string, boolean>();
+  return (topic) => {
+    const known = told.get(topic) ?? mayRead(topic);
+    told.set(topic, known);
+    return known;
+  };
+}
+
+/**
+ * Where the reader's log parts from this one, when it says which epoch it read last (KIP-595): it truncates then.
+ * Throws OFFSET_OUT_OF_RANGE when this log knows no epoch that far back.
+ */
+function divergence(partition: Partition, wanted: Wanted): { epoch: number; endOffset: number } | null {
+  if (wanted.lastFetchedEpoch < 0) return null;
+  const end = endOfEpoch(partition, wanted.lastFetchedEpoch);
+  if (end.endOffset < 0) throw new HubError("OFFSET_OUT_OF_RANGE", `epoch ${wanted.lastFetchedEpoch} is not known`);
+  return end.epoch < wanted.lastFetchedEpoch || end.endOffset < wanted.fetchOffset ? end : null;
 }
 
 /** At least one whole batch for the first partition that has any (KIP-74); none when the request is full. */

@@ -1,10 +1,9 @@
 // What consumers rely on when they wait, when much is asked for at once, and when topics or clients go away.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { codeOf } from "../../../hub/errors.ts";
 import type { Hub } from "../../../hub/hub.ts";
 import { silentTrace } from "../../../hub/mod.ts";
-import { encodeRequest } from "../../../hub/wire/apis.ts";
+import { type CallOf, encodeRequest, type ReplyOf } from "../../../hub/wire/apis.ts";
 import { type TestHub, withHub } from "../../tools/test_hub.ts";
 import { dialWire, type WireClient } from "../../tools/wire_client.ts";
 import { batchOf, dropTopic, fetch, fetchAll, is, makeTopic, produce } from "../../tools/wire_calls.ts";
@@ -100,15 +99,82 @@ test("isolation: read_committed gets an empty list of aborted transactions, read
   });
 });
 
-test("a fetch session that was opened elsewhere is not found; opening one is answered as a full fetch", async () => {
+async function inSession(wire: WireClient, ask: Partial<CallOf<"fetch">>, version = 12) {
+  return await wire.call("fetch", version, { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, topics: [], ...ask });
+}
+
+const told = (reply: ReplyOf<"fetch">): number[] =>
+  reply.responses.flatMap(({ partitions }) => partitions.map(({ partitionIndex }) => partitionIndex));
+
+test("a fetch session: each poll names and brings what changed, and nothing of it is lost", async () => {
   await withHub({}, async ({ wire }) => {
+    const { topicId } = await makeTopic(wire, "t", 3);
+    for (const version of [7, 12, 13, 18]) {
+      const at = (partition: number, fetchOffset: number) => ({ partition, fetchOffset, partitionMaxBytes: 1 << 20 });
+      const topics = (...partitions: ReturnType<typeof at>[]) => [{ topic: "t", topicId, partitions }];
+      const { topics: ends } = await wire.call("listOffsets", 7, {
+        replicaId: -1,
+        topics: [{ name: "t", partitions: [0, 1, 2].map((partitionIndex) => ({ partitionIndex, timestamp: -1 })) }],
+      });
+      const end = ends[0]!.partitions.map(({ offset }) => offset);
+      const first = { sessionEpoch: 0, topics: topics(at(0, end[0]!), at(1, end[1]!), at(2, end[2]!)) };
+      const opened = await inSession(wire, first, version);
+      const { sessionId } = opened;
+      assert.ok(sessionId > 0, `v${version}`);
+      assert.deepEqual(told(opened), [0, 1, 2]);
+      assert.deepEqual(told(await inSession(wire, { sessionId, sessionEpoch: 1 }, version)), []);
+      is(await produce(wire, "t", batchOf(10), { index: 1 }), "NONE");
+      const news = await inSession(wire, { sessionId, sessionEpoch: 2 }, version);
+      assert.deepEqual([told(news), news.sessionId], [[1], sessionId]);
+      assert.ok(news.responses[0]!.partitions[0]!.records!.length > 0);
+      // not taken yet: it comes again until the client moves its place
+      assert.deepEqual(told(await inSession(wire, { sessionId, sessionEpoch: 3 }, version)), [1]);
+      const moved = { sessionId, sessionEpoch: 4, topics: topics(at(1, end[1]! + 1)) };
+      assert.deepEqual(told(await inSession(wire, moved, version)), []);
+      const late = { sessionId, sessionEpoch: 4 };
+      is(await inSession(wire, late, version), "INVALID_FETCH_SESSION_EPOCH");
+      const forgottenTopicsData = [{ topic: "t", topicId, partitions: [0] }];
+      assert.deepEqual(told(await inSession(wire, { sessionId, sessionEpoch: 5, forgottenTopicsData }, version)), []);
+      is(await produce(wire, "t", batchOf(10), { index: 0 }), "NONE");
+      assert.deepEqual(told(await inSession(wire, { sessionId, sessionEpoch: 6 }, version)), []);
+      if (version >= 12) {
+        const other = version === 12 ? 13 : 12;
+        is(await inSession(wire, { sessionId, sessionEpoch: 7 }, other), "FETCH_SESSION_TOPIC_ID_ERROR");
+      }
+      is(await inSession(wire, { sessionId, sessionEpoch: -1 }, version), "NONE");
+      is(await inSession(wire, { sessionId, sessionEpoch: 7 }, version), "FETCH_SESSION_ID_NOT_FOUND");
+    }
+  });
+});
+
+test("a fetch session: an error is told at every poll, and a topic made anew under its id is another", async () => {
+  await withHub({}, async ({ wire }) => {
+    const { topicId } = await makeTopic(wire, "t");
+    const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }];
+    const { sessionId } = await inSession(wire, { sessionEpoch: 0, topics }, 13);
+    await dropTopic(wire, "t");
     await makeTopic(wire, "t");
-    await produce(wire, "t", batchOf(10));
-    const opened = await fetchAll(wire, { topic: "t", sessionEpoch: 0 });
-    assert.deepEqual([opened.errorCode, opened.sessionId], [0, 0]);
-    assert.ok(opened.responses[0]!.partitions[0]!.records!.length > 0);
-    const goesOn = await fetchAll(wire, { topic: "t", sessionEpoch: 3 });
-    assert.equal(goesOn.errorCode, codeOf("FETCH_SESSION_ID_NOT_FOUND"));
+    for (const sessionEpoch of [1, 2]) {
+      const { responses } = await inSession(wire, { sessionId, sessionEpoch }, 13);
+      is(responses[0]!.partitions[0]!, "UNKNOWN_TOPIC_ID");
+      assert.equal(responses[0]!.topicId, topicId);
+    }
+  });
+});
+
+test("a parked fetch of a session wakes with its news; with no slots every fetch is a full one", async () => {
+  const slots = "max.incremental.fetch.session.cache.slots";
+  await withHub({ settings: { [slots]: 1 } }, async ({ wire, kafka }) => {
+    await makeTopic(wire, "t", 2);
+    const reader = await dialWire(kafka);
+    const partitions = [0, 1].map((partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1000 }));
+    const topics = [{ topic: "t", partitions }];
+    const { sessionId } = await inSession(reader, { sessionEpoch: 0, topics });
+    const waiting = inSession(reader, { sessionId, sessionEpoch: 1, maxWaitMs: 60_000 });
+    is(await produce(wire, "t", batchOf(10), { index: 1 }), "NONE");
+    assert.deepEqual(told(await waiting), [1]);
+    assert.equal((await inSession(wire, { sessionEpoch: 0, topics })).sessionId, 0, "the one slot is in use");
+    reader.close();
   });
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
+import { apis } from "../../../../hub/wire/apis.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
 import { scratch } from "../../../tools/hub_process.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
@@ -46,9 +47,21 @@ test("offsets by time are precise to the record; the ends and the largest time h
     for (const [time, offset] of table) assert.equal((await offsetAt(wire, time)).offset, offset, `at ${time}`);
     const none = await offsetAt(wire, base + 41);
     assert.deepEqual([none.offset, none.timestamp, none.errorCode], [-1, -1, 0]);
-    for (let version = 1; version <= 7; version++)
+    for (let version = apis.listOffsets.min; version <= apis.listOffsets.max; version++) {
       assert.equal((await offsetAt(wire, -1, version)).offset, 6, `v${version}`);
-    assert.equal((await offsetAt(wire, -9)).errorCode, codeOf("UNSUPPORTED_VERSION"));
+      for (const [time, since, offset] of [
+        [-3, 7, 5],
+        [-4, 8, 0],
+        [-5, 9, -1],
+        [-6, 11, -1],
+        [-7, 99, -1],
+      ] as const) {
+        const { errorCode, offset: found } = await offsetAt(wire, time, version);
+        const served = version >= since;
+        const wanted = served ? [0, offset] : [codeOf("UNSUPPORTED_VERSION"), -1];
+        assert.deepEqual([errorCode, found], wanted, `v${version} place ${time}`);
+      }
+    }
   });
 });
 
@@ -63,6 +76,9 @@ test("epochs: the lone leader's is the only one", async () => {
     };
     const found = await ask(0);
     assert.deepEqual([found.leaderEpoch, found.endOffset], [0, 2]);
+    const older = await ask(-1);
+    assert.deepEqual([older.errorCode, older.leaderEpoch, older.endOffset], [0, -1, -1]);
+    assert.equal((await ask(0, -2)).errorCode, codeOf("FENCED_LEADER_EPOCH"));
     assert.equal((await ask(0, 7)).errorCode, codeOf("UNKNOWN_LEADER_EPOCH"));
   });
 });

@@ -4,6 +4,8 @@ import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
 import { readBatchHeader } from "../../../../hub/record/batch.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
+import { apis } from "../../../../hub/wire/apis.ts";
+import { zeroUuid } from "../../../../hub/wire/schema.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
 import { dialWire } from "../../../tools/wire_client.ts";
 import { withHub } from "../../../tools/test_hub.ts";
@@ -33,6 +35,8 @@ interface Ask {
   readonly version?: number;
   readonly topic?: string;
   readonly replicaId?: number;
+  readonly topicId?: string;
+  readonly lastFetchedEpoch?: number;
 }
 
 async function fetch(wire: WireClient, ask: Ask = {}) {
@@ -42,9 +46,11 @@ async function fetch(wire: WireClient, ask: Ask = {}) {
     fetchOffset,
     partitionMaxBytes,
     currentLeaderEpoch: epoch,
+    lastFetchedEpoch: ask.lastFetchedEpoch ?? -1,
   }));
-  const topics = [{ topic: ask.topic ?? "t", partitions }];
-  const request = { replicaId: ask.replicaId ?? -1, maxWaitMs, minBytes, maxBytes, topics };
+  const topics = [{ topic: ask.topic ?? "t", topicId: ask.topicId ?? zeroUuid, partitions }];
+  const replicaState = { replicaId: ask.replicaId ?? -1, replicaEpoch: -1 };
+  const request = { replicaId: ask.replicaId ?? -1, replicaState, maxWaitMs, minBytes, maxBytes, topics };
   const reply = await wire.call("fetch", ask.version ?? 12, { isolationLevel: 0, ...request } as never);
   return reply.responses[0]!.partitions;
 }
@@ -54,8 +60,10 @@ test("every version gives the batch with its offset", async () => {
     await setUp(wire);
     await append(wire, 10);
     await append(wire, 10);
-    for (let version = 4; version <= 12; version++) {
-      const [answer] = await fetch(wire, { version, offset: 1 });
+    const { topics } = await wire.call("metadata", 12, { topics: [{ name: "t" }] });
+    const { topicId } = topics[0]!;
+    for (let version = apis.fetch.min; version <= apis.fetch.max; version++) {
+      const [answer] = await fetch(wire, { version, offset: 1, topicId });
       assert.equal(answer!.errorCode, 0);
       assert.equal(answer!.highWatermark, 2);
       assert.equal(readBatchHeader(answer!.records!).baseOffset, 1, `v${version}`);
@@ -120,9 +128,48 @@ test("each refusal has its code", async () => {
     assert.equal(await code({ topic: "none" }), codeOf("UNKNOWN_TOPIC_OR_PARTITION"));
     assert.equal(await code({ epoch: 5 }), codeOf("UNKNOWN_LEADER_EPOCH"));
     assert.equal(await code({ offset: 1 }), 0);
-    const forger = await dialWire(kafka);
-    await assert.rejects(fetch(forger, { replicaId: 2 }));
-    await forger.closed;
+    for (const version of [13, 18]) {
+      assert.equal(await code({ version }), codeOf("UNKNOWN_TOPIC_ID"), "an id of no topic");
+    }
+    for (const version of [12, 18]) {
+      const forger = await dialWire(kafka);
+      await assert.rejects(fetch(forger, { replicaId: 2, version }));
+      await forger.closed;
+    }
+  });
+});
+
+test("an old epoch is told who leads now, and from v16 on where that is (KIP-951)", async () => {
+  await withHub({}, async ({ wire, kafka }) => {
+    await setUp(wire);
+    const { topics } = await wire.call("metadata", 12, { topics: [{ name: "t" }] });
+    const { topicId } = topics[0]!;
+    for (const version of [11, 12, 15, 16, 18]) {
+      const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000, currentLeaderEpoch: -2 }];
+      const request = { maxWaitMs: 0, minBytes: 1, topics: [{ topic: "t", topicId, partitions }] };
+      const { responses, nodeEndpoints } = await wire.call("fetch", version, request);
+      const { errorCode, currentLeader } = responses[0]!.partitions[0]!;
+      assert.equal(errorCode, codeOf("FENCED_LEADER_EPOCH"));
+      assert.deepEqual(
+        currentLeader,
+        version >= 12 ? { leaderId: 1, leaderEpoch: 0 } : { leaderId: -1, leaderEpoch: -1 },
+      );
+      const here = { nodeId: 1, host: "127.0.0.1", port: kafka, rack: null };
+      assert.deepEqual(nodeEndpoints, version >= 16 ? [here] : []);
+    }
+  });
+});
+
+test("a reader that says which epoch it read last is told where the logs part (KIP-595)", async () => {
+  await withHub({}, async ({ wire }) => {
+    await setUp(wire);
+    await append(wire, 10);
+    const [same] = await fetch(wire, { offset: 1, lastFetchedEpoch: 0 });
+    assert.deepEqual([same!.errorCode, same!.divergingEpoch], [0, { epoch: -1, endOffset: -1 }]);
+    const [beyond] = await fetch(wire, { offset: 5, lastFetchedEpoch: 0 });
+    assert.deepEqual([beyond!.errorCode, beyond!.divergingEpoch], [0, { epoch: 0, endOffset: 1 }]);
+    const [newer] = await fetch(wire, { offset: 1, lastFetchedEpoch: 3 });
+    assert.deepEqual([newer!.divergingEpoch, newer!.records!.length], [{ epoch: 0, endOffset: 1 }, 0]);
   });
 });
 

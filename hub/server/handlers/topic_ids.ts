@@ -1,0 +1,26 @@
+// Topics that requests name by id (KIP-516), and who leads them, for a client that came to the wrong place (KIP-951).
+import { addressFor, type HubServices, type RequestContext } from "../services.ts";
+
+/** Produce and Fetch name topics by id from this version on. */
+export const topicIdsSince = 13;
+
+/** The name of a topic of a request, or null when its id is of no topic here. */
+export function nameIn(services: HubServices, byId: boolean, topic: string, topicId: string): string | null {
+  return byId ? (services.partitions.topics.byId(topicId)?.name ?? null) : topic;
+}
+
+/** Leader and epoch as this hub knows them; undefined when it does not know the partition. */
+export function currentLeader(services: HubServices, topic: string | null, partition: number) {
+  const led = topic === null ? undefined : services.partitions.get(topic, partition);
+  return led && { leaderId: led.leader.hub, leaderEpoch: led.leader.epoch };
+}
+
+/** The addresses of leaders that an answer names, each once. */
+export function nodeEndpoints(
+  services: HubServices,
+  context: RequestContext,
+  leaders: readonly ({ readonly leaderId: number } | undefined)[],
+) {
+  const named = leaders.some((leader) => leader?.leaderId === services.hubId);
+  return named ? [{ nodeId: services.hubId, ...addressFor(services, context), rack: null }] : [];
+}
