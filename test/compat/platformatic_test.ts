@@ -1,0 +1,14 @@
+// @platformatic/kafka against a hub, under the Node 24 of the test tools.
+import path from "node:path";
+import { callsBut, standard } from "./cases.ts";
+import { node24 } from "./clients.ts";
+import { here, servedNames, session } from "./program.ts";
+
+const program = session(async (server) => ({
+  command: node24,
+  args: [path.join(here, "platformatic/main.ts"), server],
+  env: { PARTIDOR_SERVED: servedNames },
+}));
+
+// it neither subscribes to patterns, nor is a static member of a group by itself, nor asks about transactions
+standard("@platformatic/kafka", program, callsBut(/pattern|static member|list and describe$/));
