@@ -5,6 +5,7 @@ import { chooseCleaning } from "./cleaning.ts";
 import type { CleaningPlan } from "./cleaning.ts";
 import { CleaningPass, Interrupted } from "./compaction_pass.ts";
 import type { LogHost, PartitionLog } from "./log.ts";
+import { lastStableOf } from "./log_transactions.ts";
 import { Pace } from "./pace.ts";
 import { faultKind } from "./settings.ts";
 
@@ -79,7 +80,7 @@ export class Cleaner {
 
   #bound(log: PartitionLog): number {
     const highWatermark = log.highWatermark < 0 ? log.durableEnd : log.highWatermark;
-    return Math.min(this.#options.recoveryEnd(log.key), highWatermark, log.durableEnd);
+    return Math.min(this.#options.recoveryEnd(log.key), lastStableOf(log, highWatermark), log.durableEnd);
   }
 
   #goesOn(log: PartitionLog): boolean {

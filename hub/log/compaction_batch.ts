@@ -14,8 +14,6 @@ export interface BatchSurroundings {
   isLastOfProducer(header: BatchHeader): boolean;
   /** True when the batch belongs to a transaction that was aborted. */
   isAborted(header: BatchHeader): boolean;
-  /** True when a marker may go: what else tells of its transaction has been forgotten, durably. */
-  mayForget(header: BatchHeader, batch: Uint8Array): boolean;
 }
 
 /** Goes through all batches of a log from its start on, in order. */
@@ -87,8 +85,7 @@ export class BatchJudge {
       );
     }
     this.#noteHorizon(horizon);
-    if (horizon > this.now || this.#mustStay(header, isLast)) return batch;
-    return this.#around.mayForget(header, batch) ? null : batch;
+    return horizon > this.now || this.#mustStay(header, isLast) ? batch : null;
   }
 
   #mustStay(header: BatchHeader, isLast: boolean): boolean {

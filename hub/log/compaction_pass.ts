@@ -9,9 +9,11 @@ import { openRecords } from "../record/record.ts";
 import type { CleaningPlan } from "./cleaning.ts";
 import { BatchJudge } from "./compaction_batch.ts";
 import { SegmentRewrite } from "./compaction_rewrite.ts";
+import type { AbortedTransaction } from "./aborted_index.ts";
 import { KeyMap, keyEntryBytes } from "./key_map.ts";
 import type { LogHost, PartitionLog } from "./log.ts";
 import { batchAt, LaterReader } from "./log_read.ts";
+import { abortedIn } from "./log_transactions.ts";
 import type { Pace } from "./pace.ts";
 import type { Segment } from "./segment.ts";
 
@@ -59,6 +61,8 @@ export class CleaningPass {
   readonly #log: PartitionLog;
   readonly #plan: CleaningPlan;
   readonly #tools: CleaningTools;
+  /** By producer, in the order of their markers. */
+  readonly #aborted = new Map<number, AbortedTransaction[]>();
   #map: KeyMap;
   #mapped: number;
 
@@ -67,6 +71,11 @@ export class CleaningPass {
     this.#plan = plan;
     this.#tools = tools;
     this.#mapped = plan.from;
+    for (const one of abortedIn(log, log.logStart, plan.end)) {
+      const others = this.#aborted.get(one.producerId);
+      if (others) others.push(one);
+      else this.#aborted.set(one.producerId, [one]);
+    }
     const dirty = this.#segments(plan.from).reduce((sum, { size }) => sum + size, 0);
     const wanted = Math.max(mapBytesMin, dirty * mapBytesPerLogByte);
     this.#map = new KeyMap(Math.min(tools.host.tuning.cleanerMapBytes, wanted), tools.seed);
@@ -83,8 +92,7 @@ export class CleaningPass {
         mapped: this.#mapped,
         deleteRetentionMs: log.settings.deleteRetentionMs,
         isLastOfProducer: (header) => log.producers.isLastBatch(header),
-        isAborted: () => false,
-        mayForget: () => true,
+        isAborted: (header) => this.#isAborted(header),
       },
       now,
     );
@@ -141,8 +149,10 @@ export class CleaningPass {
     return true;
   }
 
-  #isAborted(_header: BatchHeader): boolean {
-    return false;
+  #isAborted({ transactional, producerId, baseOffset }: BatchHeader): boolean {
+    if (!transactional) return false;
+    const aborted = this.#aborted.get(producerId);
+    return aborted?.some((one) => one.firstOffset <= baseOffset && baseOffset <= one.lastOffset) ?? false;
   }
 
   /** @returns the bytes the segment has now */

@@ -21,6 +21,8 @@ export class SegmentRewrite {
   /** Bytes written, and how many of them are synced. */
   #written = 0;
   #synced = 0;
+  /** Offsets of the markers that go. */
+  readonly #markersGone = new Set<number>();
   #parts: Uint8Array[] = [];
   #partBytes = 0;
 
@@ -40,7 +42,10 @@ export class SegmentRewrite {
    */
   async add(at: number, header: BatchHeader, bytes: Uint8Array, made: Uint8Array | null): Promise<void> {
     if (this.#file === null && made !== bytes) await this.#begin(at);
-    if (made === null) return;
+    if (made === null) {
+      if (header.control) this.#markersGone.add(header.lastOffset);
+      return;
+    }
     this.#fresh.note(made === bytes ? header : readBatchHeader(made), this.#log.settings.indexIntervalBytes);
     if (this.#file === null) return;
     this.#parts.push(made);
@@ -112,11 +117,13 @@ export class SegmentRewrite {
     const [old, fresh] = [this.#old, this.#fresh];
     const place = log.segments.indexOf(old);
     if (fresh.nextOffset !== old.nextOffset || fresh.size !== this.#written) throw new Error("cleaned to another end");
+    this.#forgetMarkers();
     old.dropIndexFiles();
     disk.syncDirectory(log.directory);
     disk.rename(this.#name, `${old.name}.log`);
     fresh.appendedAt = old.appendedAt;
     fresh.syncedSize = fresh.size;
+    fresh.aborted = old.aborted;
     log.replaceSegments(place, 1, fresh);
     try {
       disk.syncDirectory(log.directory);
@@ -126,6 +133,17 @@ export class SegmentRewrite {
       throw error;
     }
     fresh.dropIndex();
+  }
+
+  /**
+   * Of a transaction whose marker goes nothing may be told any more, not even after a crash: a reader would wait for
+   * the marker and skip what its producer wrote later. So this is on the disk first; the records went in an earlier pass.
+   */
+  #forgetMarkers(): void {
+    const old = this.#old;
+    if (this.#markersGone.size === 0) return;
+    old.aborted.keep((offset) => !this.#markersGone.has(offset));
+    old.saveAborted(true);
   }
 
   /** Leaves the old segment as it is. */

@@ -1,6 +1,7 @@
 // Compaction: the last record of each key stays, tombstones go in their time, and nothing else changes.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { abortedIn, appendMarker, lastStableOf } from "../../../hub/log/log_transactions.ts";
 import { limits } from "../../../hub/limits.ts";
 import { closeSegment, codecs, compact, dump, put, readBatches } from "./compaction_support.ts";
 import { Bench, refusal } from "./support.ts";
@@ -259,4 +260,72 @@ test("a log that is deleted or a store that closes during a cleaning ends it, an
     assert.ok(!bench.disk.names().some((name) => name.endsWith(".cleaned")), end);
     assert.deepEqual(bench.states, []);
   }
+});
+
+/** Commits or aborts what producer `producerId` has open. */
+async function end(bench: Bench, producerId: number, commit: boolean): Promise<void> {
+  const log = bench.log();
+  appendMarker(log, { producerId, producerEpoch: 0, coordinatorEpoch: 0, commit }, 0, 1000);
+  await bench.settle(bench.store.flush());
+  await bench.clock.advance(1);
+}
+
+const transaction = (producerId: number, baseSequence: number) => {
+  return { producerId, producerEpoch: 0, baseSequence, transactional: true };
+};
+
+test("records of aborted transactions go and hide nobody's; nothing of an open one is touched", async () => {
+  const bench = await compacted();
+  await put(bench, ["a=1", "b=1"]);
+  await put(bench, ["a=aborted", "c=aborted"], transaction(1, 0));
+  await put(bench, ["b=committed"], transaction(2, 0));
+  await end(bench, 1, false);
+  await end(bench, 2, true);
+  await put(bench, ["d=1"], transaction(1, 2));
+  await closeSegment(bench);
+  await put(bench, ["b=open"], transaction(3, 0));
+  await put(bench, ["d=2"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual((await dump(bench)).length, 8, "the open transaction of producer 1 holds everything back");
+  await end(bench, 1, true);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["0:a=1", "4:b=committed", "7:d=1", "8:b=open", "9:d=2"]);
+  await bench.kill();
+  assert.deepEqual(await dump(bench), ["0:a=1", "4:b=committed", "7:d=1", "8:b=open", "9:d=2"]);
+  assert.equal(lastStableOf(bench.log(), bench.log().logEnd), 8);
+});
+
+test("a marker goes delete.retention.ms after the last record of its transaction, and with it what is told of it", async () => {
+  const bench = await compacted();
+  const log = bench.log();
+  const markers = async (): Promise<number[]> =>
+    (await readBatches(bench, bench.log()))
+      .filter(({ header }) => header.control)
+      .map(({ header }) => header.baseOffset);
+  await put(bench, ["a=1"], transaction(1, 0));
+  await end(bench, 1, false);
+  await put(bench, ["a=2"], transaction(2, 0));
+  await end(bench, 2, true);
+  await put(bench, ["a=3", "z=1"]);
+  await put(bench, ["b=1"], transaction(1, 1));
+  await end(bench, 1, true);
+  await put(bench, ["c=1"], transaction(2, 1));
+  await end(bench, 2, true);
+  await put(bench, ["y=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["4:a=3", "5:z=1", "6:b=1", "8:c=1", "10:y=1"]);
+  assert.deepEqual(await markers(), [1, 3, 7, 9]);
+  assert.equal(abortedIn(log, 0, log.logEnd).length, 1);
+  await put(bench, ["x=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await markers(), [1, 3, 7, 9], "their time begins with the pass that finds no record");
+  await bench.clock.advance(day + 60_000);
+  assert.deepEqual(await markers(), [7, 9], "by the timer of the store");
+  assert.deepEqual(abortedIn(bench.log(), 0, log.logEnd), []);
+  await bench.kill();
+  assert.deepEqual(abortedIn(bench.log(), 0, log.logEnd), []);
+  assert.deepEqual(await dump(bench), ["4:a=3", "5:z=1", "6:b=1", "8:c=1", "10:y=1", "11:x=1"]);
 });
