@@ -40,6 +40,8 @@ export const limits = {
   partitionsPerTopicMax: 4_000,
   partitionsMax: 10_000,
   topicsMax: 5_000,
+  /** Partitions in one page of DescribeTopicPartitions. */
+  describedPartitionsMax: 2_000,
   /** Groups and hubs with settings of their own. */
   settingsScopesMax: 1_000,
 

@@ -9,6 +9,7 @@ import { placeHandlers } from "./handlers/epochs.ts";
 import { fetchHandlers } from "./handlers/fetch.ts";
 import { logDirHandlers } from "./handlers/log_dirs.ts";
 import { metadataHandlers } from "./handlers/metadata.ts";
+import { pageHandlers } from "./handlers/topic_pages.ts";
 import { produceHandlers } from "./handlers/produce.ts";
 import { quotaHandlers } from "./handlers/quotas.ts";
 import { replicaHandlers } from "./handlers/replicas.ts";
@@ -53,6 +54,7 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...fetchHandlers(services),
     ...placeHandlers(services),
     ...metadataHandlers(services),
+    ...pageHandlers(services),
     ...topicHandlers(services, topicDeleted),
     ...configHandlers(services),
     ...configAlterHandlers(services),

@@ -114,7 +114,7 @@ function answerOf(services: HubServices, context: RequestContext, asked: Accepte
     errorCode: 0,
     sessionId: session?.id ?? 0,
     responses: [...topics.values()],
-    nodeEndpoints: nodeEndpoints(services, context, leaders as { leaderId: number }[]),
+    nodeEndpoints: nodeEndpoints(services, context, leaders),
   };
 }
 

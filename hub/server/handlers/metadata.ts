@@ -1,9 +1,9 @@
 // Metadata (3), DescribeCluster (60), ApiVersions (18): who is here, what there is, what is spoken.
 import type { Topic } from "../../engine/topics.ts";
 import { checkTopicName, isInternalName } from "../../engine/topics.ts";
-import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
+import { codeOf, codeOfThrown, type ErrorName, HubError } from "../../errors.ts";
 import { advertised, type RequestOf, type ResponseOf } from "../../wire/apis.ts";
-import { features, featuresEpoch } from "../../wire/features.ts";
+import { type Feature, features, featuresEpoch } from "../../wire/features.ts";
 import { zeroUuid } from "../../wire/schema.ts";
 import { addressFor, defaultPartitions, type HubServices, type RequestContext } from "../services.ts";
 
@@ -12,7 +12,7 @@ type TopicAnswer = ResponseOf<"metadata">["topics"][number];
 /** Set when a client did not ask for its authorised operations (KIP-430). */
 const notAsked = -2_147_483_648;
 /** READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: bits 3-8, 10, 11. */
-const allTopicOperations = 0b1101_1111_1000;
+export const allTopicOperations = 0b1101_1111_1000;
 /** CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE. */
 const allClusterOperations = 0b1_1111_1010_0000;
 
@@ -22,7 +22,7 @@ export function metadataHandlers(services: HubServices) {
       const wantsAll = request.topics === null || (context.version === 0 && request.topics.length === 0);
       const mayCreate = request.allowAutoTopicCreation && (services.autoCreateTopics || context.inProcess);
       const topics: TopicAnswer[] = [];
-      if (wantsAll) for (const topic of services.partitions.topics.all()) topics.push(describe(services, topic));
+      if (wantsAll) for (const topic of services.partitions.topics.all()) topics.push(describeTopic(services, topic));
       else {
         for (const { name, topicId } of request.topics ?? []) {
           topics.push(await find(services, name, topicId, mayCreate));
@@ -40,16 +40,19 @@ export function metadataHandlers(services: HubServices) {
     },
 
     describeCluster(request: RequestOf<"describeCluster">, context: RequestContext): ResponseOf<"describeCluster"> {
-      const brokersOnly = 1;
-      const wrong = request.endpointType !== brokersOnly;
+      const { endpointType } = request;
+      const wrong = endpointType === Endpoint.Brokers ? null : wrongEndpoint(endpointType);
+      // A lone hub fences nobody, so there is none to leave out unless asked for (KIP-1073).
       return {
         throttleTimeMs: 0,
-        errorCode: wrong ? codeOf("UNSUPPORTED_VERSION") : 0,
-        errorMessage: wrong ? "Only brokers are listed" : null,
-        endpointType: request.endpointType,
+        errorCode: wrong ? codeOf(wrong) : 0,
+        errorMessage: wrong ? "Only brokers are listed here" : null,
+        endpointType,
         clusterId: services.clusterId,
         controllerId: services.hubId,
-        brokers: wrong ? [] : [{ brokerId: services.hubId, ...addressFor(services, context), rack: null }],
+        brokers: wrong
+          ? []
+          : [{ brokerId: services.hubId, ...addressFor(services, context), rack: null, isFenced: false }],
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : notAsked,
       };
     },
@@ -62,15 +65,45 @@ export function metadataHandlers(services: HubServices) {
         errorCode: named ? 0 : codeOf("INVALID_REQUEST"),
         apiKeys: advertised(),
         throttleTimeMs: 0,
-        supportedFeatures: features.map(({ name, min, max }) => ({ name, minVersion: min, maxVersion: max })),
-        finalizedFeaturesEpoch: features.length === 0 ? -1 : featuresEpoch,
-        finalizedFeatures: features.map(({ name, level }) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
+        ...featureRows(features, context.version),
       };
     },
   };
 }
 
-function describe(services: HubServices, topic: Topic): TopicAnswer {
+/** Endpoint types of KIP-919. */
+const Endpoint = { Brokers: 1, Controllers: 2 } as const;
+
+function wrongEndpoint(type: number): ErrorName {
+  return type === Endpoint.Controllers ? "MISMATCHED_ENDPOINT_TYPE" : "UNSUPPORTED_ENDPOINT_TYPE";
+}
+
+/**
+ * Features as ApiVersions tells them (KIP-584). Clients below v4 fail over a minimum of 0, so they are not told of such
+ * a feature's range (KAFKA-17011); its level in force they are told, and a level of 0 is not in force.
+ */
+export function featureRows(all: readonly Feature[], version: number) {
+  const told = all.filter(({ min }) => min > 0 || version >= 4);
+  const inForce = all.filter(({ level }) => level > 0);
+  return {
+    supportedFeatures: told.map(({ name, min, max }) => ({ name, minVersion: min, maxVersion: max })),
+    finalizedFeaturesEpoch: inForce.length === 0 ? -1 : featuresEpoch,
+    finalizedFeatures: inForce.map(({ name, level }) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
+  };
+}
+
+/** What is told of a topic that is not here, with the reason. */
+export function missingTopic(name: string): { name: string; topicId: string; errorCode: number; partitions: never[] } {
+  const missing = { name, topicId: zeroUuid, partitions: [] };
+  try {
+    checkTopicName(name);
+    return { ...missing, errorCode: codeOf("UNKNOWN_TOPIC_OR_PARTITION") };
+  } catch (error) {
+    return { ...missing, errorCode: codeOfThrown(error) };
+  }
+}
+
+export function describeTopic(services: HubServices, topic: Topic) {
   const opened = services.partitions.of(topic.name) ?? [];
   return {
     errorCode: 0,
@@ -100,7 +133,7 @@ async function find(
 ): Promise<TopicAnswer> {
   const { topics } = services.partitions;
   const known = name === null ? topics.byId(topicId) : topics.byName(name);
-  if (known) return describe(services, known);
+  if (known) return describeTopic(services, known);
   const missing = { name, topicId, isInternal: false, partitions: [] };
   if (name === null) return { ...missing, errorCode: codeOf("UNKNOWN_TOPIC_ID") };
   try {
@@ -108,11 +141,11 @@ async function find(
     if (!mayCreate || isInternalName(name)) {
       throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
     }
-    return describe(services, await services.partitions.createTopic(name, defaultPartitions(services), new Map()));
+    return describeTopic(services, await services.partitions.createTopic(name, defaultPartitions(services), new Map()));
   } catch (error) {
     // Two clients may ask at once: whoever comes second finds it made.
     const made = topics.byName(name);
-    if (made) return describe(services, made);
+    if (made) return describeTopic(services, made);
     return { ...missing, topicId: zeroUuid, errorCode: codeOfThrown(error) };
   }
 }

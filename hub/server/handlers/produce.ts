@@ -1,11 +1,12 @@
 // Produce (0) and InitProducerId (22): batches in.
 import { KeylessRecords } from "../../engine/admission.ts";
 import type { Partition, Written } from "../../engine/partitions.ts";
-import { codeOfThrown, HubError } from "../../errors.ts";
+import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { isInternalName } from "../../engine/topics.ts";
 import type { HubServices, RequestContext } from "../services.ts";
+import { currentLeader, nameIn, nodeEndpoints, topicIdsSince } from "./topic_ids.ts";
 
 type Request = RequestOf<"produce">;
 type Response = ResponseOf<"produce">;
@@ -34,10 +35,11 @@ export function produceHandlers(services: HubServices) {
         if (acks === 0) throw late;
         return refuseAll(request, late);
       }
-      const topics = request.topicData.map((topic) => ({
-        name: topic.name,
-        slots: topic.partitionData.map((data) => write(services, request, topic.name, data, context.version)),
-      }));
+      const topics = request.topicData.map(({ name, topicId, partitionData }) => {
+        const known = nameIn(services, context.version >= topicIdsSince, name, topicId);
+        const slots = partitionData.map((data) => write(services, request, known, data, context.version));
+        return { name, topicId, known, slots };
+      });
       const slots = topics.flatMap((topic) => topic.slots);
       if (acks === 0) {
         const failed = slots.find((slot) => slot.answer.errorCode !== 0);
@@ -46,10 +48,12 @@ export function produceHandlers(services: HubServices) {
         return null;
       }
       await committed(services, slots, acks, deadline - services.clock.now());
-      return {
-        responses: topics.map(({ name, slots }) => ({ name, partitionResponses: slots.map((slot) => slot.answer) })),
-        throttleTimeMs: 0,
-      };
+      const responses = topics.map(({ name, topicId, known, slots }) => {
+        const partitionResponses = slots.map(({ answer }) => withLeader(services, known, answer));
+        return { name, topicId, partitionResponses };
+      });
+      const leaders = responses.flatMap((topic) => topic.partitionResponses.map((one) => one.currentLeader));
+      return { responses, throttleTimeMs: 0, nodeEndpoints: nodeEndpoints(services, context, leaders) };
     },
 
     initProducerId(request: RequestOf<"initProducerId">): ResponseOf<"initProducerId"> {
@@ -72,11 +76,12 @@ export function newProducerId(services: Pick<HubServices, "random">): number {
 function write(
   services: HubServices,
   request: Request,
-  topic: string,
+  topic: string | null,
   data: Request["topicData"][number]["partitionData"][number],
   version: number,
 ): Slot {
   try {
+    if (topic === null) throw new HubError("UNKNOWN_TOPIC_ID");
     if (isInternalName(topic)) throw new HubError("INVALID_TOPIC_EXCEPTION", `${topic} is internal`);
     const partition = services.partitions.must(topic, data.index);
     const batch = data.records;
@@ -100,6 +105,13 @@ function write(
   }
 }
 
+/** Who came to the wrong hub is told where to go (KIP-951). */
+function withLeader(services: HubServices, topic: string | null, answer: PartitionAnswer): PartitionAnswer {
+  if (answer.errorCode !== codeOf("NOT_LEADER_OR_FOLLOWER")) return answer;
+  const leader = currentLeader(services, topic, answer.index);
+  return leader ? { ...answer, currentLeader: leader } : answer;
+}
+
 function refusal(index: number, error: unknown): PartitionAnswer {
   const message = error instanceof Error ? error.message : String(error);
   const keyless = error instanceof KeylessRecords ? error.recordIndexes : [];
@@ -118,6 +130,7 @@ function refuseAll(request: Request, error: HubError): Response {
   return {
     responses: request.topicData.map((topic) => ({
       name: topic.name,
+      topicId: topic.topicId,
       partitionResponses: topic.partitionData.map((data) => refusal(data.index, error)),
     })),
     throttleTimeMs: 0,

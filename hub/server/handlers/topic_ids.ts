@@ -19,7 +19,7 @@ export function currentLeader(services: HubServices, topic: string | null, parti
 export function nodeEndpoints(
   services: HubServices,
   context: RequestContext,
-  leaders: readonly ({ readonly leaderId: number } | undefined)[],
+  leaders: readonly ({ readonly leaderId?: number } | undefined)[],
 ) {
   const named = leaders.some((leader) => leader?.leaderId === services.hubId);
   return named ? [{ nodeId: services.hubId, ...addressFor(services, context), rack: null }] : [];

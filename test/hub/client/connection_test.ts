@@ -53,7 +53,7 @@ test("many calls on one connection, answered in their order", async () => {
       );
       const last = peer.requests.at(-1)!;
       assert.deepEqual([last.apiVersion, last.clientId], [4, "me"]);
-      assert.equal(connection.version("metadata"), 12);
+      assert.equal(connection.version("metadata"), 13);
     },
   );
 });

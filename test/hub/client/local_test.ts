@@ -27,7 +27,7 @@ test("requests and answers are completed with defaults, batches pass by referenc
   const body = request as { transactionalId: null; topicData: { partitionData: { records: Uint8Array }[] }[] };
   assert.equal(body.transactionalId, null);
   assert.equal(body.topicData[0]!.partitionData[0]!.records, batch);
-  assert.deepEqual([context.version, context.clientId], [9, "me"]);
+  assert.deepEqual([context.version, context.clientId], [11, "me"]);
   const [partition] = (await reply).responses[0]!.partitionResponses;
   assert.deepEqual([partition!.baseOffset, partition!.logStartOffset, partition!.errorMessage], [5, -1, null]);
   assert.equal(connection.direct, true);

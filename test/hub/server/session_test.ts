@@ -46,7 +46,7 @@ test("ApiVersions of an unknown version is answered with error 35 in the form of
     const reply = decodeResponse("apiVersions", 0, await wire.frame());
     assert.equal(reply.errorCode, codeOf("UNSUPPORTED_VERSION"));
     const produce = reply.apiKeys.find((one) => one.apiKey === 0)!;
-    assert.deepEqual([produce.minVersion, produce.maxVersion], [0, 9]);
+    assert.deepEqual([produce.minVersion, produce.maxVersion], [0, 13]);
     const again = await wire.call("apiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" });
     assert.equal(again.errorCode, 0);
   });

@@ -1,8 +1,12 @@
 // Produce and InitProducerId over the wire, each refusal by its code.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { codeOf, type ErrorName } from "../../../../hub/errors.ts";
+import { codeOf, type ErrorName, HubError } from "../../../../hub/errors.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
+import { produceHandlers } from "../../../../hub/server/handlers/produce.ts";
+import type { RequestContext } from "../../../../hub/server/services.ts";
+import { apis, decodeResponse, encodeResponse } from "../../../../hub/wire/apis.ts";
+import { zeroUuid } from "../../../../hub/wire/schema.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
 import { withHub } from "../../../tools/test_hub.ts";
 
@@ -32,10 +36,10 @@ async function produce(
   wire: WireClient,
   name: string,
   records: Uint8Array | null,
-  options: { acks?: number; version?: number; index?: number } = {},
+  options: { acks?: number; version?: number; index?: number; topicId?: string } = {},
 ) {
-  const { acks = -1, version = 9, index = 0 } = options;
-  const topicData = [{ name, partitionData: [{ index, records }] }];
+  const { acks = -1, version = 9, index = 0, topicId = zeroUuid } = options;
+  const topicData = [{ name, topicId, partitionData: [{ index, records }] }];
   const reply = await wire.call("produce", version, { acks, timeoutMs: 5000, topicData });
   return reply.responses[0]!.partitionResponses[0]!;
 }
@@ -46,15 +50,60 @@ const is = (answer: { errorCode: number; errorMessage?: string | null }, name: E
 test("offsets follow one another, for each acks and each version", async () => {
   await withHub({}, async ({ wire }) => {
     await topic(wire, "t");
+    const { topics } = await wire.call("metadata", 13, { topics: [{ name: "t" }] });
+    const { topicId } = topics[0]!;
     let offset = 0;
-    for (let version = 3; version <= 9; version++) {
+    for (let version = apis.produce.min; version <= apis.produce.max; version++) {
       for (const acks of [1, -1]) {
-        const answer = await produce(wire, "t", batch(["a", "b"]), { acks, version });
+        const answer = await produce(wire, "t", batch(["a", "b"]), { acks, version, topicId });
         assert.deepEqual([answer.errorCode, answer.baseOffset], [0, offset]);
         offset += 2;
       }
     }
   });
+});
+
+test("v13: a topic made anew has another id, and the old one is UNKNOWN_TOPIC_ID", async () => {
+  await withHub({}, async ({ wire }) => {
+    await topic(wire, "t");
+    const idOf = async () => (await wire.call("metadata", 13, { topics: [{ name: "t" }] })).topics[0]!.topicId;
+    const old = await idOf();
+    await wire.call("deleteTopics", 6, { topics: [{ topicId: old, name: null }], timeoutMs: 1000 });
+    await topic(wire, "t");
+    is(await produce(wire, "t", batch(["a"]), { version: 13, topicId: old }), "UNKNOWN_TOPIC_ID");
+    const topicData = [{ topicId: await idOf(), partitionData: [{ index: 0, records: batch(["a"]) }] }];
+    for (const acks of [-1, 9]) {
+      const reply = await wire.call("produce", 13, { acks, timeoutMs: 1000, topicData });
+      assert.equal(reply.responses[0]!.topicId, topicData[0]!.topicId, "refused or not, the answer bears the id");
+      is(reply.responses[0]!.partitionResponses[0]!, acks === 9 ? "INVALID_REQUIRED_ACKS" : "NONE");
+    }
+  });
+});
+
+test("NOT_LEADER_OR_FOLLOWER says who leads, and where that is, from v10 on (KIP-951)", async () => {
+  const partition = { leader: { hub: 3, epoch: 7 } };
+  const refuse = () => {
+    throw new HubError("NOT_LEADER_OR_FOLLOWER");
+  };
+  const partitions = { enter: () => null, must: () => partition, get: () => partition, append: refuse };
+  const services = { hubId: 3, clock: { now: () => 0 }, advertised: { host: "hub.lan", port: 9092 }, partitions };
+  const { produce: handler } = produceHandlers(services as never);
+  const topicData = [{ name: "t", topicId: zeroUuid, partitionData: [{ index: 0, records: batch(["a"]) }] }];
+  const request = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
+  for (const version of [9, 10, 12]) {
+    const context = { version } as RequestContext;
+    const answer = (await handler(request, context))!;
+    const bytes = Buffer.concat(encodeResponse("produce", version, 1, answer)).subarray(4);
+    const decoded = decodeResponse("produce", version, bytes);
+    const one = decoded.responses[0]!.partitionResponses[0]!;
+    is(one, "NOT_LEADER_OR_FOLLOWER");
+    assert.deepEqual(
+      one.currentLeader,
+      version < 10 ? { leaderId: -1, leaderEpoch: -1 } : { leaderId: 3, leaderEpoch: 7 },
+    );
+    const hub = { nodeId: 3, host: "hub.lan", port: 9092, rack: null };
+    assert.deepEqual(decoded.nodeEndpoints, version < 10 ? [] : [hub]);
+  }
 });
 
 test("acks=0 has no answer, and the next request has its own", async () => {
