@@ -95,6 +95,18 @@ test("the admin client sees and changes topics, settings, groups and offsets", a
     const configEntries = [{ name: "retention.ms", value: "1000" }];
     await admin.alterConfigs({ resources: [{ type, name: "a", configEntries }] });
     assert.equal((await configs()).get("retention.ms"), "1000");
+    const broker = { type: 4, name: "1", configNames: ["num.partitions", "node.id"] };
+    const hubs = async () => (await admin.describeConfigs({ resources: [broker], includeSynonyms: true })).resources[0];
+    const [id, partitionsBefore] = (await hubs()).configEntries;
+    assert.deepEqual([id.configName, id.configValue, id.readOnly], ["node.id", "1", true]);
+    assert.deepEqual([partitionsBefore.configValue, partitionsBefore.configSource], ["4", 5]);
+    const more = [{ name: "num.partitions", value: "6" }];
+    await admin.alterConfigs({ resources: [{ type: 4, name: "1", configEntries: more }] });
+    const [, partitionsAfter] = (await hubs()).configEntries;
+    assert.deepEqual([partitionsAfter.configValue, partitionsAfter.configSource], ["6", 2]);
+    assert.equal(await admin.createTopics({ topics: [{ topic: "six" }] }), true);
+    assert.equal((await admin.fetchTopicMetadata({ topics: ["six"] })).topics[0].partitions.length, 6);
+    await admin.deleteTopics({ topics: ["six"] });
     await admin.setOffsets({ groupId: "g", topic: "a", partitions: [{ partition: 0, offset: "0" }] });
     const [{ partitions }] = await admin.fetchOffsets({ groupId: "g", topics: ["a"] });
     assert.equal(partitions.find((one: { partition: number }) => one.partition === 0).offset, "0");
