@@ -1,0 +1,109 @@
+// The internal topic __transaction_state: made on first use, appended to, read back at the start.
+import { HubError } from "../errors.ts";
+import type { Clock } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import { readBatchHeader } from "../record/batch.ts";
+import { encodeBatch } from "../record/builder.ts";
+import { decodeRecords } from "../record/record.ts";
+import { decodeLogRecord, encodeLogRecord } from "../transactions/record.ts";
+import type { LogRecord } from "../transactions/transaction.ts";
+import type { Partition, Partitions } from "./partitions.ts";
+
+/** The name that Kafka's tools know. */
+export const transactionTopic = "__transaction_state";
+
+/**
+ * A decision is on disk before its first marker, whatever the topics of the transaction settle for; small segments keep
+ * what compaction may not touch, and so what a start reads, small.
+ */
+const topicSettings: ReadonlyMap<string, string> = new Map([
+  ["cleanup.policy", "compact"],
+  ["log.fsync", "always"],
+  ["compression.type", "uncompressed"],
+  ["segment.bytes", String(limits.transactionLogSegmentBytes)],
+]);
+
+export class TransactionLog {
+  readonly #partitions: Partitions;
+  readonly #clock: Clock;
+  /** transaction.state.log.num.partitions, asked when the topic is made. */
+  readonly #partitionCount: () => number;
+  /** Ids that were found in another partition than their own: the topic has grown since. */
+  readonly #homes = new Map<string, number>();
+  #making: Promise<void> | null = null;
+
+  constructor(partitions: Partitions, clock: Clock, partitionCount: () => number) {
+    this.#partitions = partitions;
+    this.#clock = clock;
+    this.#partitionCount = partitionCount;
+  }
+
+  /** Makes the topic unless it is there. */
+  make(): Promise<void> {
+    if (this.#partitions.of(transactionTopic) !== undefined) return Promise.resolve();
+    this.#making ??= this.#make().finally(() => {
+      this.#making = null;
+    });
+    return this.#making;
+  }
+
+  async #make(): Promise<void> {
+    await this.#partitions.whenMade(transactionTopic);
+    if (this.#partitions.of(transactionTopic) !== undefined) return;
+    await this.#partitions.createTopic(transactionTopic, this.#partitionCount(), topicSettings);
+  }
+
+  /**
+   * Appends the records of one id as one batch, at once and in call order. Resolves when they are committed.
+   * @throws HubError as `Partitions.append` does; then nothing was written
+   */
+  append(id: string, records: readonly LogRecord[]): Promise<void> {
+    const count = this.#partitions.of(transactionTopic)?.length ?? 0;
+    const partition = this.#partitions.must(transactionTopic, this.#homes.get(id) ?? partitionOf(id, count));
+    const batch = encodeBatch(records.map(encodeLogRecord), {}, this.#clock.wall());
+    const written = this.#partitions.append(partition, batch, -1);
+    return new Promise((resolve, reject) => {
+      this.#partitions.whenCommitted(partition, written, -1, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Gives every committed record to `each`, those of one id in the order of their writes. */
+  async read(each: (record: LogRecord) => void): Promise<number> {
+    const partitions = this.#partitions.of(transactionTopic) ?? [];
+    let records = 0;
+    for (const [index, partition] of partitions.entries()) {
+      records += await readPartition(partition, (record) => {
+        if (partitionOf(record.id, partitions.length) !== index) this.#homes.set(record.id, index);
+        each(record);
+      });
+    }
+    return records;
+  }
+}
+
+async function readPartition(partition: Partition, each: (record: LogRecord) => void): Promise<number> {
+  const { log, highWatermark } = partition;
+  let records = 0;
+  for (let offset = log.logStart; offset < highWatermark; ) {
+    const bytes = await log.read(offset, limits.transactionLogReadBytes, highWatermark);
+    if (bytes.length === 0) return records;
+    for (let at = 0; at < bytes.length; ) {
+      const header = readBatchHeader(bytes.subarray(at));
+      if (header.size > bytes.length - at) throw new HubError("CORRUPT_MESSAGE", `${log.key}: a batch is cut short`);
+      for (const { key, value } of decodeRecords(bytes.subarray(at, at + header.size))) {
+        each(decodeLogRecord(key, value));
+        records += 1;
+      }
+      at += header.size;
+      offset = header.lastOffset + 1;
+    }
+  }
+  return records;
+}
+
+/** As Kafka places ids, so that its tools look in the right partition: the hash of Java strings. */
+export function partitionOf(id: string, partitions: number): number {
+  let hash = 0;
+  for (let i = 0; i < id.length; i += 1) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) | 0;
+  return (hash & 0x7fffffff) % partitions;
+}
