@@ -217,6 +217,7 @@ async function compacted(folder: string): Promise<string> {
     const marker = { producerId: 77, producerEpoch: 0, coordinatorEpoch: 0, commit: i % 80 === 3 };
     if (producerId === 77) appendMarker(log, marker, 0, 1_700_000_000_000 + i);
   }
+  await store.flush();
   const before = log.sizeBytes;
   await store.checkpoint();
   await store.compact();
