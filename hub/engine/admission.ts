@@ -79,15 +79,23 @@ const unbounded = (ms: number): number => (ms > Number.MAX_SAFE_INTEGER ? Number
 
 /**
  * Checks a client's batch.
- * Throws CORRUPT_MESSAGE, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD.
+ * Throws CORRUPT_MESSAGE, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD,
+ * INVALID_TXN_STATE.
+ * @param transactional whether a batch of a transaction may come
  */
-export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock): void {
+export function admitBatch(batch: Uint8Array, rules: BatchRules, clock: Clock, transactional = false): void {
   if (batch.length > rules.bytesMax) throw tooLarge(batch.length, rules.bytesMax);
   const header = checkBatch(batch);
   if (header.control) throw new HubError("INVALID_RECORD", "A client may not send control batches");
-  if (header.transactional) throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
+  if (header.transactional) checkTransactional(header.producerId, transactional);
   if (rules.keysNeeded) checkKeys(batch);
   if (!rules.stampedByHub) checkTime(header.baseTimestamp, header.maxTimestamp, rules, clock);
+}
+
+function checkTransactional(producerId: number, allowed: boolean): void {
+  if (producerId < 0) throw new HubError("INVALID_RECORD", "A transactional batch without a producer id");
+  if (!allowed)
+    throw new HubError("INVALID_TXN_STATE", "A transactional batch in a request without a transactional id");
 }
 
 function checkTime(base: number, max: number, rules: BatchRules, clock: Clock): void {

@@ -4,40 +4,19 @@ import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { PartitionLog } from "../log/log.ts";
+import { appendMarker } from "../log/log_transactions.ts";
 import type { LogSettings, Store } from "../log/store.ts";
 import type { EffectiveSettings } from "../topic_settings.ts";
-import { admitBatch, type BatchRules, batchRulesOf, inTopicCodec, prepareCodecs } from "./admission.ts";
+import { admitBatch, batchRulesOf, inTopicCodec, prepareCodecs } from "./admission.ts";
+import { Partition } from "./partition.ts";
 import type { Topic, Topics } from "./topics.ts";
-import { type Committed, FetchPlace, FetchRoom, WriteQueue } from "./waiting_room.ts";
+import type { Marker, TransactionPartitions } from "./transactions_types.ts";
+import { type Committed, FetchRoom } from "./waiting_room.ts";
+
+export { Partition } from "./partition.ts";
 
 /** The epoch of a lone hub: no other ever leads, so it never changes. */
 const loneEpoch = 0;
-
-/** One led partition with everything that waits on it. */
-export class Partition {
-  readonly topic: string;
-  readonly log: PartitionLog;
-  readonly leader: Leader;
-  readonly place = new FetchPlace();
-  /** acks=all: answered when the watermark passes. */
-  readonly writes = new WriteQueue();
-  /** acks=1: answered when this hub's own disk holds them, however many are in sync. */
-  readonly ownWrites = new WriteQueue();
-  rules: BatchRules;
-  /** Appended since the watermark last moved: an upper bound of what the next move makes readable. */
-  unreadBytes = 0;
-
-  constructor(topic: string, log: PartitionLog, leader: Leader, rules: BatchRules) {
-    this.topic = topic;
-    this.log = log;
-    this.leader = leader;
-    this.rules = rules;
-  }
-
-  get highWatermark(): number {
-    return this.leader.highWatermark;
-  }
-}
 
 /** Where a write went. `end` is the offset after it: committed when the watermark reaches it. */
 export interface Written {
@@ -75,7 +54,21 @@ function unlessCompacted(settings: EffectiveSettings, name: string): number {
   return settings.text("cleanup.policy").includes("delete") ? settings.number(name) : -1;
 }
 
-export class Partitions {
+function mustCommit(leader: Leader): void {
+  if (mayCommit(leader)) return;
+  const { inSync, minInSync } = leader;
+  throw new HubError("NOT_ENOUGH_REPLICAS", `${inSync.size} in sync, min.insync.replicas is ${minInSync}`);
+}
+
+function noteUnread(partition: Partition, bytes: number): void {
+  partition.unread.add(bytes);
+  partition.unstable.add(bytes);
+}
+
+/** What a marker adds to a log, about. */
+const markerBytes = 78;
+
+export class Partitions implements TransactionPartitions {
   readonly topics: Topics;
   readonly room: FetchRoom;
   readonly #store: Store;
@@ -262,7 +255,7 @@ export class Partitions {
       this.#byLog.delete(partition.log);
       partition.writes.fail(gone);
       partition.ownWrites.fail(gone);
-      this.room.disturbed(partition.place);
+      this.#disturbed(partition);
     }
     await this.topics.remove(topic);
     await this.#discard(topic.topicId);
@@ -282,22 +275,46 @@ export class Partitions {
   /**
    * Appends one batch, synchronously and in call order; `batch` is the hub's from now on.
    * Throws what a producer gets: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR ...
+   * @param transactional whether the batch may be one of a transaction (transaction_entry.ts asks before)
    */
-  append(partition: Partition, batch: Uint8Array, acks: number): Written {
-    if (acks === -1 && !mayCommit(partition.leader)) {
-      const { inSync, minInSync } = partition.leader;
-      throw new HubError("NOT_ENOUGH_REPLICAS", `${inSync.size} in sync, min.insync.replicas is ${minInSync}`);
-    }
-    admitBatch(batch, partition.rules, this.#clock);
+  append(partition: Partition, batch: Uint8Array, acks: number, transactional = false): Written {
+    if (acks === -1) mustCommit(partition.leader);
+    admitBatch(batch, partition.rules, this.#clock, transactional);
     const stored = inTopicCodec(batch, partition.rules);
     const appended = partition.log.append(stored, partition.leader.epoch);
-    if (!appended.duplicate) partition.unreadBytes += stored.length;
+    if (!appended.duplicate) noteUnread(partition, stored.length);
     return {
       baseOffset: appended.baseOffset,
       end: appended.lastOffset + 1,
       logAppendTime: appended.logAppendTime,
       logStart: partition.log.logStart,
     };
+  }
+
+  exists(topic: string, partition: number): boolean {
+    return this.get(topic, partition) !== undefined;
+  }
+
+  /**
+   * Ends a transaction in a partition; resolves when the marker is committed, at once where the partition is gone.
+   * @throws HubError INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR
+   */
+  async endTransaction(topic: string, index: number, marker: Marker): Promise<void> {
+    const partition = this.get(topic, index);
+    if (!partition) return;
+    const { log, leader } = partition;
+    mustCommit(leader);
+    const appended = appendMarker(log, marker, leader.epoch, this.#clock.wall());
+    if (appended) noteUnread(partition, markerBytes);
+    // One that stands in the log already may not be committed yet.
+    const end = appended ? appended.lastOffset + 1 : log.logEnd;
+    if (end <= partition.highWatermark) return;
+    await new Promise<void>((resolve, reject) => {
+      partition.writes.add(end, (error) => {
+        if (error === null || !this.exists(topic, index)) resolve();
+        else reject(error);
+      });
+    });
   }
 
   /** Calls back when a write is committed at this ack level; later, or at once when it already is. */
@@ -322,10 +339,22 @@ export class Partitions {
     for (const effect of effects) {
       partition.log.highWatermark = effect.to;
       partition.writes.passed(effect.to);
-      const bytes = partition.unreadBytes;
-      partition.unreadBytes = 0;
-      this.room.advanced(partition.place, bytes);
+      this.room.advanced(partition.place, partition.unread.passed(effect.to, partition.log.logEnd));
     }
+    if (effects.length > 0) this.#tellStable(partition);
+  }
+
+  /** Wakes readers of committed records when there is more for them. */
+  #tellStable(partition: Partition): void {
+    const stable = partition.lastStable;
+    if (stable <= partition.toldStable) return;
+    partition.toldStable = stable;
+    this.room.advanced(partition.stablePlace, partition.unstable.passed(stable, partition.log.logEnd));
+  }
+
+  #disturbed(partition: Partition): void {
+    this.room.disturbed(partition.place);
+    this.room.disturbed(partition.stablePlace);
   }
 
   /** The data folder failed: nothing that waits will be answered well. */
@@ -333,7 +362,7 @@ export class Partitions {
     for (const partition of this.#byLog.values()) {
       partition.writes.fail(error);
       partition.ownWrites.fail(error);
-      this.room.disturbed(partition.place);
+      this.#disturbed(partition);
     }
   }
 

@@ -18,6 +18,31 @@ export class FetchPlace {
   changes = 0;
 }
 
+/**
+ * Bytes that were appended and that readers may not have yet: never less than there are, and no more than what came in
+ * since the move before the last.
+ */
+export class UnreadBytes {
+  #old = 0;
+  #fresh = 0;
+  /** The log's end at the last move. */
+  #end = 0;
+
+  add(bytes: number): void {
+    this.#fresh += bytes;
+  }
+
+  /** Readers may have everything below `readable` now; returns what that gives them at most. */
+  passed(readable: number, logEnd: number): number {
+    const bytes = this.#old + this.#fresh;
+    if (readable >= logEnd) this.#old = 0;
+    else this.#old = readable >= this.#end ? this.#fresh : bytes;
+    this.#fresh = 0;
+    this.#end = logEnd;
+    return bytes;
+  }
+}
+
 /** Parks fetches; a parked one costs its own object, one timer and a set entry a partition. */
 export class FetchRoom {
   readonly #clock: Clock;

@@ -39,14 +39,15 @@ interface Found {
   readonly epoch: number;
 }
 
-async function find(partition: Partition, time: number, version: number): Promise<Found> {
-  const { log, leader, highWatermark } = partition;
+/** @param end below it lies what the asker may read: the watermark, or the last stable offset (KIP-98) */
+async function find(partition: Partition, time: number, version: number, end: number): Promise<Found> {
+  const { log, leader } = partition;
   if (version < (placeSince[time] ?? 0)) {
     throw new HubError("UNSUPPORTED_VERSION", `ListOffsets v${version} has no place ${time}`);
   }
   switch (time) {
     case Place.Latest:
-      return { offset: highWatermark, timestamp: -1, epoch: leader.epoch };
+      return { offset: end, timestamp: -1, epoch: leader.epoch };
     case Place.Earliest:
     case Place.EarliestLocal:
       return { offset: log.logStart, timestamp: -1, epoch: leader.epoch };
@@ -55,10 +56,10 @@ async function find(partition: Partition, time: number, version: number): Promis
       // nothing of a log is kept elsewhere, nor waits to be
       return { offset: -1, timestamp: -1, epoch: -1 };
     case Place.MaxTimestamp:
-      return (await log.maxTimestamp(highWatermark)) ?? { offset: -1, timestamp: -1, epoch: -1 };
+      return (await log.maxTimestamp(end)) ?? { offset: -1, timestamp: -1, epoch: -1 };
     default:
       if (time < 0) throw new HubError("UNSUPPORTED_VERSION", `ListOffsets has no place ${time}`);
-      return (await log.offsetForTime(time, highWatermark)) ?? { offset: -1, timestamp: -1, epoch: -1 };
+      return (await log.offsetForTime(time, end)) ?? { offset: -1, timestamp: -1, epoch: -1 };
   }
 }
 
@@ -71,12 +72,14 @@ async function listOne(
   topic: string,
   asked: RequestOf<"listOffsets">["topics"][number]["partitions"][number],
   version: number,
+  isolation: number,
 ): Promise<Listed> {
   const { partitionIndex, currentLeaderEpoch, timestamp } = asked;
   try {
     const partition = partitions.must(topic, partitionIndex);
     checkLeaderEpoch(partition, currentLeaderEpoch);
-    const found = await find(partition, timestamp, version);
+    const end = isolation === 1 ? partition.lastStable : partition.highWatermark;
+    const found = await find(partition, timestamp, version, end);
     return { partitionIndex, errorCode: 0, timestamp: found.timestamp, offset: found.offset, leaderEpoch: found.epoch };
   } catch (error) {
     return { partitionIndex, errorCode: codeOfThrown(error), timestamp: -1, offset: -1, leaderEpoch: -1 };
@@ -121,7 +124,9 @@ export function placeHandlers({ partitions }: HubServices) {
     async listOffsets(request: RequestOf<"listOffsets">, context: RequestContext): Promise<ResponseOf<"listOffsets">> {
       const topics = request.topics.map(async ({ name, partitions: asked }) => ({
         name,
-        partitions: await Promise.all(asked.map((one) => listOne(partitions, name, one, context.version))),
+        partitions: await Promise.all(
+          asked.map((one) => listOne(partitions, name, one, context.version, request.isolationLevel)),
+        ),
       }));
       return { throttleTimeMs: 0, topics: await Promise.all(topics) };
     },

@@ -4,6 +4,8 @@ import type { Partition } from "../../engine/partitions.ts";
 import type { FetchPlace } from "../../engine/waiting_room.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import { abortedIn } from "../../log/log_transactions.ts";
+import { batchSize, readBatchHeader } from "../../record/batch.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
 import { checkLeaderEpoch, endOfEpoch } from "./epochs.ts";
@@ -14,6 +16,8 @@ type Response = ResponseOf<"fetch">;
 type TopicAnswer = Response["responses"][number];
 type Answer = TopicAnswer["partitions"][number];
 type Wanted = Request["topics"][number]["partitions"][number];
+
+type Aborted = NonNullable<Answer["abortedTransactions"]>[number];
 
 /** One look at everything the request wants. */
 interface Look {
@@ -27,6 +31,8 @@ interface Look {
 }
 
 const nothing = new Uint8Array(0);
+/** Isolation level of readers that want no records of open or aborted transactions (KIP-98). */
+const readCommitted = 1;
 /** Errors whose answer says who leads now (KIP-951). */
 const misled: ReadonlySet<number> = new Set([codeOf("NOT_LEADER_OR_FOLLOWER"), codeOf("FENCED_LEADER_EPOCH")]);
 /** How long a fetch waits that finds no room to wait in (or a hub that stops). */
@@ -148,11 +154,13 @@ async function lookAt(
       if (!allowed(name)) throw new HubError("TOPIC_AUTHORIZATION_FAILED");
       if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
       checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
-      places.push(partition.place);
-      changes.push(partition.place.changes);
+      const place = request.isolationLevel === readCommitted ? partition.stablePlace : partition.place;
+      places.push(place);
+      changes.push(place.changes);
       const divergingEpoch = divergence(partition, wanted);
       const room = Math.min(wanted.partitionMaxBytes, bytesMax - bytes);
-      const read = divergingEpoch ? nothing : readPartition(partition, wanted, room, bytes === 0);
+      const limit = request.isolationLevel === readCommitted ? partition.lastStable : partition.highWatermark;
+      const read = divergingEpoch ? nothing : readPartition(partition, wanted, room, bytes === 0, limit);
       const records = read instanceof Promise ? await read : read;
       bytes += records.length;
       const one = partitionAnswer(partition, wanted, records, request.isolationLevel);
@@ -196,16 +204,17 @@ function readPartition(
   wanted: Wanted,
   room: number,
   first: boolean,
+  limit: number,
 ): Uint8Array | Promise<Uint8Array> {
   const { log, highWatermark } = partition;
-  if (wanted.fetchOffset === highWatermark) return nothing;
+  if (wanted.fetchOffset === limit) return nothing;
   if (wanted.fetchOffset < log.logStart || wanted.fetchOffset > log.logEnd) {
     const range = `${log.logStart}..${highWatermark}`;
     throw new HubError("OFFSET_OUT_OF_RANGE", `${partition.topic}: offset ${wanted.fetchOffset} is not in ${range}`);
   }
-  if (wanted.fetchOffset > highWatermark) return nothing; // appended, not committed yet
+  if (wanted.fetchOffset > limit) return nothing; // appended, not committed yet
   if (room <= 0 && !first) return nothing;
-  const read = log.read(wanted.fetchOffset, Math.max(1, room), highWatermark);
+  const read = log.read(wanted.fetchOffset, Math.max(1, room), limit);
   if (first) return read;
   const bounded = (bytes: Uint8Array): Uint8Array => (bytes.length > room ? nothing : bytes);
   return read instanceof Promise ? read.then(bounded) : bounded(read);
@@ -216,12 +225,21 @@ function partitionAnswer(partition: Partition, wanted: Wanted, records: Uint8Arr
     partitionIndex: wanted.partition,
     errorCode: 0,
     highWatermark: partition.highWatermark,
-    lastStableOffset: partition.highWatermark,
+    lastStableOffset: partition.lastStable,
     logStartOffset: partition.log.logStart,
-    abortedTransactions: isolation === 1 ? [] : null,
+    abortedTransactions: isolation === readCommitted ? abortedWithin(partition, wanted.fetchOffset, records) : null,
     preferredReadReplica: -1,
     records,
   };
+}
+
+/** The aborted transactions whose records the reader has to leave out of what it was given. */
+function abortedWithin(partition: Partition, from: number, records: Uint8Array): Aborted[] {
+  if (records.length === 0 || partition.log.producers.transactionsFrom < 0) return [];
+  let last = 0;
+  for (let at = 0; at < records.length; at += batchSize(records, at)) last = at;
+  const end = readBatchHeader(records, last).lastOffset + 1;
+  return abortedIn(partition.log, from, end).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
 }
 
 function refusal(partitionIndex: number, error: unknown): Answer {

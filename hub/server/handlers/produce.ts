@@ -1,6 +1,7 @@
-// Produce (0) and InitProducerId (22): batches in.
+// Produce (0): batches in.
 import { KeylessRecords } from "../../engine/admission.ts";
 import type { Partition, Written } from "../../engine/partitions.ts";
+import { appendTransactional } from "../../engine/transaction_entry.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
@@ -16,11 +17,16 @@ type PartitionAnswer = Response["responses"][number]["partitionResponses"][numbe
 const zstdSince = 7;
 const zstd = 4;
 
+/** Since then a producer relies on its first batch in a partition to add it to the transaction (KIP-890). */
+const implicitSince = 12;
+
 /** One batch of the request: where it went, or why not. */
 interface Slot {
   readonly partition: Partition | null;
-  readonly written: Written | null;
+  written: Written | null;
   answer: PartitionAnswer;
+  /** Not null while the transaction coordinator is asked whether the batch may come; never rejects. */
+  gated: Promise<unknown> | null;
 }
 
 export function produceHandlers(services: HubServices) {
@@ -41,6 +47,7 @@ export function produceHandlers(services: HubServices) {
         return { name, topicId, known, slots };
       });
       const slots = topics.flatMap((topic) => topic.slots);
+      if (request.transactionalId !== null) await allEntered(services, slots, deadline);
       if (acks === 0) {
         const failed = slots.find((slot) => slot.answer.errorCode !== 0);
         // No response exists for acks=0, so an error can only be told by closing the connection.
@@ -55,22 +62,7 @@ export function produceHandlers(services: HubServices) {
       const leaders = responses.flatMap((topic) => topic.partitionResponses.map((one) => one.currentLeader));
       return { responses, throttleTimeMs: 0, nodeEndpoints: nodeEndpoints(services, context, leaders) };
     },
-
-    initProducerId(request: RequestOf<"initProducerId">): ResponseOf<"initProducerId"> {
-      if (request.transactionalId !== null) {
-        const errorCode = new HubError("TRANSACTIONAL_ID_AUTHORIZATION_FAILED").code;
-        return { throttleTimeMs: 0, errorCode, producerId: -1, producerEpoch: -1 };
-      }
-      return { throttleTimeMs: 0, errorCode: 0, producerId: newProducerId(services), producerEpoch: 0 };
-    },
   };
-}
-
-/** 52 random bits: a counter would hand the same id out twice after a rollback (replication.md 2.11). */
-export function newProducerId(services: Pick<HubServices, "random">): number {
-  const bytes = services.random.bytes(8);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-  return view.getUint32(0) + (view.getUint32(4) & 0xfffff) * 2 ** 32;
 }
 
 function write(
@@ -89,20 +81,48 @@ function write(
     if (version < zstdSince && batch.length > 22 && (batch[22]! & 7) === zstd) {
       throw new HubError("UNSUPPORTED_COMPRESSION_TYPE", "zstd needs Produce v7 or newer");
     }
-    const written = services.partitions.append(partition, batch, request.acks);
-    const answer = {
-      index: data.index,
-      errorCode: 0,
-      baseOffset: written.baseOffset,
-      logAppendTimeMs: written.logAppendTime,
-      logStartOffset: written.logStart,
-      recordErrors: [],
-      errorMessage: null,
-    };
-    return { partition, written, answer };
+    const { partitions, transactionGate } = services;
+    const { acks, transactionalId } = request;
+    if (transactionalId === null) return wroteAt(partition, data.index, partitions.append(partition, batch, acks));
+    const claim = { transactionalId, implicit: version >= implicitSince };
+    const entry = appendTransactional(partitions, transactionGate, partition, batch, acks, claim);
+    return entry instanceof Promise ? entering(partition, data.index, entry) : wroteAt(partition, data.index, entry);
   } catch (error) {
-    return { partition: null, written: null, answer: refusal(data.index, error) };
+    return { partition: null, written: null, answer: refusal(data.index, error), gated: null };
   }
+}
+
+function wroteAt(partition: Partition, index: number, written: Written): Slot {
+  const answer = {
+    index,
+    errorCode: 0,
+    baseOffset: written.baseOffset,
+    logAppendTimeMs: written.logAppendTime,
+    logStartOffset: written.logStart,
+    recordErrors: [],
+    errorMessage: null,
+  };
+  return { partition, written, answer, gated: null };
+}
+
+/** A slot whose batch waits at the gate; the answer for now is that of a request whose time ran out. */
+function entering(partition: Partition, index: number, entry: Promise<Written>): Slot {
+  const late = new HubError(
+    "REQUEST_TIMED_OUT",
+    "The transaction coordinator did not answer within the request's time",
+  );
+  const slot: Slot = { partition, written: null, answer: refusal(index, late), gated: null };
+  slot.gated = entry.then(
+    (written) => Object.assign(slot, wroteAt(partition, index, written)),
+    (error: unknown) => Object.assign(slot, { answer: refusal(index, error), gated: null }),
+  );
+  return slot;
+}
+
+/** Resolves when no slot waits at the gate any more, or at the deadline. */
+async function allEntered(services: HubServices, slots: readonly Slot[], deadline: number): Promise<void> {
+  const waiting = slots.filter(({ gated }) => gated !== null).map(({ gated }) => gated);
+  if (waiting.length > 0) await within(services, Promise.all(waiting), deadline);
 }
 
 /** Who came to the wrong hub is told where to go (KIP-951). */
@@ -138,7 +158,7 @@ function refuseAll(request: Request, error: HubError): Response {
 }
 
 /** False when the deadline comes before the turn. */
-function within(services: HubServices, turn: Promise<void>, deadline: number): Promise<boolean> {
+function within(services: HubServices, turn: Promise<unknown>, deadline: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = services.clock.after(Math.max(1, deadline - services.clock.now()), () => resolve(false));
     void turn.then(() => {

@@ -165,7 +165,7 @@ test("a produce whose time ends in that line is REQUEST_TIMED_OUT and was not ap
   });
 });
 
-test("the last five batches of a producer are known by their sequence, an older one only as written", async () => {
+test("the last five batches of a producer are known by their sequence, an older one is out of order", async () => {
   await withHub({}, async ({ wire }) => {
     await makeTopic(wire, "t");
     const { producerId } = await wire.call("initProducerId", 4, { transactionalId: null, transactionTimeoutMs: 1000 });
@@ -176,7 +176,7 @@ test("the last five batches of a producer are known by their sequence, an older 
       const again = await send(i);
       assert.deepEqual([again.errorCode, again.baseOffset], [0, i]);
     }
-    is(await send(0), "DUPLICATE_SEQUENCE_NUMBER"); // clients take it as written, at an offset nobody knows any more
+    is(await send(0), "OUT_OF_ORDER_SEQUENCE_NUMBER");
     const stranger = { producerId: producerId + 1, producerEpoch: 0, baseSequence: 9 };
     is(await produce(wire, "t", batchOf(1, stranger)), "UNKNOWN_PRODUCER_ID");
   });

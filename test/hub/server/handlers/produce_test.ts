@@ -202,10 +202,3 @@ test("an idempotent producer: duplicates get their first offset, gaps and old ep
     is(await send(4, 0), "INVALID_PRODUCER_EPOCH");
   });
 });
-
-test("a transactional id is refused, not taken in silence", async () => {
-  await withHub({}, async ({ wire }) => {
-    const reply = await wire.call("initProducerId", 4, { transactionalId: "tx", transactionTimeoutMs: 1000 });
-    is(reply, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED");
-  });
-});
