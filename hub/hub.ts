@@ -53,6 +53,8 @@ export class Hub {
   #acceptor: Acceptor | null = null;
   #dispatch: Dispatch | null = null;
   #services: HubServices | null = null;
+  /** Of the Kafka listeners, once they listen. */
+  #port = 0;
   #phase: "starting" | "serving" | "draining" = "starting";
   #failure: string | null = null;
   #stopped: Promise<void> | null = null;
@@ -102,6 +104,7 @@ export class Hub {
     this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access });
     const kafka = await this.#acceptor.listen(this.#config.hub.listen, this.#config.kafka.port);
+    this.#port = kafka;
     if (this.#phase === "starting") this.#phase = "serving";
     return { kafka };
   }
@@ -141,7 +144,7 @@ export class Hub {
       access,
       settings,
       dynamicSettings,
-      listeners: hub.listen.map((host) => ({ host, port: kafka.port })),
+      listeners: () => hub.listen.map((host) => ({ host, port: this.#port })),
       folder: {
         path: hub.data,
         directoryId: store.meta.dirId,

@@ -53,8 +53,8 @@ export interface HubServices {
   readonly settings: ReadonlyMap<string, string>;
   readonly dynamicSettings: Settings;
   readonly folder: DataFolder;
-  /** Where the hub listens, as configured. */
-  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  /** Where the hub listens. */
+  listeners(): readonly { readonly host: string; readonly port: number }[];
   /** What clients are told to connect to; null = the address they came to. */
   readonly advertised: { readonly host: string; readonly port: number } | null;
 }

@@ -81,7 +81,8 @@ function entry(
 
 /** What only the running hub knows. */
 function told(services: HubServices): ReadonlyMap<string, Synonym> {
-  const { hubId, listeners, advertised, folder, autoCreateTopics } = services;
+  const { hubId, advertised, folder, autoCreateTopics } = services;
+  const listeners = services.listeners();
   const at = ({ host, port }: { host: string; port: number }): string =>
     `PLAINTEXT://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const values: [name: string, value: string, source: number][] = [

@@ -159,7 +159,7 @@ test("requests that contradict themselves or name what is not here", async () =>
 
 test("a hub's settings: every one told, whose word it is, who may change it; secrets stay unsaid", async () => {
   const settings = { "num.partitions": 7, "log.retention.bytes": 1000 };
-  await withHub({ settings }, async ({ wire, folder }) => {
+  await withHub({ settings }, async ({ wire, folder, kafka }) => {
     const all = await describe(wire, Broker, "1");
     assert.deepEqual(all.configs.map((entry) => entry.name).sort(), [...brokerSettings.keys()].sort());
     const entry = (name: string) => all.configs.find((one) => one.name === name)!;
@@ -167,6 +167,7 @@ test("a hub's settings: every one told, whose word it is, who may change it; sec
     assert.deepEqual([entry("num.partitions").value, entry("num.partitions").configSource], ["7", 4]);
     assert.deepEqual([entry("log.retention.bytes").value, entry("log.retention.bytes").configSource], ["1000", 4]);
     assert.deepEqual([entry("node.id").value, entry("log.dirs").value], ["1", folder]);
+    assert.equal(entry("listeners").value, `PLAINTEXT://127.0.0.1:${kafka}`);
     assert.equal(entry("auto.create.topics.enable").value, "true");
     const password = entry("ssl.keystore.password");
     assert.deepEqual([password.value, password.isSensitive, password.readOnly], [null, true, true]);
