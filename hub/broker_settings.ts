@@ -70,6 +70,13 @@ const live: readonly Row[] = [
 /** Honoured, and read when the hub starts. */
 const atStart: readonly Row[] = [
   [
+    "connections.max.idle.ms",
+    "long",
+    text(limits.connectionIdleMsMax),
+    "Silence after which a connection is closed.",
+    between(1000, 86_400_000),
+  ],
+  [
     "connections.max.reauth.ms",
     "long",
     "0",
@@ -107,7 +114,28 @@ const atStart: readonly Row[] = [
     between(0, 600_000),
   ],
   ["group.max.size", "int", "1000", "Members of a group.", between(1, 1000)],
+  [
+    "max.connections",
+    "int",
+    text(limits.connectionsMax),
+    "Connections of all clients together.",
+    between(1, limits.connectionsMax),
+  ],
+  [
+    "max.incremental.fetch.session.cache.slots",
+    "int",
+    "1000",
+    "Fetch sessions remembered; 0 makes every fetch a full one.",
+    between(0, limits.fetchSessionsMax),
+  ],
   ["offsets.retention.minutes", "int", "10080", "How long an empty group keeps its offsets.", between(1, 1_000_000)],
+  [
+    "socket.request.max.bytes",
+    "int",
+    text(limits.requestBytesMax),
+    "The largest request; a larger one closes its connection before it is read.",
+    between(1024, limits.requestBytesMax),
+  ],
   ["transaction.max.timeout.ms", "int", "900000", "The longest timeout a transactional producer may ask for.", timeout],
   ["transactional.id.expiration.ms", "int", "604800000", "How long an unused transactional id is remembered.", timeout],
 ];
@@ -116,7 +144,6 @@ const atStart: readonly Row[] = [
 const fixed: readonly Row[] = [
   ["advertised.listeners", "string", null, "What clients are told to connect to."],
   ["broker.id", "int", null, "This hub's number in its cluster."],
-  ["connections.max.idle.ms", "long", text(limits.connectionIdleMsMax), "Silence after which a connection is closed."],
   ["default.replication.factor", "int", "1", "Replicas of a topic made without a count."],
   ["fetch.max.bytes", "int", text(limits.fetchBytesMax), "The most one fetch answers, but for a single larger batch."],
   ["group.consumer.max.heartbeat.interval.ms", "int", "15000", "The longest heartbeat interval of a consumer group."],
@@ -135,7 +162,6 @@ const fixed: readonly Row[] = [
   ["log.cleaner.enable", "boolean", "true", "Whether topics with cleanup.policy=compact are compacted."],
   ["log.dirs", "list", null, "The data folder."],
   ["log.retention.check.interval.ms", "long", text(limits.retentionPassMs), "How often old segments are looked for."],
-  ["max.connections", "int", text(limits.connectionsMax), "Connections of all clients together."],
   ["node.id", "int", null, "This hub's number in its cluster."],
   ["offset.metadata.max.bytes", "int", text(limits.offsetMetadataBytesMax), "Metadata of one committed offset."],
   ["offsets.retention.check.interval.ms", "long", text(limits.groupSweepMs), "How often empty groups are looked at."],
@@ -146,7 +172,6 @@ const fixed: readonly Row[] = [
     text(limits.producerIdleMsMax),
     "How long an idle idempotent producer is known.",
   ],
-  ["socket.request.max.bytes", "int", text(limits.requestBytesMax), "The largest request."],
   ["ssl.key.password", "string", null, "Kafka's password of a private key; a hub reads keys from files."],
   ["ssl.keystore.password", "string", null, "Kafka's password of a key store; a hub reads keys from files."],
   ["ssl.truststore.password", "string", null, "Kafka's password of a trust store; a hub reads keys from files."],
@@ -180,7 +205,6 @@ const idle: readonly Row[] = [
   ["auto.leader.rebalance.enable", "boolean", "true", "Kafka's return of leadership to preferred replicas."],
   ["controlled.shutdown.enable", "boolean", "true", "Kafka's move of leadership before a stop."],
   ["leader.imbalance.check.interval.seconds", "long", "300", "How often Kafka looks for leaders to move."],
-  ["max.incremental.fetch.session.cache.slots", "int", "1000", "Kafka's remembered fetch sessions."],
   ["max.request.partition.size.limit", "int", "2000", "Kafka's bound of partitions in one description of topics."],
   ["offsets.commit.timeout.ms", "int", "5000", "How long Kafka's commits wait for replicas."],
   ["offsets.topic.num.partitions", "int", "50", "Partitions of Kafka's __consumer_offsets; a hub has registries."],
@@ -201,7 +225,6 @@ const idle: readonly Row[] = [
     "How often Kafka looks for transactions that ran out of time.",
   ],
   ["transaction.state.log.min.isr", "int", "1", "Replicas in sync of Kafka's __transaction_state."],
-  ["transaction.state.log.num.partitions", "int", "50", "Partitions of Kafka's __transaction_state."],
   ["transaction.state.log.replication.factor", "int", "1", "Replicas of Kafka's __transaction_state."],
   ["transaction.state.log.segment.bytes", "int", "104857600", "Segments of Kafka's __transaction_state."],
 ];

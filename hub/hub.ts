@@ -23,6 +23,7 @@ import type { Trace } from "./trace.ts";
 
 /** The world, handed in. */
 export interface HubPorts {
+import { type ConnectionBounds, type ConnectionInfo, defaultBounds } from "./server/session.ts";
   readonly clock: Clock;
   readonly random: Random;
   readonly hashing: Hashing;
@@ -102,7 +103,7 @@ export class Hub {
       { idOf: (topic) => topics.byName(topic)?.topicId, nameOf: (topicId) => topics.byId(topicId)?.name },
     );
     this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
-    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access });
+    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds: this.#bounds() });
     const kafka = await this.#acceptor.listen(this.#config.hub.listen, this.#config.kafka.port);
     this.#port = kafka;
     if (this.#phase === "starting") this.#phase = "serving";
@@ -308,6 +309,20 @@ export class Hub {
     this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
     await this.#groups?.close();
+  /** The sockets that Kafka clients opened, with the names of their software. */
+  connections(): ConnectionInfo[] {
+    return this.#acceptor?.list() ?? [];
+  }
+
+  #bounds(): ConnectionBounds {
+    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
+    return {
+      requestBytesMax: number("socket.request.max.bytes", defaultBounds.requestBytesMax),
+      idleMsMax: number("connections.max.idle.ms", defaultBounds.idleMsMax),
+      connectionsMax: number("max.connections", defaultBounds.connectionsMax),
+    };
+  }
+
     await this.#registry?.close();
     await this.#store?.close();
   }

@@ -21,6 +21,10 @@ export const limits = {
   requestsInBytesMax: 64 * MiB,
   connectionsMax: 10_000,
   connectionIdleMsMax: 10 * minute,
+  /** A connection that the hub ended is cut off after this long, however slowly its client goes. */
+  connectionEndMsMax: 3 * second,
+  /** Of the name and the version that a client tells of its software, each. */
+  softwareTextMax: 100,
   /** Bytes queued to a slow reader before its connection stops being read. */
   connectionOutBytesMax: 4 * MiB,
 

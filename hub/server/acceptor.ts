@@ -4,7 +4,7 @@ import type { Clock, Listener, Net, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import type { Access } from "../engine/access.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { Session } from "./session.ts";
+import { type ConnectionBounds, type ConnectionInfo, defaultBounds, Session } from "./session.ts";
 
 export interface AcceptorOptions {
   readonly net: Net;
@@ -13,6 +13,8 @@ export interface AcceptorOptions {
   readonly dispatch: Dispatch;
   /** Who may come in and what traffic costs them; without it everybody may, and nothing does. */
   readonly access?: Access;
+  /** Kafka's settings of connections; the hub's limits when left out. */
+  readonly bounds?: ConnectionBounds;
 }
 
 const idleSweepMs = 10_000;
@@ -20,6 +22,7 @@ const drainStepMs = 10;
 
 export class Acceptor {
   readonly #options: AcceptorOptions;
+  readonly #bounds: ConnectionBounds;
   readonly #sessions = new Set<Session>();
   readonly #unanswered = { bytes: 0 };
   #listeners: Listener[] = [];
@@ -27,10 +30,16 @@ export class Acceptor {
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
+    this.#bounds = options.bounds ?? defaultBounds;
   }
 
   get connections(): number {
     return this.#sessions.size;
+  }
+
+  /** Who is connected, in the order they came. */
+  list(): ConnectionInfo[] {
+    return [...this.#sessions].map((session) => session.about());
   }
 
   /**
@@ -56,7 +65,14 @@ export class Acceptor {
 
   #accept(socket: Parameters<Parameters<Net["listen"]>[2]>[0]): void {
     const { dispatch, clock, trace, access } = this.#options;
+    if (this.#sessions.size >= this.#bounds.connectionsMax) {
+      trace.event("warn", "connections_full", { client: socket.remoteAddress, connections: this.#sessions.size });
+      trace.count("connections_refused_total");
+      socket.destroy();
+      return;
+    }
     const session: Session = new Session({
+      bounds: this.#bounds,
       socket,
       dispatch,
       clock,
@@ -72,7 +88,7 @@ export class Acceptor {
     this.#sweep = this.#options.clock.after(idleSweepMs, () => {
       const now = this.#options.clock.now();
       for (const session of this.#sessions) {
-        const idleMsMax = session.admitted ? limits.connectionIdleMsMax : limits.saslIdleMsMax;
+        const idleMsMax = session.admitted ? this.#bounds.idleMsMax : limits.saslIdleMsMax;
         if (session.lastUsed < now - idleMsMax && !session.busy) session.close();
       }
       this.#sweepLater();

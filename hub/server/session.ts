@@ -12,7 +12,37 @@ import { Toll } from "./toll.ts";
 
 const apiVersionsKey = 18;
 
+/** What one hub lets its connections do. */
+export interface ConnectionBounds {
+  /** socket.request.max.bytes */
+  readonly requestBytesMax: number;
+  /** connections.max.idle.ms */
+  readonly idleMsMax: number;
+  /** max.connections */
+  readonly connectionsMax: number;
+}
+
+export const defaultBounds: ConnectionBounds = {
+  requestBytesMax: limits.requestBytesMax,
+  idleMsMax: limits.connectionIdleMsMax,
+  connectionsMax: limits.connectionsMax,
+};
+
+/** A connection as an operator sees it. */
+export interface ConnectionInfo {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+  /** Of its latest request; null before the first and where it has none. */
+  readonly clientId: string | null;
+  /** As told by ApiVersions v3 and newer (KIP-511); empty otherwise. */
+  readonly softwareName: string;
+  readonly softwareVersion: string;
+  readonly idleMs: number;
+}
+
 export interface SessionOptions {
+  readonly bounds: ConnectionBounds;
   readonly socket: Socket;
   readonly dispatch: Dispatch;
   readonly clock: Clock;
@@ -78,6 +108,10 @@ export class Session {
   #paused = false;
   #closing = false;
   #draining = false;
+  /** Runs once the socket is ended: a client that does not go is cut off. */
+  #ending: Timer | null = null;
+  #clientId: string | null = null;
+  #software = { name: "", version: "" };
   /** What a request that waits leaves when the client goes. Only one request at a time names it: produce does not. */
   #leave: (() => void) | null = null;
   lastUsed: number;
@@ -87,13 +121,14 @@ export class Session {
     this.#socket = options.socket;
     const asked = (options.access?.logins.mechanisms.length ?? 0) > 0;
     this.#identity = new Identity(options.socket.remoteAddress, asked);
-    this.#splitter = new FrameSplitter(asked ? limits.saslFrameBytesMax : limits.requestBytesMax);
+    this.#splitter = new FrameSplitter(asked ? limits.saslFrameBytesMax : options.bounds.requestBytesMax);
     this.lastUsed = options.clock.now();
     options.socket.onData = (bytes) => this.#received(bytes);
     options.socket.onDrain = () => this.#throttle();
     options.socket.onClose = () => {
       this.#closing = true;
       this.#forget();
+      this.#ending?.cancel();
       this.#muted?.timer.cancel();
       this.#leave?.();
       options.closed();
@@ -110,8 +145,22 @@ export class Session {
     return this.#identity.phase !== "unknown";
   }
 
+  about(): ConnectionInfo {
+    const { id, remoteAddress: host, remotePort: port } = this.#socket;
+    const { name: softwareName, version: softwareVersion } = this.#software;
+    const idleMs = this.busy ? 0 : this.#options.clock.now() - this.lastUsed;
+    return { id, host, port, clientId: this.#clientId, softwareName, softwareVersion, idleMs };
+  }
+
   close(): void {
     this.#closing = true;
+    this.#end();
+  }
+
+  /** What is queued leaves; then the client has a little time to go by itself. */
+  #end(): void {
+    if (this.#ending !== null) return;
+    this.#ending = this.#options.clock.after(limits.connectionEndMsMax, () => this.#socket.destroy());
     this.#socket.end();
   }
 
@@ -182,7 +231,20 @@ export class Session {
     }
   }
 
+  /** Keeps who asks for the list of connections. */
+  #note(request: Request): void {
+    this.#clientId = request.clientId;
+    if (request.api !== "apiVersions" || request.apiVersion < 3) return;
+    const name = request.body.clientSoftwareName.slice(0, limits.softwareTextMax);
+    const version = request.body.clientSoftwareVersion.slice(0, limits.softwareTextMax);
+    if (name === this.#software.name && version === this.#software.version) return;
+    this.#software = { name, version };
+    const { remoteAddress: client } = this.#socket;
+    this.#options.trace.event("debug", "client_software", { client, clientId: request.clientId, name, version });
+  }
+
   #run(request: Request, bytes: number): void {
+    this.#note(request);
     const turn: Turn = { parts: null, done: false, bytes };
     this.#turns.push(turn);
     this.#running++;
@@ -267,7 +329,7 @@ export class Session {
       this.close();
       return;
     }
-    if (this.#identity.phase === "known") this.#splitter.allow(limits.requestBytesMax);
+    if (this.#identity.phase === "known") this.#splitter.allow(this.#options.bounds.requestBytesMax);
     this.#next();
     if (this.#draining && !this.busy) this.close();
     else this.#throttle();
@@ -312,6 +374,6 @@ export class Session {
       detail: error instanceof Error ? (refusal ? error.message : (error.stack ?? error.message)) : String(error),
     });
     this.#options.trace.count("connections_refused_total");
-    this.#socket.end();
+    this.#end();
   }
 }

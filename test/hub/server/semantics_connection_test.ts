@@ -1,5 +1,6 @@
 // What clients rely on from a connection: frames however they are cut, order, addresses, names, and idle time.
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import test from "node:test";
 import { codeOf } from "../../../hub/errors.ts";
 import { openClock } from "../../../hub/io/clock.ts";
@@ -115,6 +116,76 @@ test("a client's software is named by the rules of KIP-511, and one that is not 
     // the connection lives on: the client may ask again
     assert.equal(await ask("a", "1", 4), 0);
   });
+});
+
+test("who is connected is listed with the software it named; what is no name is not kept in full", async () => {
+  await withHub({}, async ({ hub, kafka, wire }) => {
+    await wire.call("apiVersions", 3, { clientSoftwareName: "librdkafka", clientSoftwareVersion: "2.0.2" });
+    const other = await dialWire(kafka);
+    await other.call("apiVersions", 0, {});
+    const listed = hub.connections();
+    assert.deepEqual(
+      listed.map(({ host, clientId, softwareName, softwareVersion }) => [
+        host,
+        clientId,
+        softwareName,
+        softwareVersion,
+      ]),
+      [
+        ["127.0.0.1", "test", "librdkafka", "2.0.2"],
+        ["127.0.0.1", "test", "", ""],
+      ],
+    );
+    assert.ok(listed.every(({ idleMs, port }) => idleMs >= 0 && port > 0));
+    await other.call("apiVersions", 4, { clientSoftwareName: "x".repeat(30_000), clientSoftwareVersion: "1" });
+    assert.equal(hub.connections()[1]!.softwareName.length, limits.softwareTextMax);
+    other.close();
+    while (hub.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+test("the settings of connections: largest request, connections together, idle time", async () => {
+  const settings = { "socket.request.max.bytes": 2000, "max.connections": 2 };
+  await withHub({ settings }, async ({ kafka, wire }) => {
+    const second = await dialWire(kafka);
+    await second.call("apiVersions", 0, {});
+    const third = await dialWire(kafka);
+    await third.closed;
+    second.send(framed("metadata", 1, 1, { topics: [{ name: "x".repeat(3000) }] }));
+    await second.closed;
+    for (;;) {
+      // the place is given back when the hub's end of the socket is told
+      const again = await dialWire(kafka);
+      const answered = await again.call("apiVersions", 0, {}).catch(() => null);
+      again.close();
+      if (answered !== null) break;
+    }
+    assert.equal((await wire.call("apiVersions", 0, {})).errorCode, 0);
+  });
+});
+
+test("a refused client that does not go is cut off", async () => {
+  const clock = new ManualClock();
+  const dispatch = async () => ({ errorCode: 0, apiKeys: [], throttleTimeMs: 0 });
+  const acceptor = new Acceptor({ net: openNet(openClock()), clock, trace: silentTrace, dispatch: dispatch as never });
+  const port = await acceptor.listen(["127.0.0.1"], 0);
+  // stays open for writing after the hub has ended its side
+  const rude = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const closed = new Promise<void>((resolve) => rude.once("close", () => resolve()));
+  const ended = new Promise<void>((resolve) => rude.once("end", () => resolve()));
+  rude.on("error", () => {});
+  rude.resume();
+  try {
+    rude.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
+    await ended;
+    assert.equal(acceptor.connections, 1, "half closed");
+    await clock.advance(limits.connectionEndMsMax);
+    while (acceptor.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    rude.destroy();
+    await closed;
+    await acceptor.close(0);
+  }
 });
 
 test("idle connections are closed after ten minutes; one that waits for an answer is not idle", async () => {
