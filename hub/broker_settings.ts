@@ -137,6 +137,13 @@ const atStart: readonly Row[] = [
     between(1024, limits.requestBytesMax),
   ],
   ["transaction.max.timeout.ms", "int", "900000", "The longest timeout a transactional producer may ask for.", timeout],
+  [
+    "transaction.state.log.num.partitions",
+    "int",
+    "8",
+    "Partitions of __transaction_state, when it is made.",
+    between(1, limits.partitionsPerTopicMax),
+  ],
   ["transactional.id.expiration.ms", "int", "604800000", "How long an unused transactional id is remembered.", timeout],
 ];
 

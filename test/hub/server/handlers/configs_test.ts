@@ -256,7 +256,7 @@ test("what a hub reads at its start, or never changes, is refused with a sentenc
   await withHub({}, async ({ wire }) => {
     for (const [name, text, pattern] of [
       ["group.max.size", "5", /partidor\.toml/],
-      ["socket.request.max.bytes", "5", /cannot be changed/],
+      ["node.id", "5", /cannot be changed/],
       ["no.such", "5", /Unknown setting/],
       ["num.partitions", "0", /whole number 1\.\.\d+/],
       ["log.cleanup.policy", "shred", /delete, compact/],
