@@ -9,21 +9,27 @@ import { type Access, openAccess } from "./engine/access.ts";
 import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
+import { newProducerId } from "./engine/producer_ids.ts";
 import { Topics } from "./engine/topics.ts";
+import { openTransactionEngine, type TransactionEngine } from "./engine/transactions.ts";
+import { PendingOffsets, type UnstableOffsets } from "./engine/transactions_offsets.ts";
+import { transactionSettings } from "./engine/transactions_settings.ts";
 import { HubError } from "./errors.ts";
+import { type ConsumerSettings, migrationPolicies } from "./groups/consumer_group.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
+import { limits } from "./limits.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch, type Dispatch } from "./server/dispatch.ts";
+import { type ConnectionBounds, type ConnectionInfo, defaultBounds } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
 import { addressFor, defaultPartitions, type HubServices } from "./server/services.ts";
 import type { Trace } from "./trace.ts";
 
 /** The world, handed in. */
 export interface HubPorts {
-import { type ConnectionBounds, type ConnectionInfo, defaultBounds } from "./server/session.ts";
   readonly clock: Clock;
   readonly random: Random;
   readonly hashing: Hashing;
@@ -51,6 +57,7 @@ export class Hub {
   #partitions: Partitions | null = null;
   #registry: Registry | null = null;
   #groups: GroupEngine | null = null;
+  #transactions: TransactionEngine | null = null;
   #acceptor: Acceptor | null = null;
   #dispatch: Dispatch | null = null;
   #services: HubServices | null = null;
@@ -93,9 +100,21 @@ export class Hub {
     this.#partitions = partitions;
     await partitions.open();
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
-    this.#groups = await this.#openGroups(partitions, this.#registry);
+    const pending = new PendingOffsets();
+    this.#groups = await this.#openGroups(partitions, this.#registry, pending);
+    this.#transactions = await openTransactionEngine({
+      topics: partitions,
+      partitions,
+      groups: this.#groups,
+      pending,
+      clock,
+      trace,
+      newProducerId: () => newProducerId(random),
+      coordinatorEpoch: 0,
+      settings: transactionSettings(settings.inForce),
+    });
     const access = await this.#openAccess(store);
-    this.#services = this.#makeServices(partitions, store, settings, access);
+    this.#services = this.#makeServices(partitions, store, settings, access, this.#transactions);
     const services = this.#services;
     const groups = groupHandlers(
       () => this.#groups,
@@ -131,7 +150,13 @@ export class Hub {
     return access;
   }
 
-  #makeServices(partitions: Partitions, store: Store, dynamicSettings: Settings, access: Access): HubServices {
+  #makeServices(
+    partitions: Partitions,
+    store: Store,
+    dynamicSettings: Settings,
+    access: Access,
+    transactions: TransactionEngine,
+  ): HubServices {
     const { clock, random, trace, disk } = this.#ports;
     const { hub, kafka } = this.#config;
     const settings = dynamicSettings.inForce;
@@ -143,6 +168,8 @@ export class Hub {
       random,
       trace,
       access,
+      transactionGate: transactions,
+      transactions,
       settings,
       dynamicSettings,
       listeners: () => hub.listen.map((host) => ({ host, port: this.#port })),
@@ -161,12 +188,13 @@ export class Hub {
     };
   }
 
-  #openGroups(partitions: Partitions, registry: Registry): Promise<GroupEngine> {
+  #openGroups(partitions: Partitions, registry: Registry, unstable: UnstableOffsets): Promise<GroupEngine> {
     const { clock, random, trace } = this.#ports;
     const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
     const { topics } = partitions;
     return openGroupEngine({
       registry,
+      unstable,
       clock,
       random,
       trace,
@@ -175,11 +203,15 @@ export class Hub {
         initialRebalanceDelayMs: number("group.initial.rebalance.delay.ms", 3000),
         groupMaxSize: number("group.max.size", 1000),
         offsetsRetentionMs: number("offsets.retention.minutes", 10_080) * 60_000,
+        consumer: consumerSettingsOf(this.#config.settings),
       },
       topics: {
         idOf: (topic) => topics.byName(topic)?.topicId,
         nameOf: (topicId) => topics.byId(topicId)?.name,
         partitionCount: (topic) => topics.byName(topic)?.partitions,
+        changes: () => topics.changes,
+        topic: (name) => topics.byName(name),
+        topics: () => topics.all(),
       },
     });
   }
@@ -277,9 +309,24 @@ export class Hub {
     return partitions?.reduce((sum, { log }) => sum + log.sizeBytes, 0) ?? null;
   }
 
+  /** The sockets that Kafka clients opened, with the names of their software. */
+  connections(): ConnectionInfo[] {
+    return this.#acceptor?.list() ?? [];
+  }
+
+  #bounds(): ConnectionBounds {
+    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
+    return {
+      requestBytesMax: number("socket.request.max.bytes", defaultBounds.requestBytesMax),
+      idleMsMax: number("connections.max.idle.ms", defaultBounds.idleMsMax),
+      connectionsMax: number("max.connections", defaultBounds.connectionsMax),
+    };
+  }
+
   /** Sets the gauges that are worth reading at a scrape. */
   measure(): void {
     const { trace } = this.#ports;
+    this.#transactions?.measure();
     let bytes = 0;
     let count = 0;
     for (const partition of this.#partitions?.all() ?? []) {
@@ -308,24 +355,24 @@ export class Hub {
     this.drain();
     this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
+    await this.#transactions?.close();
     await this.#groups?.close();
-  /** The sockets that Kafka clients opened, with the names of their software. */
-  connections(): ConnectionInfo[] {
-    return this.#acceptor?.list() ?? [];
-  }
-
-  #bounds(): ConnectionBounds {
-    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
-    return {
-      requestBytesMax: number("socket.request.max.bytes", defaultBounds.requestBytesMax),
-      idleMsMax: number("connections.max.idle.ms", defaultBounds.idleMsMax),
-      connectionsMax: number("max.connections", defaultBounds.connectionsMax),
-    };
-  }
-
     await this.#registry?.close();
     await this.#store?.close();
   }
+}
+
+/** Settings of the server-side group protocol (KIP-848); the configuration has checked them. */
+function consumerSettingsOf(settings: Config["settings"]): Partial<ConsumerSettings> {
+  const number = (name: string, otherwise: number): number => Number(settings.get(name) ?? otherwise);
+  const policy = settings.get("group.consumer.migration.policy");
+  return {
+    heartbeatMs: number("group.consumer.heartbeat.interval.ms", limits.consumerHeartbeatMs),
+    sessionMs: number("group.consumer.session.timeout.ms", limits.consumerSessionMs),
+    maxSize: number("group.consumer.max.size", limits.consumerGroupSizeMax),
+    assignors: (settings.get("group.consumer.assignors") ?? "uniform,range").split(","),
+    migration: migrationPolicies.find((known) => known === policy) ?? "bidirectional",
+  };
 }
 
 /** "host:port", "[::1]:9092" or "host"; the port defaults to the Kafka port. */

@@ -143,6 +143,12 @@ export const limits = {
   offsetTombstonesMax: 1_000,
   /** After this long the hub serves other requests while the groups are still being loaded. */
   groupLoadWaitMsMax: 500,
+  /** Groups of the server-side protocol (KIP-848). */
+  consumerHeartbeatMs: 5 * second,
+  consumerSessionMs: 45 * second,
+  consumerGroupSizeMax: 1_000,
+  subscribedTopicsMax: 10_000,
+  subscribedRegexLengthMax: 1_000,
 
   // access
   /** A frame of a connection that has not logged in yet. */
@@ -168,6 +174,21 @@ export const limits = {
   quotaThrottleMsMax: 30 * second,
   /** A fetch under a quota brings at most so many seconds' worth. */
   quotaFetchSecondsMax: 10,
+
+  // transactions
+  /** Transactional ids known at a time; more are refused until old ones expire. */
+  transactionalIdsMax: 20_000,
+  transactionTimeoutMsMax: 15 * minute,
+  transactionalIdExpirationMs: 7 * day,
+  transactionSweepMs: hour,
+  /** How long a call waits for the end of the transaction before, ere it answers CONCURRENT_TRANSACTIONS. */
+  transactionWaitMsMax: 500,
+  /** Markers and group commits under way at a time, all transactions together. */
+  transactionMarkersInFlightMax: 64,
+  /** Enough for the coordinators of a few hubs; Kafka's 50 would cost every start as many logs. */
+  transactionLogPartitionsDefault: 8,
+  transactionLogSegmentBytes: 4 * MiB,
+  transactionLogReadBytes: MiB,
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
@@ -281,6 +302,7 @@ function relation(holds: boolean, text: string): void {
   if (!holds) throw new Error(`limits.ts: ${text}`);
 }
 
+relation(limits.consumerHeartbeatMs * 2 < limits.consumerSessionMs, "a lost heartbeat ends no session");
 relation(limits.batchBytesMax < limits.requestBytesMax, "a batch fits into a request");
 relation(limits.batchBytesDefault <= limits.batchBytesMax, "the default batch is within the bound");
 relation(limits.journalSnapshotBytesMax < limits.journalFileBytes, "a snapshot leaves room in its journal file");
@@ -293,6 +315,8 @@ relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub rea
 relation(limits.cleanerChunkBytes <= limits.cleanerSyncBytes, "a cleaner's write is within what it syncs");
 relation(limits.openTransactionsPerPartitionMax < limits.producersPerPartitionMax, "some producer may be forgotten");
 relation(limits.segmentBytesMin <= limits.segmentBytesDefault, "the default segment is within the bounds");
+relation(limits.segmentBytesMin <= limits.transactionLogSegmentBytes, "so is a segment of the transaction log");
+relation(limits.batchBytesDefault <= limits.transactionLogSegmentBytes, "which holds its largest batch");
 relation(limits.browserFrameBytesMax < limits.browserBufferBytesMax, "a frame fits into a browser's buffer");
 relation(limits.browserValueBytesMax < limits.browserFrameBytesMax, "a record fits into a frame");
 relation(limits.browserFrameRecordsMax <= limits.browserHeldRecordsMax, "a whole frame can be held");

@@ -1,29 +1,36 @@
 // Runs the group coordinator: requests become events, effects become answers, timers and writes to the registry.
 import type { ErrorName } from "../errors.ts";
-import type { Coordinator, Entry } from "../groups/coordinator.ts";
+import type { Coordinator, Entry, ListedGroup } from "../groups/coordinator.ts";
 import * as groups from "../groups/coordinator.ts";
-import type { GroupEffect, JoinReply, RequestId, SyncReply } from "../groups/group.ts";
+import * as consumers from "../groups/consumer_coordinator.ts";
+import { nextConsumerDeadline } from "../groups/consumer_group.ts";
+import { isConsumerRecord } from "../groups/consumer_record.ts";
+import type { GroupEffect, HeartbeatReply, JoinReply, SyncReply } from "../groups/group.ts";
 import { joinError, nextDeadline, syncError } from "../groups/group.ts";
+import { heartbeatError } from "../groups/heartbeating.ts";
 import { isGone } from "../groups/image.ts";
 import { applyCommit } from "../groups/offsets.ts";
-import { decodeGroupRecord } from "../groups/record.ts";
+import { decodeGroupRecord, encodeGroupRecord } from "../groups/record.ts";
 import type { Leaver, MemberClaim } from "../groups/syncing.ts";
 import type { Millis, Timer } from "../io/ports.ts";
-import type { GroupImage } from "../io/registry.ts";
+import type { CommittedOffset, GroupImage } from "../io/registry.ts";
 import { limits } from "../limits.ts";
 import { GroupOffsets } from "./groups_offsets.ts";
-import { GroupStore } from "./groups_store.ts";
+import { ParkedMembers } from "./groups_parked.ts";
+import { GroupStore, type Written } from "./groups_store.ts";
+import { GroupTimers } from "./groups_timers.ts";
 import type {
   FetchedOffset,
   GroupEngine,
   GroupEngineOptions,
+  HeartbeatRequest,
   JoinRequest,
-  ListedGroup,
   OffsetToCommit,
   OfTopic,
   PartitionError,
   SyncRequest,
 } from "./groups_types.ts";
+import { consumerWorldOf } from "./groups_world.ts";
 
 export type { GroupEngine, GroupEngineOptions } from "./groups_types.ts";
 
@@ -47,10 +54,8 @@ class Engine implements GroupEngine {
   readonly loaded: Promise<void>;
   readonly #options: GroupEngineOptions;
   readonly #coordinator: Coordinator;
-  readonly #joins = new Map<RequestId, (reply: JoinReply) => void>();
-  readonly #syncs = new Map<RequestId, (reply: SyncReply) => void>();
-  readonly #timers = new Map<string, { readonly at: Millis; readonly timer: Timer }>();
-  #requests = 0;
+  readonly #parked = new ParkedMembers();
+  readonly #timers: GroupTimers;
   #phase: "loading" | "serving" | "closed" = "loading";
   #store: GroupStore | null = null;
   #offsets: GroupOffsets | null = null;
@@ -59,7 +64,10 @@ class Engine implements GroupEngine {
 
   constructor(options: GroupEngineOptions) {
     this.#options = options;
-    this.#coordinator = groups.newCoordinator({ ...limits, ...options.settings });
+    this.#coordinator = groups.newCoordinator({ ...limits, ...options.settings }, consumerWorldOf(options));
+    this.#timers = new GroupTimers(options.clock, (group) => {
+      this.#play(group, groups.tick(this.#coordinator, group, options.clock.now()));
+    });
     this.loaded = this.#loadUntilDone();
   }
 
@@ -98,15 +106,7 @@ class Engine implements GroupEngine {
   #loadGroup(image: GroupImage): void {
     const living = image.offsets.flatMap(({ value }) => (value === null ? [] : [value]));
     if (image.record === null && living.length === 0) return;
-    const { trace, clock } = this.#options;
-    let record = null;
-    try {
-      record = image.record === null ? null : decodeGroupRecord(image.record.record);
-    } catch (error) {
-      // Its members join anew; what they have committed is kept.
-      trace.event("error", "group_record_unreadable", { group: image.group, error: String(error) });
-    }
-    const { entry, effects } = groups.loadGroup(this.#coordinator, image.group, record, clock.now());
+    const { entry, effects } = this.#restore(image);
     if (image.record !== null) {
       entry.group.generation = Math.max(entry.group.generation, image.record.generation);
       entry.group.recorded = true;
@@ -114,6 +114,22 @@ class Engine implements GroupEngine {
     // 0 is below every sequence of this epoch.
     applyCommit(entry.offsets, living, 0);
     this.#play(image.group, effects);
+  }
+
+  #restore({ group, record }: GroupImage): { entry: Entry; effects: readonly GroupEffect[] } {
+    const { trace, clock } = this.#options;
+    const now = clock.now();
+    try {
+      if (record !== null && isConsumerRecord(record.record)) {
+        return { entry: consumers.loadConsumerGroup(this.#coordinator, group, record.record, now), effects: [] };
+      }
+      const stored = record === null ? null : decodeGroupRecord(record.record);
+      return groups.loadGroup(this.#coordinator, group, stored, now);
+    } catch (error) {
+      // Its members join anew; what they have committed is kept.
+      trace.event("error", "group_record_unreadable", { group, error: String(error) });
+      return groups.loadGroup(this.#coordinator, group, null, now);
+    }
   }
 
   /** Why nothing can be answered at this moment, or NONE. */
@@ -127,25 +143,20 @@ class Engine implements GroupEngine {
     if (unready !== "NONE") return Promise.resolve(joinError(unready, asked.memberId));
     const { clock } = this.#options;
     const rebalanceTimeoutMs = asked.rebalanceTimeoutMs < 0 ? asked.sessionTimeoutMs : asked.rebalanceTimeoutMs;
-    const request = this.#nextRequest();
     const event = {
       ...asked,
-      request,
       rebalanceTimeoutMs: Math.min(rebalanceTimeoutMs, limits.rebalanceTimeoutMsMax),
       freshMemberId: `${asked.instanceId ?? asked.clientId}-${this.#uuid()}`,
     };
-    return new Promise((resolve) => {
-      this.#joins.set(request, resolve);
-      this.#play(asked.group, groups.join(this.#coordinator, event, clock.now()));
+    return this.#parked.join((request) => {
+      this.#play(asked.group, groups.join(this.#coordinator, { ...event, request }, clock.now()));
     });
   }
 
   sync(asked: SyncRequest): Promise<SyncReply> {
     const unready = this.#unready();
     if (unready !== "NONE") return Promise.resolve(syncError(unready));
-    const request = this.#nextRequest();
-    return new Promise((resolve) => {
-      this.#syncs.set(request, resolve);
+    return this.#parked.sync((request) => {
       this.#play(asked.group, groups.sync(this.#coordinator, { ...asked, request }, this.#options.clock.now()));
     });
   }
@@ -154,6 +165,29 @@ class Engine implements GroupEngine {
     const unready = this.#unready();
     // Deadlines only move away: the timer that is armed stays and looks again.
     return unready === "NONE" ? groups.heartbeat(this.#coordinator, group, claim, this.#options.clock.now()) : unready;
+  }
+
+  consumerHeartbeat(asked: HeartbeatRequest): Promise<HeartbeatReply> {
+    const unready = this.#unready();
+    if (unready !== "NONE") return Promise.resolve(heartbeatError(unready));
+    const event = { ...asked, freshMemberId: asked.memberId === "" ? this.#uuid() : "" };
+    return this.#parked.beat((request) => {
+      const now = this.#options.clock.now();
+      const effects = consumers.consumerHeartbeat(this.#coordinator, { ...event, request }, now);
+      // A heartbeat that changes nothing only moves a deadline away: the timer that is armed looks again.
+      if (effects.length === 1 && effects[0]!.kind === "answer-heartbeat") this.#do(effects[0]!);
+      else this.#play(asked.group, effects);
+    });
+  }
+
+  describeConsumer(group: string): ReturnType<GroupEngine["describeConsumer"]> {
+    const error = this.#unready();
+    return { error, found: error === "NONE" ? consumers.describeConsumer(this.#coordinator, group) : null };
+  }
+
+  checkFetch(group: string, memberId: string | null, memberEpoch: number): ErrorName {
+    const unready = this.#unready();
+    return unready === "NONE" ? consumers.checkFetch(this.#coordinator, group, memberId, memberEpoch) : unready;
   }
 
   leave(group: string, leavers: readonly Leaver[]): { error: ErrorName; errors: readonly ErrorName[] } {
@@ -169,19 +203,57 @@ class Engine implements GroupEngine {
     claim: MemberClaim,
     topics: readonly OfTopic<OffsetToCommit>[],
   ): Promise<readonly OfTopic<PartitionError>[]> {
-    if (this.#offsets !== null && this.#phase === "serving") return this.#offsets.commit(group, claim, topics);
-    const error = this.#unready();
+    const waiting = this.#settled(group);
+    const settled = waiting === true || (await waiting);
+    if (settled && this.#offsets !== null && this.#phase === "serving") {
+      return this.#offsets.commit(group, claim, topics);
+    }
+    const error = settled ? this.#unready() : "COORDINATOR_NOT_AVAILABLE";
     return topics.map(({ topic, partitions }) => {
       return { topic, partitions: partitions.map(({ partition }) => ({ partition, error })) };
     });
   }
 
+  /** Waits a little for what transactions decided for this group; false when that takes too long. */
+  #settled(group: string): true | Promise<boolean> {
+    const settled = this.#options.unstable?.settled(group) ?? null;
+    if (settled === null) return true;
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(limits.transactionWaitMsMax, () => resolve(false));
+      void settled.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  checkTransactional(
+    group: string,
+    claim: MemberClaim,
+    topics: readonly OfTopic<OffsetToCommit>[],
+  ): { wanted: readonly CommittedOffset[]; answers: readonly OfTopic<PartitionError>[] } {
+    if (this.#offsets !== null && this.#phase === "serving") {
+      return this.#offsets.checkTransactional(group, claim, topics);
+    }
+    const error = this.#unready();
+    const refused = ({ partition }: OffsetToCommit): PartitionError => ({ partition, error });
+    return { wanted: [], answers: topics.map((of) => ({ topic: of.topic, partitions: of.partitions.map(refused) })) };
+  }
+
+  async commitDecided(group: string, offsets: readonly CommittedOffset[]): Promise<ErrorName> {
+    const unready = this.#unready();
+    if (unready !== "NONE" || this.#offsets === null) return unready;
+    return this.#offsets.commitDecided(group, offsets);
+  }
+
   fetchOffsets(
     group: string,
     topics: readonly OfTopic<number>[] | null,
+    requireStable = false,
   ): { error: ErrorName; topics: readonly OfTopic<FetchedOffset>[] } {
     if (this.#offsets === null) return { error: this.#unready(), topics: [] };
-    return { error: "NONE", topics: this.#offsets.fetch(group, topics) };
+    const unstable = requireStable ? (this.#options.unstable ?? null) : null;
+    return { error: "NONE", topics: this.#offsets.fetch(group, topics, unstable) };
   }
 
   list(states: readonly string[]): { error: ErrorName; groups: readonly ListedGroup[] } {
@@ -226,18 +298,9 @@ class Engine implements GroupEngine {
     this.#phase = "closed";
     this.#stopWaiting();
     this.#sweep?.cancel();
-    for (const { timer } of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#timers.close();
     await this.#store?.settled();
-    for (const answer of this.#joins.values()) answer(joinError("COORDINATOR_NOT_AVAILABLE", ""));
-    for (const answer of this.#syncs.values()) answer(syncError("COORDINATOR_NOT_AVAILABLE"));
-    this.#joins.clear();
-    this.#syncs.clear();
-  }
-
-  #nextRequest(): RequestId {
-    this.#requests += 1;
-    return this.#requests;
+    this.#parked.close();
   }
 
   #uuid(): string {
@@ -248,19 +311,20 @@ class Engine implements GroupEngine {
   /** Does what the machine asks, then sets the group's timer. */
   #play(group: string, effects: readonly GroupEffect[]): void {
     for (const effect of effects) this.#do(effect);
-    this.#arm(group);
+    const entry = this.#coordinator.groups.get(group);
+    this.#timers.arm(group, entry === undefined ? Infinity : deadlineOf(entry));
   }
 
   #do(effect: GroupEffect): void {
     const { trace } = this.#options;
     switch (effect.kind) {
       case "answer-join":
-        this.#joins.get(effect.request)?.(effect.reply);
-        this.#joins.delete(effect.request);
-        return;
       case "answer-sync":
-        this.#syncs.get(effect.request)?.(effect.reply);
-        this.#syncs.delete(effect.request);
+      case "answer-heartbeat":
+        this.#parked.answer(effect);
+        return;
+      case "store-consumer":
+        void this.#storeConsumer(effect);
         return;
       case "store":
         void this.#storeGroup(effect);
@@ -289,28 +353,14 @@ class Engine implements GroupEngine {
 
   async #storeGroup(effect: GroupEffect & { kind: "store" }): Promise<void> {
     const { group, record, then } = effect;
-    const written = await this.#store?.storeGroup(group, record);
-    const error = written?.error ?? "COORDINATOR_NOT_AVAILABLE";
-    // Members cannot tell a registry that refuses their coordinator from a coordinator that moved away.
-    const told = error === "ILLEGAL_GENERATION" ? "COORDINATOR_NOT_AVAILABLE" : error;
+    const told = toldOf(await this.#store?.storeGroup(group, record.generation, encodeGroupRecord(record)));
     this.#play(group, groups.stored(this.#coordinator, group, then, told, this.#options.clock.now()));
   }
 
-  #arm(group: string): void {
-    if (this.#phase === "closed") return;
-    const entry = this.#coordinator.groups.get(group);
-    const at = entry === undefined ? Infinity : nextDeadline(entry.group);
-    const armed = this.#timers.get(group);
-    if (armed !== undefined && armed.at <= at && entry !== undefined) return;
-    armed?.timer.cancel();
-    this.#timers.delete(group);
-    if (at === Infinity) return;
-    const { clock } = this.#options;
-    const timer = clock.after(Math.max(0, at - clock.now()), () => {
-      this.#timers.delete(group);
-      this.#play(group, groups.tick(this.#coordinator, group, clock.now()));
-    });
-    this.#timers.set(group, { at, timer });
+  async #storeConsumer(effect: GroupEffect & { kind: "store-consumer" }): Promise<void> {
+    const { group, epoch, record, life, change } = effect;
+    const told = toldOf(await this.#store?.storeGroup(group, epoch, record));
+    this.#play(group, consumers.consumerStored(this.#coordinator, group, life, change, told));
   }
 
   #armSweep(): void {
@@ -330,4 +380,14 @@ class Engine implements GroupEngine {
       void this.delete(group.id);
     }
   }
+}
+
+/** Members cannot tell a registry that refuses their coordinator from a coordinator that moved away. */
+function toldOf(written: Written | undefined): ErrorName {
+  const error = written?.error ?? "COORDINATOR_NOT_AVAILABLE";
+  return error === "ILLEGAL_GENERATION" ? "COORDINATOR_NOT_AVAILABLE" : error;
+}
+
+function deadlineOf({ group, consumer }: Entry): Millis {
+  return consumer === null ? nextDeadline(group) : nextConsumerDeadline(consumer);
 }

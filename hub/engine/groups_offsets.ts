@@ -1,8 +1,9 @@
 // Committed offsets, as requests speak of them: by topic name, partition by partition, with an error each.
 import { Reader } from "../bytes/reader.ts";
 import type { ErrorName } from "../errors.ts";
+import type { ConsumerGroup } from "../groups/consumer_group.ts";
 import type { Coordinator, Entry } from "../groups/coordinator.ts";
-import { beginCommit } from "../groups/coordinator.ts";
+import { beginCommit, checkTransactionalCommit, ensureGroup } from "../groups/coordinator.ts";
 import type { Group } from "../groups/group.ts";
 import { GroupState, metadataFor } from "../groups/group.ts";
 import { applyCommit, applyDeletion, fenceGeneration, markUsed, utf8Length } from "../groups/offsets.ts";
@@ -12,6 +13,7 @@ import type { CommittedOffset } from "../io/registry.ts";
 import { decode } from "../wire/codec.ts";
 import { consumerProtocolSubscription } from "../wire/consumer_protocol.ts";
 import type { GroupStore } from "./groups_store.ts";
+import type { UnstableOffsets } from "./transactions_offsets.ts";
 import type { FetchedOffset, OffsetToCommit, OfTopic, PartitionError, TopicNames } from "./groups_types.ts";
 
 /** Commits, fetches and deletes offsets of the coordinator's groups. */
@@ -35,15 +37,7 @@ export class GroupOffsets {
   ): Promise<readonly OfTopic<PartitionError>[]> {
     const entry = beginCommit(this.#coordinator, group, claim, this.#clock.now());
     if (typeof entry === "string") return allOf(topics, entry);
-    const wanted: CommittedOffset[] = [];
-    const answers = topics.map(({ topic, partitions }) => ({
-      topic,
-      partitions: partitions.map((asked) => {
-        const error = this.#check(topic, asked);
-        if (error === "NONE") wanted.push(this.#committed(topic, asked));
-        return { partition: asked.partition, error };
-      }),
-    }));
+    const { wanted, answers } = this.#sort(topics);
     if (wanted.length === 0) return answers;
     const error = await this.#commit(entry, wanted);
     if (error === "NONE") return answers;
@@ -53,10 +47,42 @@ export class GroupOffsets {
     }));
   }
 
-  async #commit(entry: Entry, offsets: readonly CommittedOffset[]): Promise<ErrorName> {
+  /** TxnOffsetCommit: what of it a transaction may hold for the group, partition by partition (KIP-447). */
+  checkTransactional(
+    group: string,
+    claim: MemberClaim,
+    topics: readonly OfTopic<OffsetToCommit>[],
+  ): { readonly wanted: readonly CommittedOffset[]; readonly answers: readonly OfTopic<PartitionError>[] } {
+    const error = checkTransactionalCommit(this.#coordinator, group, claim, this.#clock.now());
+    return error === "NONE" ? this.#sort(topics) : { wanted: [], answers: allOf(topics, error) };
+  }
+
+  /** Stores what a transaction decided, whoever is in the group by now. Repeating it is harmless. */
+  async commitDecided(group: string, offsets: readonly CommittedOffset[]): Promise<ErrorName> {
+    const living = offsets.filter(({ topicId }) => this.#topics.nameOf(topicId) !== undefined);
+    if (living.length === 0) return "NONE";
+    const entry = ensureGroup(this.#coordinator, group, this.#clock.now());
+    return entry.group.state === GroupState.Dead ? "COORDINATOR_NOT_AVAILABLE" : this.#commit(entry, living, -1);
+  }
+
+  /** What can be stored, and an answer for each partition. */
+  #sort(topics: readonly OfTopic<OffsetToCommit>[]): { wanted: CommittedOffset[]; answers: OfTopic<PartitionError>[] } {
+    const wanted: CommittedOffset[] = [];
+    const answers = topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map((asked) => {
+        const error = this.#check(topic, asked);
+        if (error === "NONE") wanted.push(this.#committed(topic, asked));
+        return { partition: asked.partition, error };
+      }),
+    }));
+    return { wanted, answers };
+  }
+
+  async #commit(entry: Entry, offsets: readonly CommittedOffset[], fence?: number): Promise<ErrorName> {
     const { group } = entry;
     entry.commitsUnderWay += 1;
-    const { error, sequence } = await this.#store.commit(group.id, fenceGeneration(group), offsets);
+    const { error, sequence } = await this.#store.commit(group.id, fence ?? fenceGeneration(group), offsets);
     entry.commitsUnderWay -= 1;
     if (error !== "NONE") return error;
     applyCommit(entry.offsets, offsets, sequence);
@@ -80,23 +106,38 @@ export class GroupOffsets {
     return { topicId, topic, partition, offset, leaderEpoch, metadata, committedAt: this.#clock.wall() };
   }
 
-  /** null: all of the group, as far as the topics still exist. */
-  fetch(group: string, topics: readonly OfTopic<number>[] | null): readonly OfTopic<FetchedOffset>[] {
+  /**
+   * null: all of the group, as far as the topics still exist. With `unstable`, partitions that a transaction holds
+   * offsets for answer UNSTABLE_OFFSET_COMMIT.
+   */
+  fetch(
+    group: string,
+    topics: readonly OfTopic<number>[] | null,
+    unstable: UnstableOffsets | null,
+  ): readonly OfTopic<FetchedOffset>[] {
     const entry = this.#coordinator.groups.get(group);
-    if (topics === null) return entry === undefined ? [] : this.#fetchAll(entry);
+    if (topics === null) return entry === undefined ? [] : this.#fetchAll(entry, unstable);
     return topics.map(({ topic, partitions }) => {
       const topicId = this.#topics.idOf(topic);
       const known = topicId === undefined ? undefined : entry?.offsets.get(topicId);
-      return { topic, partitions: partitions.map((partition) => fetched(partition, known?.get(partition))) };
+      const one = (partition: number): FetchedOffset => {
+        if (topicId !== undefined && unstable?.isPending(group, topicId, partition)) return unstableAt(partition);
+        return fetched(partition, known?.get(partition));
+      };
+      return { topic, partitions: partitions.map(one) };
     });
   }
 
-  #fetchAll(entry: Entry): OfTopic<FetchedOffset>[] {
+  #fetchAll(entry: Entry, unstable: UnstableOffsets | null): OfTopic<FetchedOffset>[] {
     const answers: OfTopic<FetchedOffset>[] = [];
     for (const [topicId, partitions] of entry.offsets) {
       const topic = this.#topics.nameOf(topicId);
       if (topic === undefined) continue;
-      answers.push({ topic, partitions: [...partitions].map(([partition, offset]) => fetched(partition, offset)) });
+      const one = ([partition, offset]: readonly [number, CommittedOffset]): FetchedOffset => {
+        if (unstable?.isPending(entry.group.id, topicId, partition)) return unstableAt(partition);
+        return fetched(partition, offset);
+      };
+      answers.push({ topic, partitions: [...partitions].map(one) });
     }
     return answers;
   }
@@ -109,7 +150,7 @@ export class GroupOffsets {
     const entry = this.#coordinator.groups.get(id);
     const refused = id === "" ? "INVALID_GROUP_ID" : checkDeletion(entry?.group);
     if (entry === undefined || refused !== "NONE") return { error: refused, topics: [] };
-    const subscribed = subscribedTopics(entry.group);
+    const subscribed = entry.consumer === null ? subscribedTopics(entry.group) : this.#readBy(entry.consumer);
     const wanted: { topicId: string; partition: number }[] = [];
     const answers = topics.map(({ topic, partitions }) => ({
       topic,
@@ -129,6 +170,14 @@ export class GroupOffsets {
     if (error !== "NONE") return { error, topics: [] };
     applyDeletion(entry.offsets, wanted, sequence);
     return { error: "NONE", topics: answers };
+  }
+
+  /** Topics the members of a group of the server-side protocol read. */
+  #readBy(consumer: ConsumerGroup): ReadonlySet<string> {
+    if (consumer.members.size === 0) return new Set();
+    const names = new Set([...consumer.members.values()].flatMap(({ topics }) => topics));
+    for (const topicId of consumer.counts.keys()) names.add(this.#topics.nameOf(topicId) ?? "");
+    return names;
   }
 
   async topicDeleted(topicId: string): Promise<void> {
@@ -153,6 +202,10 @@ function fetched(partition: number, found: CommittedOffset | undefined): Fetched
   if (found === undefined) return { partition, offset: -1, leaderEpoch: -1, metadata: "", error: "NONE" };
   const { offset, leaderEpoch, metadata } = found;
   return { partition, offset, leaderEpoch, metadata, error: "NONE" };
+}
+
+function unstableAt(partition: number): FetchedOffset {
+  return { ...fetched(partition, undefined), error: "UNSTABLE_OFFSET_COMMIT" };
 }
 
 function checkDeletion(group: Group | undefined): ErrorName {

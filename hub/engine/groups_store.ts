@@ -1,7 +1,5 @@
 // The group engine's way to the registry: every write gets its place in the order, every refusal an error name.
 import type { ErrorName } from "../errors.ts";
-import type { GroupRecord } from "../groups/group.ts";
-import { encodeGroupRecord } from "../groups/record.ts";
 import type { CommitFence, CommitResult, CommittedOffset, Registry } from "../io/registry.ts";
 import type { Trace } from "../trace.ts";
 
@@ -31,11 +29,9 @@ export class GroupStore {
     this.#epoch = epoch;
   }
 
-  storeGroup(group: string, record: GroupRecord): Promise<Written> {
+  storeGroup(group: string, generation: number, record: Uint8Array): Promise<Written> {
     return this.#write(group, -1, ({ coordinatorEpoch, sequence }) => {
-      const { generation } = record;
-      const bytes = encodeGroupRecord(record);
-      return this.#registry.storeGroup({ group, coordinatorEpoch, sequence, generation, record: bytes });
+      return this.#registry.storeGroup({ group, coordinatorEpoch, sequence, generation, record });
     });
   }
 

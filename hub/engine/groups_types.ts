@@ -1,14 +1,19 @@
 // What handlers ask of the group engine, and what it is made of: types only.
 import type { ErrorName } from "../errors.ts";
-import type { DescribedGroup } from "../groups/coordinator.ts";
-import type { GroupState, JoinReply, Protocol, SyncReply } from "../groups/group.ts";
-import type { Leaver, MemberClaim } from "../groups/syncing.ts";
+import type { DescribedConsumerGroup } from "../groups/consumer_coordinator.ts";
+import type { ConsumerSettings, TopicCatalogue } from "../groups/consumer_group.ts";
+import type { DescribedGroup, ListedGroup } from "../groups/coordinator.ts";
+import type { HeartbeatReply, JoinReply, SyncReply } from "../groups/group.ts";
+import type { HeartbeatEvent } from "../groups/heartbeating.ts";
+import type { JoinEvent } from "../groups/joining.ts";
+import type { Leaver, MemberClaim, SyncEvent } from "../groups/syncing.ts";
 import type { Clock, Millis, Random } from "../io/ports.ts";
-import type { Registry } from "../io/registry.ts";
+import type { CommittedOffset, Registry } from "../io/registry.ts";
 import type { Trace } from "../trace.ts";
+import type { UnstableOffsets } from "./transactions_offsets.ts";
 
 /** Topics as the groups need them. */
-export interface TopicNames {
+export interface TopicNames extends TopicCatalogue {
   idOf(topic: string): string | undefined;
   nameOf(topicId: string): string | undefined;
   partitionCount(topic: string): number | undefined;
@@ -28,31 +33,22 @@ export interface GroupEngineOptions {
     readonly groupMaxSize: number;
     /** offsets.retention.minutes, in milliseconds */
     readonly offsetsRetentionMs: Millis;
+    /** group.consumer.*; what is left out is as in limits.ts. */
+    readonly consumer?: Partial<ConsumerSettings>;
   };
   readonly topics: TopicNames;
+  /** What transactions hold for groups; left out where there are none. */
+  readonly unstable?: UnstableOffsets;
 }
 
-export interface JoinRequest {
-  readonly group: string;
-  readonly memberId: string;
-  readonly instanceId: string | null;
-  readonly clientId: string;
-  readonly clientHost: string;
-  readonly sessionTimeoutMs: Millis;
-  /** Below 0: the session timeout stands in (v0). */
-  readonly rebalanceTimeoutMs: Millis;
-  readonly protocolType: string;
-  readonly protocols: readonly Protocol[];
-  readonly needsMemberId: boolean;
-  readonly canSkipAssignment: boolean;
-}
+/** A JoinGroup as the machine takes it, but for what the engine gives. Rebalance timeout below 0: none is told (v0). */
+export type JoinRequest = Omit<JoinEvent, "request" | "freshMemberId">;
 
-export interface SyncRequest extends MemberClaim {
-  readonly group: string;
-  readonly protocolType: string | null;
-  readonly protocolName: string | null;
-  readonly assignments: ReadonlyMap<string, Uint8Array>;
-}
+/** A SyncGroup, likewise. */
+export type SyncRequest = Omit<SyncEvent, "request">;
+
+/** A ConsumerGroupHeartbeat, likewise. */
+export type HeartbeatRequest = Omit<HeartbeatEvent, "request" | "freshMemberId">;
 
 export interface OffsetToCommit {
   readonly partition: number;
@@ -77,12 +73,6 @@ export interface FetchedOffset extends OffsetToCommit {
   readonly error: ErrorName;
 }
 
-export interface ListedGroup {
-  readonly group: string;
-  readonly protocolType: string;
-  readonly state: GroupState;
-}
-
 /**
  * The coordinator of all groups of this hub. Until its groups are loaded everything is answered with
  * COORDINATOR_LOAD_IN_PROGRESS, after `close` with COORDINATOR_NOT_AVAILABLE. No method rejects.
@@ -95,6 +85,12 @@ export interface GroupEngine {
   /** Parked until the leader's assignments are stored. */
   sync(request: SyncRequest): Promise<SyncReply>;
   heartbeat(group: string, claim: MemberClaim): ErrorName;
+  /** ConsumerGroupHeartbeat (KIP-848): answered at once, or when what changed is stored. */
+  consumerHeartbeat(request: HeartbeatRequest): Promise<HeartbeatReply>;
+  /** null: there is no such group of the server-side protocol. */
+  describeConsumer(group: string): { readonly error: ErrorName; readonly found: DescribedConsumerGroup | null };
+  /** Whether a member (OffsetFetch v9+) may fetch: STALE_MEMBER_EPOCH, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, NONE. */
+  checkFetch(group: string, memberId: string | null, memberEpoch: number): ErrorName;
   /** `errors` are in the order of `leavers`. */
   leave(
     group: string,
@@ -110,7 +106,17 @@ export interface GroupEngine {
   fetchOffsets(
     group: string,
     topics: readonly OfTopic<number>[] | null,
+    /** KIP-447: partitions that an open transaction holds offsets for answer UNSTABLE_OFFSET_COMMIT. */
+    requireStable?: boolean,
   ): { readonly error: ErrorName; readonly topics: readonly OfTopic<FetchedOffset>[] };
+  /** What a transaction may hold for the group, and an answer for each partition (TxnOffsetCommit, KIP-447). */
+  checkTransactional(
+    group: string,
+    claim: MemberClaim,
+    topics: readonly OfTopic<OffsetToCommit>[],
+  ): { readonly wanted: readonly CommittedOffset[]; readonly answers: readonly OfTopic<PartitionError>[] };
+  /** Stores what a transaction decided; NONE, or why not yet. Repeating it is harmless. */
+  commitDecided(group: string, offsets: readonly CommittedOffset[]): Promise<ErrorName>;
   /** An empty filter means all states. */
   list(states: readonly string[]): { readonly error: ErrorName; readonly groups: readonly ListedGroup[] };
   describe(group: string): DescribedGroup & { readonly error: ErrorName };

@@ -62,6 +62,7 @@ export class Topics {
   readonly #byName = new Map<string, Topic>();
   readonly #byId = new Map<string, Topic>();
   #partitions = 0;
+  #changes = 0;
 
   constructor(facts: FactStore, random: Random, hubSettings: ReadonlyMap<string, string>) {
     this.#facts = facts;
@@ -83,6 +84,11 @@ export class Topics {
 
   all(): Iterable<Topic> {
     return this.#byName.values();
+  }
+
+  /** Grows whenever a topic is made, changes or goes. */
+  get changes(): number {
+    return this.#changes;
   }
 
   settingsOf(topic: Topic): EffectiveSettings {
@@ -192,12 +198,14 @@ export class Topics {
   }
 
   #remember(topic: Topic): void {
+    this.#changes += 1;
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.topicId, topic);
     this.#partitions += topic.partitions;
   }
 
   #forget(topic: Topic): void {
+    this.#changes += 1;
     this.#byName.delete(topic.name);
     this.#byId.delete(topic.topicId);
     this.#partitions -= topic.partitions;

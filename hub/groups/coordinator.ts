@@ -1,39 +1,30 @@
 // All groups of one coordinator: finds or makes the group an event is for, lists, describes, sweeps. Pure.
 import type { ErrorName } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
-import type { Continuation, Group, GroupEffect, GroupRecord, GroupSettings, JoinReply } from "./group.ts";
+import type { ConsumerGroupState } from "./consumer_group.ts";
+import type { Continuation, GroupEffect, GroupRecord, JoinReply } from "./group.ts";
 import { GroupState, groupOfRecord, joinError, metadataFor, newGroup, recordOf, syncError } from "./group.ts";
+import {
+  checkConsumerCommit,
+  heartbeatMixed,
+  joinMixed,
+  leaveMixed,
+  stateOf,
+  storeEmptyTime,
+  syncMixed,
+  tickConsumer,
+} from "./consumer_coordinator.ts";
+import type { Coordinator, Entry } from "./entries.ts";
+import { addGroup } from "./entries.ts";
 import type { JoinEvent } from "./joining.ts";
 import { onJoin } from "./joining.ts";
-import type { Offsets } from "./offsets.ts";
 import { checkCommit, countEmptyTime, isExpired } from "./offsets.ts";
 import { prepareRebalance } from "./rebalance.ts";
 import type { Leaver, MemberClaim, SyncEvent } from "./syncing.ts";
 import { onHeartbeat, onLeave, onStored, onSync, onTick } from "./syncing.ts";
 
-/** A group and what it has committed. */
-export interface Entry {
-  readonly group: Group;
-  readonly offsets: Offsets;
-  /** Commits on their way to the registry: the group is not swept away under them. */
-  commitsUnderWay: number;
-}
-
-export interface Coordinator {
-  readonly settings: GroupSettings;
-  readonly groups: Map<string, Entry>;
-}
-
-/** A coordinator without groups. */
-export function newCoordinator(settings: GroupSettings): Coordinator {
-  return { settings, groups: new Map() };
-}
-
-function add(coordinator: Coordinator, group: Group): Entry {
-  const entry: Entry = { group, offsets: new Map(), commitsUnderWay: 0 };
-  coordinator.groups.set(group.id, entry);
-  return entry;
-}
+export type { Coordinator, Entry } from "./entries.ts";
+export { newCoordinator } from "./entries.ts";
 
 /** Puts a group back as the registry kept it; null is a group that has offsets and no record. */
 export function loadGroup(
@@ -47,7 +38,7 @@ export function loadGroup(
   if (group.members.size > coordinator.settings.groupMaxSize) {
     prepareRebalance(group, "more members than group.max.size", now, coordinator.settings, effects);
   }
-  return { entry: add(coordinator, group), effects };
+  return { entry: addGroup(coordinator, group), effects };
 }
 
 /** JoinGroup: checks what concerns no group in particular, makes the group if it is new. */
@@ -59,12 +50,14 @@ export function join(coordinator: Coordinator, event: JoinEvent, now: Millis): G
   }
   const entry = coordinator.groups.get(event.group);
   if (entry !== undefined) {
+    const mixed = joinMixed(coordinator, entry, event, now);
+    if (mixed !== null) return mixed;
     countEmptyTime(entry.group, now);
     return onJoin(entry.group, event, now, coordinator.settings);
   }
   const group = newGroup(event.group, now);
   const effects = onJoin(group, event, now, coordinator.settings);
-  if (group.members.size > 0 || group.pending.size > 0) add(coordinator, group);
+  if (group.members.size > 0 || group.pending.size > 0) addGroup(coordinator, group);
   return effects;
 }
 
@@ -84,6 +77,7 @@ function checkJoinRequest(coordinator: Coordinator, event: JoinEvent): ErrorName
 /** SyncGroup. */
 export function sync(coordinator: Coordinator, event: SyncEvent, now: Millis): GroupEffect[] {
   const entry = coordinator.groups.get(event.group);
+  if (entry?.consumer) return syncMixed(coordinator, entry.consumer, event, now);
   if (entry !== undefined && event.group !== "") return onSync(entry.group, event, now, coordinator.settings);
   const error = event.group === "" ? "INVALID_GROUP_ID" : "UNKNOWN_MEMBER_ID";
   return [{ kind: "answer-sync", request: event.request, reply: syncError(error) }];
@@ -93,6 +87,7 @@ export function sync(coordinator: Coordinator, event: SyncEvent, now: Millis): G
 export function heartbeat(coordinator: Coordinator, group: string, claim: MemberClaim, now: Millis): ErrorName {
   if (group === "") return "INVALID_GROUP_ID";
   const entry = coordinator.groups.get(group);
+  if (entry?.consumer) return heartbeatMixed(coordinator, entry.consumer, claim, now);
   return entry === undefined ? "UNKNOWN_MEMBER_ID" : onHeartbeat(entry.group, claim, now);
 }
 
@@ -104,6 +99,7 @@ export function leave(
   now: Millis,
 ): { readonly errors: readonly ErrorName[]; readonly effects: readonly GroupEffect[] } {
   const entry = coordinator.groups.get(group);
+  if (entry?.consumer) return leaveMixed(coordinator, entry, entry.consumer, leavers, now);
   if (entry !== undefined) return onLeave(entry.group, leavers, now, coordinator.settings);
   const error = group === "" ? "INVALID_GROUP_ID" : "UNKNOWN_MEMBER_ID";
   return { errors: leavers.map(() => error), effects: [] };
@@ -127,6 +123,7 @@ export function stored(
 /** Time has passed for this group. */
 export function tick(coordinator: Coordinator, group: string, now: Millis): GroupEffect[] {
   const entry = coordinator.groups.get(group);
+  if (entry?.consumer) return tickConsumer(coordinator, entry, entry.consumer, now);
   return entry === undefined ? [] : onTick(entry.group, now, coordinator.settings);
 }
 
@@ -142,10 +139,33 @@ export function beginCommit(
   if (entry === undefined) {
     if (claim.generation >= 0) return "ILLEGAL_GENERATION";
     if (coordinator.groups.size >= coordinator.settings.groupsMax) return "COORDINATOR_NOT_AVAILABLE";
-    return add(coordinator, newGroup(group, now));
+    return addGroup(coordinator, newGroup(group, now));
   }
-  const error = checkCommit(entry.group, claim, now);
+  const error =
+    entry.consumer === null ? checkCommit(entry.group, claim, now) : checkConsumerCommit(entry, entry.consumer, claim);
   return error === "NONE" ? entry : error;
+}
+
+/** Whether a transaction may hold offsets for this group (KIP-447); the group is made when it commits. */
+export function checkTransactionalCommit(
+  coordinator: Coordinator,
+  group: string,
+  claim: MemberClaim,
+  now: Millis,
+): ErrorName {
+  if (group === "") return "INVALID_GROUP_ID";
+  const entry = coordinator.groups.get(group);
+  if (entry === undefined) return claim.generation >= 0 ? "ILLEGAL_GENERATION" : "NONE";
+  if (entry.consumer === null) return checkCommit(entry.group, claim, now, true);
+  const simple = claim.generation < 0 && claim.memberId === "" && claim.instanceId === null;
+  const error = simple ? "NONE" : checkConsumerCommit(entry, entry.consumer, claim);
+  // TxnOffsetCommit knows generations only.
+  return error === "STALE_MEMBER_EPOCH" ? "ILLEGAL_GENERATION" : error;
+}
+
+/** The group that a decided transaction commits for, made if it is gone: the decision stands. */
+export function ensureGroup(coordinator: Coordinator, group: string, now: Millis): Entry {
+  return coordinator.groups.get(group) ?? addGroup(coordinator, newGroup(group, now));
 }
 
 /** Marks an empty group Dead while its deletion is stored; joins and commits are told to wait meanwhile. */
@@ -154,7 +174,7 @@ export function beginDeletion(coordinator: Coordinator, group: string): Entry | 
   const entry = coordinator.groups.get(group);
   if (entry === undefined) return "GROUP_ID_NOT_FOUND";
   if (entry.group.state === GroupState.Dead) return "COORDINATOR_NOT_AVAILABLE";
-  if (entry.group.state !== GroupState.Empty) return "NON_EMPTY_GROUP";
+  if (entry.group.state !== GroupState.Empty || (entry.consumer?.members.size ?? 0) > 0) return "NON_EMPTY_GROUP";
   entry.group.state = GroupState.Dead;
   entry.group.pending.clear();
   return entry;
@@ -184,29 +204,39 @@ export function sweep(coordinator: Coordinator, now: Millis, storeAfterMs: Milli
   const expired: Entry[] = [];
   const store: GroupEffect[] = [];
   for (const entry of coordinator.groups.values()) {
-    const { group, offsets } = entry;
+    const { group, offsets, consumer } = entry;
     countEmptyTime(group, now);
+    if (consumer !== null && consumer.members.size > 0) {
+      group.emptyMs = 0;
+      continue;
+    }
     if (entry.commitsUnderWay > 0) continue;
     if (isExpired(group, offsets, coordinator.settings)) expired.push(entry);
     else if (group.state === GroupState.Empty && group.emptyMs - group.emptyMsStored >= storeAfterMs) {
       group.emptyMsStored = group.emptyMs;
-      store.push({ kind: "store", group: group.id, record: recordOf(group), then: { kind: "nothing" } });
+      if (consumer !== null) store.push(...storeEmptyTime(group, consumer));
+      else store.push({ kind: "store", group: group.id, record: recordOf(group), then: { kind: "nothing" } });
     }
   }
   return { expired, store };
 }
 
+export interface ListedGroup {
+  readonly group: string;
+  readonly protocolType: string;
+  readonly state: GroupState | ConsumerGroupState;
+  readonly type: "classic" | "consumer";
+}
+
 /** ListGroups; an empty filter means all. States are compared without case, as Kafka 4 does. */
-export function list(
-  coordinator: Coordinator,
-  states: readonly string[],
-): { readonly group: string; readonly protocolType: string; readonly state: GroupState }[] {
+export function list(coordinator: Coordinator, states: readonly string[]): ListedGroup[] {
   const wanted = new Set(states.map((state) => state.toLowerCase()));
-  const rows = [...coordinator.groups.values()].map(({ group }) => ({
-    group: group.id,
-    protocolType: group.protocolType ?? "",
-    state: group.state,
-  }));
+  const rows = [...coordinator.groups.values()].map(
+    ({ group, consumer }): ListedGroup =>
+      consumer === null
+        ? { group: group.id, protocolType: group.protocolType ?? "", state: group.state, type: "classic" }
+        : { group: group.id, protocolType: "consumer", state: stateOf(group, consumer), type: "consumer" },
+  );
   return wanted.size === 0 ? rows : rows.filter((row) => wanted.has(row.state.toLowerCase()));
 }
 
@@ -226,10 +256,14 @@ export interface DescribedGroup {
   }[];
 }
 
-/** DescribeGroups for one group; an unknown one is Dead. Metadata and assignments are told of a Stable group only. */
+/**
+ * DescribeGroups for one group; one that is unknown or of the server-side protocol is Dead (KIP-848). Metadata and
+ * assignments are told of a Stable group only.
+ */
 export function describe(coordinator: Coordinator, id: string): DescribedGroup {
-  const group = coordinator.groups.get(id)?.group;
-  if (group === undefined) {
+  const entry = coordinator.groups.get(id);
+  const group = entry?.group;
+  if (group === undefined || entry?.consumer) {
     return { group: id, state: GroupState.Dead, protocolType: "", protocolName: "", members: [] };
   }
   const stable = group.state === GroupState.Stable;

@@ -1,6 +1,7 @@
 // One consumer group as plain data: its members, whom it waits for, and the facts that follow from them.
 import type { ErrorName } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
+import type { TopicPartitions } from "./topic_partitions.ts";
 
 /** The states of a classic group, spelled as Kafka's tools print them. */
 export const GroupState = {
@@ -128,8 +129,29 @@ export type Continuation =
   | { readonly kind: "answer-join"; readonly request: RequestId; readonly reply: JoinReply }
   | { readonly kind: "nothing" };
 
+/** The answer to a ConsumerGroupHeartbeat. */
+export interface HeartbeatReply {
+  readonly error: ErrorName;
+  readonly message: string | null;
+  readonly memberId: string | null;
+  readonly memberEpoch: number;
+  readonly heartbeatMs: Millis;
+  /** null: unchanged. */
+  readonly assignment: TopicPartitions | null;
+}
+
 /** What the engine does for the machine. Every parked request gets exactly one answer effect. */
 export type GroupEffect =
+  | { readonly kind: "answer-heartbeat"; readonly request: RequestId; readonly reply: HeartbeatReply }
+  | {
+      readonly kind: "store-consumer";
+      readonly group: string;
+      readonly epoch: number;
+      readonly record: Uint8Array;
+      /** Which life of the group, and up to which of its changes, the record speaks of. */
+      readonly life: object;
+      readonly change: number;
+    }
   | { readonly kind: "answer-join"; readonly request: RequestId; readonly reply: JoinReply }
   | { readonly kind: "answer-sync"; readonly request: RequestId; readonly reply: SyncReply }
   | { readonly kind: "store"; readonly group: string; readonly record: GroupRecord; readonly then: Continuation }

@@ -19,17 +19,18 @@ export type Offsets = Map<string, Map<number, Committed>>;
  * Whether this commit may be stored. A member commits with its generation, also while the next one is being prepared
  * (it learns of that by heartbeat); a consumer outside any generation only while the group is empty.
  */
-export function checkCommit(group: Group, claim: MemberClaim, now: Millis): ErrorName {
+export function checkCommit(group: Group, claim: MemberClaim, now: Millis, transactional = false): ErrorName {
   if (group.state === GroupState.Dead) return "COORDINATOR_NOT_AVAILABLE";
   const simple = claim.generation < 0 && claim.memberId === "" && claim.instanceId === null;
   if (claim.generation < 0 && group.state === GroupState.Empty) return "NONE";
-  if (simple) return "UNKNOWN_MEMBER_ID";
+  // A transaction is fenced by its epoch; members name themselves only since KIP-447.
+  if (simple) return transactional ? "NONE" : "UNKNOWN_MEMBER_ID";
   const error = checkMember(group, claim.memberId, claim.instanceId);
   if (error !== "NONE") return error;
   if (claim.generation !== group.generation) return "ILLEGAL_GENERATION";
   const member = group.members.get(claim.memberId);
   if (member !== undefined) touch(member, now);
-  return group.state === GroupState.CompletingRebalance ? "REBALANCE_IN_PROGRESS" : "NONE";
+  return !transactional && group.state === GroupState.CompletingRebalance ? "REBALANCE_IN_PROGRESS" : "NONE";
 }
 
 /** What the registry is asked to compare: -1 outside any generation. */

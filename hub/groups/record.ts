@@ -63,27 +63,31 @@ export function decodeGroupRecord(bytes: Uint8Array): GroupRecord {
   return { generation, protocolType, protocolName, leader, emptyMs, members };
 }
 
-function putBytes(writer: Writer, bytes: Uint8Array): void {
+/** Length, then the bytes. */
+export function putBytes(writer: Writer, bytes: Uint8Array): void {
   writer.uvarint(bytes.length);
   writer.bytes(bytes);
 }
 
-function getBytes(reader: Reader): Uint8Array {
+/** What `putBytes` wrote. */
+export function getBytes(reader: Reader): Uint8Array {
   return reader.copy(reader.uvarint());
 }
 
 /** Length + 1, then UTF-8; 0 is null. */
-function putText(writer: Writer, text: string | null): void {
+export function putText(writer: Writer, text: string | null): void {
   if (text === null) writer.uvarint(0);
   else writer.string(text, true);
 }
 
-function getText(reader: Reader): string | null {
+/** What `putText` wrote. */
+export function getText(reader: Reader): string | null {
   const size = reader.uvarint();
   return size === 0 ? null : reader.string(size - 1);
 }
 
-function getList<T>(reader: Reader, get: () => T): T[] {
+/** A count, then as many of what `get` reads. */
+export function getList<T>(reader: Reader, get: () => T): T[] {
   const count = reader.elements(reader.uvarint(), 1);
   return Array.from({ length: count }, get);
 }

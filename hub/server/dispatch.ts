@@ -11,10 +11,12 @@ import { logDirHandlers } from "./handlers/log_dirs.ts";
 import { metadataHandlers } from "./handlers/metadata.ts";
 import { pageHandlers } from "./handlers/topic_pages.ts";
 import { produceHandlers } from "./handlers/produce.ts";
+import { producerHandlers } from "./handlers/producers.ts";
 import { quotaHandlers } from "./handlers/quotas.ts";
 import { replicaHandlers } from "./handlers/replicas.ts";
 import { saslHandlers } from "./handlers/sasl.ts";
 import { type TopicDeleted, topicHandlers } from "./handlers/topics.ts";
+import { transactionHandlers } from "./handlers/transactions.ts";
 import type { HubServices, RequestContext } from "./services.ts";
 
 /** Answers one request; null where the protocol has no answer (produce with acks=0). */
@@ -39,6 +41,8 @@ export type GroupHandlers = Pick<
   | "describeGroups"
   | "deleteGroups"
   | "offsetDelete"
+  | "consumerGroupHeartbeat"
+  | "consumerGroupDescribe"
 >;
 
 /** Takes a request apart from its wire form: sockets and the hub's own clients both come in here. */
@@ -64,6 +68,8 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...saslHandlers(services),
     ...accessHandlers(services),
     ...quotaHandlers(services),
+    ...producerHandlers(services),
+    ...transactionHandlers(services),
     ...groups,
   };
   const plain: Dispatch = async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);

@@ -2,6 +2,8 @@
 import type { Access } from "../engine/access.ts";
 import type { Partitions } from "../engine/partitions.ts";
 import type { Settings } from "../engine/settings.ts";
+import type { TransactionEngine } from "../engine/transactions.ts";
+import type { TransactionGate } from "../engine/transactions_types.ts";
 import type { Clock, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
@@ -21,8 +23,6 @@ export interface RequestContext {
   readonly mayRead?: (topic: string) => boolean;
   /** Who is on the connection; the hub's own rooms are nobody in particular. */
   readonly identity?: Identity;
-  /** Whether the asker may read a topic: a fetch session names it once and reads on, so each fetch asks again. */
-  readonly mayRead?: (topic: string) => boolean;
   /** Names what a waiting request leaves when its client goes; null when it waits no more. */
   readonly onGone?: (leave: (() => void) | null) => void;
 }
@@ -47,6 +47,9 @@ export interface HubServices {
   readonly random: Random;
   readonly trace: Trace;
   readonly access: Access;
+  /** Asked before the first batch of a transaction in a partition; null where no transactions are served. */
+  readonly transactionGate: TransactionGate | null;
+  readonly transactions: TransactionEngine;
   /** Whether a client's question for a topic may make it. */
   readonly autoCreateTopics: boolean;
   /** Broker-wide settings that are set, by file or client; follows every change (engine/settings.ts). */

@@ -7,6 +7,7 @@ import { codeOf } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { GroupHandlers } from "../dispatch.ts";
 import type { RequestContext } from "../services.ts";
+import { consumerGroupHandlers } from "./consumer_groups.ts";
 import { offsetHandlers } from "./offsets.ts";
 
 /** Where clients find this hub. */
@@ -34,6 +35,7 @@ export function groupHandlers(
     ...memberHandlers(engine),
     ...operatorHandlers(engine),
     ...offsetHandlers(engine, names),
+    ...consumerGroupHandlers(engine, names),
   };
 }
 
@@ -52,8 +54,7 @@ function coordinatorHandlers(nodeAddress: (context: RequestContext) => NodeAddre
 }
 
 function coordinatorError(keyType: number): ErrorName {
-  if (keyType === KeyType.Group) return "NONE";
-  return keyType === KeyType.Transaction ? "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" : "INVALID_REQUEST";
+  return keyType === KeyType.Group || keyType === KeyType.Transaction ? "NONE" : "INVALID_REQUEST";
 }
 
 function memberHandlers(engine: () => GroupEngine | null) {
@@ -172,12 +173,12 @@ function operatorHandlers(engine: () => GroupEngine | null) {
     listGroups(request: RequestOf<"listGroups">): ResponseOf<"listGroups"> {
       const wanted = request.typesFilter.map((type) => type.toLowerCase());
       const { error, groups } = engine()?.list(request.statesFilter) ?? noGroups;
-      const rows = wanted.length === 0 || wanted.includes("classic") ? groups : [];
+      const rows = wanted.length === 0 ? groups : groups.filter(({ type }) => wanted.includes(type));
       return {
         throttleTimeMs: 0,
         errorCode: codeOf(error),
-        groups: rows.map(({ group, protocolType, state }) => {
-          return { groupId: group, protocolType, groupState: state, groupType: "classic" };
+        groups: rows.map(({ group, protocolType, state, type }) => {
+          return { groupId: group, protocolType, groupState: state, groupType: type };
         }),
       };
     },

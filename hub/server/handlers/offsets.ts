@@ -60,13 +60,14 @@ export function offsetHandlers(engine: () => GroupEngine | null, names: Names) {
     offsetFetch(request: RequestOf<"offsetFetch">, context: RequestContext): FetchResponse {
       const empty = { throttleTimeMs: 0, topics: [], errorCode: 0, groups: [] };
       if (context.version >= 8) {
-        const groups = request.groups.map(({ groupId, topics }) => ({
-          groupId,
-          ...fetchNamed(engine(), groupId, topics, context.version, names),
-        }));
+        const groups = request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
+          const refused = engine()?.checkFetch(groupId, memberId, memberEpoch) ?? "NONE";
+          if (refused !== "NONE") return { groupId, errorCode: codeOf(refused), topics: [] };
+          return { groupId, ...fetchNamed(engine(), groupId, topics, context.version, names, request.requireStable) };
+        });
         return { ...empty, groups };
       }
-      const { topics, errorCode } = fetch(engine(), request.groupId, request.topics);
+      const { topics, errorCode } = fetch(engine(), request.groupId, request.topics, request.requireStable);
       if (errorCode === 0 || context.version >= 2) return { ...empty, topics, errorCode };
       // v1 has no place for an error of the group; without one on each partition clients would reset (KAFKA-19246).
       return { ...empty, topics: refusedTopics(request.topics ?? [], errorCode) };
@@ -123,10 +124,17 @@ function namesOf<T extends NamedTopic>(topics: readonly T[], version: number, na
 type AskedById = readonly (NamedTopic & { readonly partitionIndexes: readonly number[] })[];
 
 /** As `fetch`, for the versions of many groups, which may name topics by id. */
-function fetchNamed(engine: GroupEngine | null, group: string, asked: AskedById | null, version: number, names: Names) {
-  if (version < idsSince) return fetch(engine, group, asked);
+function fetchNamed(
+  engine: GroupEngine | null,
+  group: string,
+  asked: AskedById | null,
+  version: number,
+  names: Names,
+  requireStable: boolean,
+) {
+  if (version < idsSince) return fetch(engine, group, asked, requireStable);
   const split = asked && namesOf(asked, version, names);
-  const { errorCode, topics } = fetch(engine, group, split?.known ?? null);
+  const { errorCode, topics } = fetch(engine, group, split?.known ?? null, requireStable);
   const found = topics.flatMap((topic) => {
     const topicId = split?.ids.get(topic.name) ?? names.idOf(topic.name);
     return topicId === undefined ? [] : [{ ...topic, topicId }];
@@ -137,10 +145,12 @@ function fetchNamed(engine: GroupEngine | null, group: string, asked: AskedById 
 
 type AskedTopics = readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null;
 
-function fetch(engine: GroupEngine | null, group: string, asked: AskedTopics) {
+function fetch(engine: GroupEngine | null, group: string, asked: AskedTopics, requireStable: boolean) {
   const topics = asked?.map(({ name, partitionIndexes }) => ({ topic: name, partitions: partitionIndexes })) ?? null;
   const answer =
-    group === "" ? ({ error: "INVALID_GROUP_ID", topics: [] } as const) : engine?.fetchOffsets(group, topics);
+    group === ""
+      ? ({ error: "INVALID_GROUP_ID", topics: [] } as const)
+      : engine?.fetchOffsets(group, topics, requireStable);
   return {
     errorCode: codeOf(answer?.error ?? "COORDINATOR_LOAD_IN_PROGRESS"),
     topics: (answer?.topics ?? []).map(({ topic, partitions }) => ({

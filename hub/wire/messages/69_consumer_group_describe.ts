@@ -1,7 +1,9 @@
 // ConsumerGroupDescribe (69): groups of the server-side protocol, with their members and assignments (KIP-848).
-import { array, bool, int16, int32, list, message, string, struct, uuid } from "../schema.ts";
+import { array, bool, int16, int32, int8, list, message, string, struct, uuid } from "../schema.ts";
 
-const versions = { min: 0, max: 0, flexible: 0 };
+// Version notes
+//  1  which protocol a member speaks (KIP-1099)
+const versions = { min: 0, max: 1, flexible: 0 };
 
 const topicPartitions = {
   topicId: uuid(),
@@ -39,6 +41,7 @@ export const consumerGroupDescribeResponse = message("ConsumerGroupDescribeRespo
       subscribedTopicRegex: string({ nullable: 0, default: null }),
       assignment: struct(assignment),
       targetAssignment: struct(assignment),
+      memberType: int8({ since: 1, default: -1 }),
     }),
     authorizedOperations: int32({ default: -2147483648 }),
   }),

@@ -38,10 +38,17 @@ class World {
         idOf: (topic) => this.topics.get(topic),
         nameOf: (topicId) => [...this.topics].find(([, id]) => id === topicId)?.[0],
         partitionCount: (topic) => (this.topics.has(topic) ? 4 : undefined),
+        changes: () => this.topics.size,
+        topic: (name) => this.all().find((topic) => topic.name === name),
+        topics: () => this.all(),
       },
     });
     await this.clock.advance(0);
     return opening;
+  }
+
+  all() {
+    return [...this.topics].map(([name, topicId]) => ({ name, topicId, partitions: 4, internal: false }));
   }
 
   /** kill -9 and start again. */

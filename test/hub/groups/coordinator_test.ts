@@ -6,7 +6,7 @@ import * as groups from "../../../hub/groups/coordinator.ts";
 import type { Continuation, Group, GroupEffect, GroupRecord, JoinReply, SyncReply } from "../../../hub/groups/group.ts";
 import { nextDeadline, sameProtocols } from "../../../hub/groups/group.ts";
 import { decodeGroupRecord, encodeGroupRecord } from "../../../hub/groups/record.ts";
-import { bytesOf, settings, textOf } from "./stage.ts";
+import { bytesOf, settings, textOf, world } from "./stage.ts";
 
 /** Small and fast; the seed decides all (mulberry32). */
 function chanceOf(seed: number): () => number {
@@ -40,7 +40,7 @@ interface Asked {
 
 class World {
   readonly #chance: () => number;
-  coordinator: Coordinator = groups.newCoordinator({ ...settings, groupMaxSize: 6 });
+  coordinator: Coordinator = groups.newCoordinator({ ...settings, groupMaxSize: 6 }, world);
   now = 0;
   #requests = 0;
   #ids = 0;
@@ -236,7 +236,7 @@ class World {
     }
     this.#asked.clear();
     for (const client of this.#clients) client.waits.clear();
-    this.coordinator = groups.newCoordinator(this.coordinator.settings);
+    this.coordinator = groups.newCoordinator(this.coordinator.settings, world);
     this.#leaders.clear();
     this.#assigned.clear();
     this.#generation = 0;
@@ -259,7 +259,7 @@ class World {
       else if (effect.kind === "member-gone") {
         assert.notEqual(effect.reason, "");
         this.#gone.add(effect.memberId);
-      } else if (effect.kind !== "rebalance") this.#answered(effect);
+      } else if (effect.kind === "answer-join" || effect.kind === "answer-sync") this.#answered(effect);
     }
   }
 
@@ -397,17 +397,19 @@ test("coordinator: random members, stores that fail, restarts; every invariant h
 });
 
 test("coordinator: lists by state without regard to case, describes metadata of Stable groups only", () => {
-  const coordinator = groups.newCoordinator(settings);
+  const coordinator = groups.newCoordinator(settings, world);
   const simple = { memberId: "", instanceId: null, generation: -1 };
   assert.equal(typeof groups.beginCommit(coordinator, "a", simple, 0), "object");
-  assert.deepEqual(groups.list(coordinator, []), [{ group: "a", protocolType: "", state: "Empty" }]);
+  assert.deepEqual(groups.list(coordinator, []), [
+    { group: "a", protocolType: "", state: "Empty", type: "classic" },
+  ]);
   assert.equal(groups.list(coordinator, ["EMPTY"]).length, 1);
   assert.equal(groups.list(coordinator, ["stable", "nonsense"]).length, 0);
   assert.equal(groups.describe(coordinator, "b").state, "Dead");
 });
 
 test("coordinator: deletes empty groups only, and keeps the group when the registry could not", () => {
-  const coordinator = groups.newCoordinator(settings);
+  const coordinator = groups.newCoordinator(settings, world);
   const simple = { memberId: "", instanceId: null, generation: -1 };
   assert.equal(groups.beginDeletion(coordinator, "a"), "GROUP_ID_NOT_FOUND");
   groups.beginCommit(coordinator, "a", simple, 0);
@@ -424,7 +426,7 @@ test("coordinator: deletes empty groups only, and keeps the group when the regis
 });
 
 test("coordinator: the number of groups is bounded", () => {
-  const coordinator = groups.newCoordinator(settings);
+  const coordinator = groups.newCoordinator(settings, world);
   const simple = { memberId: "", instanceId: null, generation: -1 };
   for (const group of ["a", "b", "c"]) assert.equal(typeof groups.beginCommit(coordinator, group, simple, 0), "object");
   assert.equal(groups.beginCommit(coordinator, "d", simple, 0), "COORDINATOR_NOT_AVAILABLE");

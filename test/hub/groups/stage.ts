@@ -1,6 +1,7 @@
 // A stage for stories about one group: actors with names, a clock that jumps, stores that succeed, fail or wait.
 import type { Continuation, GroupEffect, GroupRecord, GroupSettings } from "../../../hub/groups/group.ts";
 import { nextDeadline } from "../../../hub/groups/group.ts";
+import type { ConsumerWorld } from "../../../hub/groups/consumer_group.ts";
 import type { Coordinator } from "../../../hub/groups/coordinator.ts";
 import * as groups from "../../../hub/groups/coordinator.ts";
 import { decodeGroupRecord, encodeGroupRecord } from "../../../hub/groups/record.ts";
@@ -19,6 +20,22 @@ export const settings: GroupSettings = {
   offsetMetadataBytesMax: limits.offsetMetadataBytesMax,
 };
 
+/** No topics, and an embedded protocol nobody can read: a world of classic groups. */
+export const world: ConsumerWorld = {
+  settings: {
+    heartbeatMs: limits.consumerHeartbeatMs,
+    sessionMs: limits.consumerSessionMs,
+    maxSize: 4,
+    assignors: ["uniform", "range"],
+    migration: "bidirectional",
+    subscribedTopicsMax: limits.subscribedTopicsMax,
+    regexLengthMax: limits.subscribedRegexLengthMax,
+    rebalanceTimeoutMsMax: limits.rebalanceTimeoutMsMax,
+  },
+  topics: { changes: () => 0, topic: () => undefined, topics: () => [] },
+  embedded: { readSubscription: () => null, readAssignment: () => null, writeAssignment: () => new Uint8Array(0) },
+};
+
 interface Actor {
   memberId: string;
   generation: number;
@@ -29,7 +46,7 @@ export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(by
 
 /** Plays one group called "g". */
 export class Stage {
-  coordinator: Coordinator = groups.newCoordinator(settings);
+  coordinator: Coordinator = groups.newCoordinator(settings, world);
   now = 0;
   readonly #actors = new Map<string, Actor>();
   readonly #askedBy = new Map<number, string>();
@@ -193,7 +210,7 @@ export class Stage {
   }
 
   #restart(): void {
-    this.coordinator = groups.newCoordinator(settings);
+    this.coordinator = groups.newCoordinator(settings, world);
     if (this.#stored !== null) groups.loadGroup(this.coordinator, "g", decodeGroupRecord(this.#stored), this.now);
   }
 

@@ -117,17 +117,25 @@ function compare(
   return count;
 }
 
+/** The oracle of these is older than what is served: its versions are compared, ours go on to `max`. */
+const newerThanOracle: ReadonlyMap<string, { readonly max: number }> = new Map([
+  // v1 adds MemberType to each member of the answer (KIP-1099).
+  ["ConsumerGroupDescribeRequest", { max: 1 }],
+  ["ConsumerGroupDescribeResponse", { max: 1 }],
+]);
+
 function check(message: Message, key: number | undefined): number {
   const oracle = JSON.parse(readFileSync(new URL(`${message.name}.json`, folder), "utf8")) as Oracle;
   assert.equal(oracle.apiKey, key, `${message.name}: API key`);
   const [first, last] = range(oracle.validVersions);
   assert.equal(message.min, first, `${message.name}: first version`);
-  assert.equal(message.max, last, `${message.name}: last version`);
+  const newer = newerThanOracle.get(message.name);
+  assert.equal(message.max, newer?.max ?? last, `${message.name}: last version`);
   assert.equal(message.flexible, range(oracle.flexibleVersions)[0], `${message.name}: flexible from`);
   const shared = new Map(oracle.commonStructs?.map(({ name, fields }) => [name, fields]));
   const fields = resolved(oracle.fields, shared);
   let count = 0;
-  for (let version = message.min; version <= message.max; version += 1) {
+  for (let version = message.min; version <= last; version += 1) {
     count += compare(message.name, message.fields, fields, version, version >= message.flexible);
   }
   return count;

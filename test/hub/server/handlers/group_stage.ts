@@ -23,6 +23,8 @@ export type GroupApi = keyof ReturnType<typeof groupHandlers>;
 /** The id of the one topic there is, t. */
 export const topicId = "00000000-0000-4000-8000-00000000000a";
 
+const theTopic = { name: "t", topicId, partitions: 2, internal: false };
+
 const names = {
   idOf: (topic: string) => (topic === "t" ? topicId : undefined),
   nameOf: (id: string) => (id === topicId ? "t" : undefined),
@@ -45,7 +47,13 @@ export class GroupStage {
       trace: silentTrace,
       coordinatorEpoch: 0,
       settings: { initialRebalanceDelayMs: 0, groupMaxSize: 10, offsetsRetentionMs: 1e9 },
-      topics: { ...names, partitionCount: (topic) => (topic === "t" ? 2 : undefined) },
+      topics: {
+        ...names,
+        partitionCount: (topic) => (topic === "t" ? 2 : undefined),
+        changes: () => 1,
+        topic: (name) => (name === "t" ? theTopic : undefined),
+        topics: () => [theTopic],
+      },
     });
     await this.clock.advance(0);
     this.engine = await opening;

@@ -1,0 +1,100 @@
+// Which topics a group reads and who is to have which partition: the target of its next epoch. Pure.
+import type { ConsumerGroup, ConsumerMember, ConsumerWorld, TopicCatalogue } from "./consumer_group.ts";
+import { assignRange } from "./range_assignor.ts";
+import { noPartitions } from "./topic_partitions.ts";
+import type { NameMatcher } from "./topic_regex.ts";
+import { compileNameRegex } from "./topic_regex.ts";
+import type { Claimant, TargetAssignor } from "./uniform_assignor.ts";
+import { assignUniform } from "./uniform_assignor.ts";
+
+/** Server-side assignors by the names clients ask for. */
+export const targetAssignors: ReadonlyMap<string, TargetAssignor> = new Map([
+  ["uniform", assignUniform],
+  ["range", assignRange],
+]);
+
+/** Members with one subscription read the same topics: looked up once. */
+function subscriptionKey(member: ConsumerMember): string {
+  return `${member.topics.join(",")}\n${member.regex}`;
+}
+
+/** Per subscription the ids of the topics that exist, sorted. */
+function resolve(group: ConsumerGroup, topics: TopicCatalogue): Map<string, readonly string[]> {
+  const resolved = new Map<string, readonly string[]>();
+  for (const member of group.members.values()) {
+    const key = subscriptionKey(member);
+    if (resolved.has(key)) continue;
+    const ids = new Set<string>();
+    for (const name of member.topics) {
+      const topic = topics.topic(name);
+      if (topic !== undefined) ids.add(topic.topicId);
+    }
+    if (member.regex !== "") {
+      const matches: NameMatcher = compileNameRegex(member.regex);
+      for (const topic of topics.topics()) if (!topic.internal && matches(topic.name)) ids.add(topic.topicId);
+    }
+    resolved.set(key, [...ids].sort());
+  }
+  return resolved;
+}
+
+function countsOf(resolved: ReadonlyMap<string, readonly string[]>, topics: TopicCatalogue): Map<string, number> {
+  const wanted = new Set<string>();
+  for (const ids of resolved.values()) for (const topicId of ids) wanted.add(topicId);
+  const counts = new Map<string, number>();
+  for (const { topicId, partitions } of topics.topics()) if (wanted.has(topicId)) counts.set(topicId, partitions);
+  return counts;
+}
+
+function sameCounts(left: ReadonlyMap<string, number>, right: ReadonlyMap<string, number>): boolean {
+  if (left.size !== right.size) return false;
+  for (const [topicId, count] of left) if (right.get(topicId) !== count) return false;
+  return true;
+}
+
+/** Begins a new epoch when a topic the group reads was made, grew or went since it looked last. */
+export function noticeTopics(group: ConsumerGroup, topics: TopicCatalogue): void {
+  const seen = topics.changes();
+  if (group.topicsSeen === seen) return;
+  group.topicsSeen = seen;
+  if (group.epoch > group.assignmentEpoch) return;
+  if (!sameCounts(group.counts, countsOf(resolve(group, topics), topics))) group.epoch += 1;
+}
+
+/** The assignor most members ask for; members without a wish follow. A tie goes to the one configured first. */
+function preferred(group: ConsumerGroup, world: ConsumerWorld): string {
+  const votes = new Map<string, number>();
+  for (const { assignor } of group.members.values()) {
+    if (assignor !== null) votes.set(assignor, (votes.get(assignor) ?? 0) + 1);
+  }
+  let [best = "uniform"] = world.settings.assignors;
+  let most = 0;
+  for (const name of world.settings.assignors) {
+    const count = votes.get(name) ?? 0;
+    if (count <= most) continue;
+    best = name;
+    most = count;
+  }
+  return best;
+}
+
+/** Makes the target of the group's epoch, if it is not made. Costs about (partitions + members). */
+export function updateTarget(group: ConsumerGroup, world: ConsumerWorld): boolean {
+  if (group.assignmentEpoch === group.epoch) return false;
+  const { topics } = world;
+  const resolved = resolve(group, topics);
+  group.topicsSeen = topics.changes();
+  group.counts = countsOf(resolved, topics);
+  group.assignor = preferred(group, world);
+  const claimants = [...group.members.values()].map(
+    (member): Claimant => ({
+      memberId: member.memberId,
+      topics: resolved.get(subscriptionKey(member)) ?? [],
+      held: group.target.get(member.memberId) ?? noPartitions,
+    }),
+  );
+  const assign = targetAssignors.get(group.assignor) ?? assignUniform;
+  group.target = assign(claimants, group.counts);
+  group.assignmentEpoch = group.epoch;
+  return true;
+}
