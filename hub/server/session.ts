@@ -4,13 +4,14 @@ import { limits } from "../limits.ts";
 import type { Access } from "../engine/access.ts";
 import type { Clock, Socket, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
-import { advertised, decodeRequest, encodeResponse, peekRequest, type Request } from "../wire/apis.ts";
+import { advertised, apis, decodeRequest, encodeResponse, peekRequest, type Request } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { Identity } from "./identity.ts";
 import { Toll } from "./toll.ts";
 
 const apiVersionsKey = 18;
+const isServed = (version: number): boolean => version >= 0 && version <= apis.apiVersions.max;
 
 /** What one hub lets its connections do. */
 export interface ConnectionBounds {
@@ -190,7 +191,7 @@ export class Session {
       return;
     }
     const header = peekRequest(frame);
-    if (header.apiKey === apiVersionsKey && header.apiVersion > 4) {
+    if (header.apiKey === apiVersionsKey && !isServed(header.apiVersion)) {
       // Any version gets an answer; one that is not known gets error 35 in the form of v0 (KIP-511).
       this.#wait({ unknownVersion: header.correlationId }, frame.length);
     } else this.#wait(decodeRequest(frame), frame.length);
