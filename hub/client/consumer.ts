@@ -19,6 +19,7 @@ class PollingConsumer implements Consumer {
   readonly #clock: Clock;
   readonly #options: ConsumerOptions;
   readonly #from: StartAt;
+  readonly #committedOnly: boolean;
   readonly #fetcher: Fetcher;
   readonly #member: Membership | null;
   #subscribed = false;
@@ -34,9 +35,11 @@ class PollingConsumer implements Consumer {
     this.#clock = routes.clock;
     this.#options = options;
     this.#from = options.from ?? "latest";
+    this.#committedOnly = options.isolation === "read_committed";
     this.#fetcher = new Fetcher(routes, {
       fetchWaitMs: options.fetchWaitMs ?? limits.clientFetchWaitMs,
       fetchBytesMax: Math.min(options.fetchBytesMax ?? limits.clientFetchBytes, limits.fetchBytesMax),
+      committedOnly: this.#committedOnly,
       reset: this.#from,
       onNews: () => this.#wake?.(),
     });
@@ -86,7 +89,7 @@ class PollingConsumer implements Consumer {
       const at = committed.find((other) => other.topic === topic && other.partition === partition);
       return { topic, partition, at: at === undefined ? this.#from : { offset: at.offset } };
     });
-    const starts = await findStarts(this.#routes, places);
+    const starts = await findStarts(this.#routes, places, this.#committedOnly);
     if (this.#closed !== null) return;
     await this.#routes.refresh([...new Set(assigned.map(({ topic }) => topic))]);
     this.#fetcher.assign(starts);
@@ -106,7 +109,7 @@ class PollingConsumer implements Consumer {
       if (partition !== undefined) return [{ topic, partition, at }];
       return Array.from({ length: count }, (_, each) => ({ topic, partition: each, at }));
     });
-    this.#fetcher.assign(await findStarts(this.#routes, places));
+    this.#fetcher.assign(await findStarts(this.#routes, places, this.#committedOnly));
   }
 
   async poll(waitMs: number): Promise<InBatch[]> {
@@ -154,7 +157,7 @@ class PollingConsumer implements Consumer {
 
   async seek(partition: TopicPartition, at: StartAt): Promise<void> {
     this.#mustBeOpen();
-    const [start] = await findStarts(this.#routes, [{ ...partition, at }]);
+    const [start] = await findStarts(this.#routes, [{ ...partition, at }], this.#committedOnly);
     this.#fetcher.seek(partition, start!.offset);
   }
 

@@ -80,6 +80,8 @@ export interface ConsumerOptions {
   readonly instanceId?: string;
   /** "latest" when left out. */
   readonly from?: StartAt;
+  /** "read_committed" leaves out the records of open and aborted transactions; all are read when left out (KIP-98). */
+  readonly isolation?: "read_uncommitted" | "read_committed";
   readonly sessionTimeoutMs?: number;
   readonly fetchWaitMs?: number;
   readonly fetchBytesMax?: number;

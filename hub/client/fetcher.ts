@@ -14,6 +14,8 @@ import type { Purpose, Routes } from "./routes.ts";
 export interface FetcherOptions {
   readonly fetchWaitMs: Millis;
   readonly fetchBytesMax: number;
+  /** Leaves out the records of open and aborted transactions (KIP-98). */
+  readonly committedOnly: boolean;
   /** Where to go on when an offset is not in the log any more. */
   readonly reset: StartAt;
   /** Called when there is something to take, or a failure to see. */
@@ -197,7 +199,7 @@ export class Fetcher {
   }
 
   async #fetch(connection: Connection, positions: readonly Position[]): Promise<void> {
-    const { fetchWaitMs, fetchBytesMax } = this.#options;
+    const { fetchWaitMs, fetchBytesMax, committedOnly } = this.#options;
     for (const position of positions) position.busy = true;
     if (!connection.direct) this.#polling.add(connection);
     const asked = new Map(positions.map((position) => [keyOf(position), position]));
@@ -208,6 +210,7 @@ export class Fetcher {
           maxWaitMs: fetchWaitMs,
           minBytes: 1,
           maxBytes: fetchBytesMax,
+          isolationLevel: committedOnly ? 1 : 0,
           topics: requestTopics(positions, Math.min(fetchBytesMax, limits.clientFetchPartitionBytes)),
         },
         fetchWaitMs + graceMs,
@@ -238,7 +241,8 @@ export class Fetcher {
       const kind = errorNameOf(data.errorCode);
       const where = `${position.topic}-${position.partition}`;
       if (kind !== "NONE") throw new HubError(kind, `fetch of ${where}: ${kind}`);
-      const opened = await openBatches(position, position.next, data.records, !connection.direct);
+      const aborted = this.#options.committedOnly ? (data.abortedTransactions ?? []) : [];
+      const opened = await openBatches(position, position.next, data.records, !connection.direct, aborted);
       if (!this.#isCurrent(position)) return;
       if (opened.nextOffset === position.next && (data.records?.length ?? 0) > 0) {
         throw new HubError("CORRUPT_MESSAGE", `fetch of ${where}: bytes without a whole batch at ${position.next}`);
@@ -273,9 +277,9 @@ export class Fetcher {
 
   /** The offset is gone (retention) or not there yet (the log was cut): on from where it was told to begin. */
   async #reset(position: Position): Promise<void> {
-    const { reset } = this.#options;
+    const { reset, committedOnly } = this.#options;
     const at: StartAt = reset === "latest" ? "latest" : "earliest";
-    const [found] = await findOffsets(this.#routes, [{ ...position, at }]);
+    const [found] = await findOffsets(this.#routes, [{ ...position, at }], committedOnly);
     if (found !== undefined) position.next = found.offset;
   }
 }

@@ -1,6 +1,8 @@
 // Opens what a fetch brought: batches to records, from the wanted offset on.
 import { Codec, loadCodec } from "../io/compression.ts";
 import { batchHeaderBytes, batchSize, checkStoredBatch, readBatchHeader } from "../record/batch.ts";
+import type { BatchHeader } from "../record/batch.ts";
+import { readMarker } from "../record/control.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { InRecord, TopicPartition } from "./faces.ts";
 
@@ -10,9 +12,38 @@ export interface Opened {
   readonly nextOffset: number;
 }
 
+/** A transaction whose records are to be left out, as a fetch tells of it. */
+export interface Aborted {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
+/** Tells, batch by batch in order, which belong to an aborted transaction (KIP-98). */
+class AbortedFilter {
+  /** By first offset, the next one last. */
+  readonly #coming: Aborted[];
+  readonly #producers = new Set<number>();
+
+  constructor(aborted: readonly Aborted[]) {
+    this.#coming = [...aborted].sort((a, b) => b.firstOffset - a.firstOffset);
+  }
+
+  /** @param bytes the batch; looked at when it is a control batch, whose abort ends what began before */
+  leavesOut(header: BatchHeader, bytes: Uint8Array): boolean {
+    const coming = this.#coming;
+    while (coming.length > 0 && coming.at(-1)!.firstOffset <= header.lastOffset) {
+      this.#producers.add(coming.pop()!.producerId);
+    }
+    if (!header.transactional || !this.#producers.has(header.producerId)) return false;
+    if (header.control && readMarker(bytes)?.commit === false) this.#producers.delete(header.producerId);
+    return true;
+  }
+}
+
 /**
- * The records at `from` and later. A batch that is cut off at the end is left for the next fetch.
+ * The records at `from` and later, never those of control batches. A batch that is cut off at the end is left for the next fetch.
  * @param check whether the CRC is checked: not for bytes that this process read from its own disk
+ * @param aborted transactions to leave out, for a reader of committed records
  * @throws HubError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE
  */
 export async function openBatches(
@@ -20,7 +51,9 @@ export async function openBatches(
   from: number,
   bytes: Uint8Array | null,
   check: boolean,
+  aborted: readonly Aborted[] = [],
 ): Promise<Opened> {
+  const filter = aborted.length === 0 ? null : new AbortedFilter(aborted);
   const records: InRecord[] = [];
   let nextOffset = from;
   if (bytes === null) return { records, nextOffset };
@@ -28,10 +61,12 @@ export async function openBatches(
     const size = batchSize(bytes, at);
     if (size >= batchHeaderBytes && size > bytes.length - at) break;
     const header = check ? checkStoredBatch(bytes, at) : readBatchHeader(bytes, at);
+    const batch = bytes.subarray(at, at + size);
+    const leftOut = filter?.leavesOut(header, batch) === true;
     if (header.codec === Codec.Zstd) await loadCodec(header.codec);
     if (header.lastOffset >= from) {
-      if (!header.control) {
-        for (const { offset, timestamp, key, value, headers } of decodeRecords(bytes.subarray(at, at + size))) {
+      if (!header.control && !leftOut) {
+        for (const { offset, timestamp, key, value, headers } of decodeRecords(batch)) {
           if (offset >= from) records.push({ topic, partition, offset, timestamp, key, value, headers });
         }
       }

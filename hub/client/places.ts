@@ -23,8 +23,9 @@ function timestampOf(at: Exclude<StartAt, { readonly offset: number }>): number 
 /**
  * The offsets of places, in their order. For a time later than every record the offset is -1.
  * Leaders are looked up again and asked again while that can help.
+ * @param committedOnly as a reader of committed records sees it: the end is the last stable offset (KIP-98)
  */
-export function findOffsets(routes: Routes, places: readonly Place[]): Promise<Found[]> {
+export function findOffsets(routes: Routes, places: readonly Place[], committedOnly = false): Promise<Found[]> {
   return retrying(routes.clock, async () => {
     const found: (Found | undefined)[] = places.map(({ topic, partition, at }) =>
       typeof at === "object" && "offset" in at ? { topic, partition, offset: at.offset, timestamp: -1 } : undefined,
@@ -45,6 +46,7 @@ export function findOffsets(routes: Routes, places: readonly Place[]): Promise<F
         const reply = await ask(
           connection,
           entries.map(({ place }) => place),
+          committedOnly,
         );
         for (const { place, index } of entries) found[index] = pick(reply, place);
       }),
@@ -53,7 +55,11 @@ export function findOffsets(routes: Routes, places: readonly Place[]): Promise<F
   });
 }
 
-function ask(connection: Connection, places: readonly Place[]): Promise<ReplyOf<"listOffsets">> {
+function ask(
+  connection: Connection,
+  places: readonly Place[],
+  committedOnly: boolean,
+): Promise<ReplyOf<"listOffsets">> {
   const topics = new Map<string, { partitionIndex: number; timestamp: number }[]>();
   for (const { topic, partition, at } of places) {
     const entry = { partitionIndex: partition, timestamp: timestampOf(at as "latest") };
@@ -63,6 +69,7 @@ function ask(connection: Connection, places: readonly Place[]): Promise<ReplyOf<
   }
   return connection.call("listOffsets", {
     replicaId: -1,
+    isolationLevel: committedOnly ? 1 : 0,
     topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
     timeoutMs: limits.clientRequestMsMax,
   });
@@ -79,8 +86,12 @@ function pick(reply: ReplyOf<"listOffsets">, { topic, partition }: Place): Found
 }
 
 /** As `findOffsets`, for a reader: later than every record means the end. */
-export async function findStarts(routes: Routes, places: readonly Place[]): Promise<PartitionOffset[]> {
-  const found = await findOffsets(routes, places);
+export async function findStarts(
+  routes: Routes,
+  places: readonly Place[],
+  committedOnly = false,
+): Promise<PartitionOffset[]> {
+  const found = await findOffsets(routes, places, committedOnly);
   const late = found.filter(({ offset }, index) => offset < 0 && typeof places[index]!.at === "object");
   const ends =
     late.length === 0
@@ -88,6 +99,7 @@ export async function findStarts(routes: Routes, places: readonly Place[]): Prom
       : await findOffsets(
           routes,
           late.map((place) => ({ ...place, at: "latest" })),
+          committedOnly,
         );
   return found.map(({ topic, partition, offset }) => {
     const end = ends.find((other) => other.topic === topic && other.partition === partition);

@@ -1,6 +1,7 @@
 // Looks at a data folder that no hub has open: `partidor log verify`, `dump` and `repair`.
 import type { Disk, File, Random } from "../io/ports.ts";
 import { readBatchHeader } from "../record/batch.ts";
+import { readMarker } from "../record/control.ts";
 import { decodeRecords } from "../record/record.ts";
 import type { Entry } from "./frame.ts";
 import { readJournal } from "./journal_read.ts";
@@ -77,7 +78,7 @@ function verifyPartition(disk: Disk, key: string, content: JournalContent): LogR
       base,
       ({ header }) => {
         batches += 1;
-        records += header.count;
+        records += header.control ? 0 : header.count;
         bytes += header.size;
         logEnd = header.lastOffset + 1;
       },
@@ -152,12 +153,17 @@ export function* dumpLog(disk: Disk, name: string): Iterable<string> {
 }
 
 function describe({ header, at, bytes }: PlacedBatch): string[] {
-  const { baseOffset, lastOffset, leaderEpoch, size, count, codec, producerId, maxTimestamp, control } = header;
-  const kind = control ? " control" : "";
+  const { baseOffset, lastOffset, leaderEpoch, size, count, codec, producerId, maxTimestamp } = header;
+  const { control, transactional } = header;
+  const kind = control ? " control" : transactional ? " transactional" : "";
   const head =
     `  ${at}: offsets ${baseOffset}..${lastOffset} epoch ${leaderEpoch} bytes ${size} records ${count} ` +
     `codec ${codec} producer ${producerId} time ${maxTimestamp}${kind}`;
   try {
+    const marker = control ? readMarker(bytes) : null;
+    if (marker) {
+      return [head, `    ${marker.commit ? "commit" : "abort"} by coordinator epoch ${marker.coordinatorEpoch}`];
+    }
     const records = decodeRecords(bytes).map(
       ({ offset, timestamp, key, value }) =>
         `    ${offset} time ${timestamp} key ${key?.length ?? -1} value ${value?.length ?? -1}`,

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { openBatches } from "../../../hub/client/opening.ts";
 import { HubError } from "../../../hub/errors.ts";
+import { setBaseOffsetAndEpoch } from "../../../hub/record/batch.ts";
 import { encodeBatch } from "../../../hub/record/builder.ts";
+import { encodeMarker } from "../../../hub/record/control.ts";
 
 const at = { topic: "t", partition: 2 };
 const batch = (baseOffset: number, count: number, control = false): Uint8Array => {
@@ -46,4 +48,43 @@ test("a flipped byte is a catalogue error or, outside the CRC, another offset", 
       assert.ok(error instanceof HubError, `byte ${index}: ${String(error)}`);
     }
   }
+});
+
+function inTransaction(baseOffset: number, producerId: number, transactional = true): Uint8Array {
+  const producer = { producerId, producerEpoch: 0, baseSequence: 0, transactional };
+  return encodeBatch([{ key: null, value: Uint8Array.of(baseOffset) }], { baseOffset, ...producer }, 1000);
+}
+
+function marker(baseOffset: number, producerId: number, commit: boolean): Uint8Array {
+  const bytes = encodeMarker({ producerId, producerEpoch: 0, coordinatorEpoch: 0, commit }, 1000);
+  setBaseOffsetAndEpoch(bytes, baseOffset, 0);
+  return bytes;
+}
+
+test("aborted transactions are left out between their first offset and their marker, and nothing else", async () => {
+  const log = Buffer.concat([
+    inTransaction(0, 7), // committed
+    marker(1, 7, true),
+    inTransaction(2, 7), // aborted
+    inTransaction(3, 8), // committed
+    inTransaction(4, 7), // aborted
+    inTransaction(5, 9, false), // plain, idempotent
+    marker(6, 7, false),
+    inTransaction(7, 7), // committed
+    marker(8, 8, true),
+    marker(9, 7, true),
+    inTransaction(10, 7), // aborted
+    marker(11, 7, false),
+    inTransaction(12, 7, false), // plain
+  ]);
+  const aborted = [
+    { producerId: 7, firstOffset: 10 },
+    { producerId: 7, firstOffset: 2 },
+  ];
+  const offsets = async (from: number, list = aborted) =>
+    (await openBatches(at, from, log, true, list)).records.map(({ offset }) => offset);
+  assert.deepEqual(await offsets(0), [0, 3, 5, 7, 12]);
+  assert.deepEqual(await offsets(4), [5, 7, 12], "from within the transaction on");
+  assert.deepEqual(await offsets(0, []), [0, 2, 3, 4, 5, 7, 10, 12], "read_uncommitted has them all, and no marker");
+  assert.equal((await openBatches(at, 10, log, true, aborted)).nextOffset, 13);
 });

@@ -1,7 +1,7 @@
 // Parked fetches and waiting writes.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { FetchPlace, FetchRoom, WriteQueue } from "../../../hub/engine/waiting_room.ts";
+import { FetchPlace, FetchRoom, UnreadBytes, WriteQueue } from "../../../hub/engine/waiting_room.ts";
 import type { Clock } from "../../../hub/io/ports.ts";
 import { limits } from "../../../hub/limits.ts";
 
@@ -113,4 +113,37 @@ test("a place tells who looked before that something changed since", () => {
   const [once] = [place.changes];
   room.disturbed(place);
   assert.ok(seen !== once && once !== place.changes);
+});
+
+test("unread bytes: what stands above the watermark when it moves is counted again at its next move", () => {
+  const unread = new UnreadBytes();
+  unread.add(100); // ends at 1
+  unread.add(70); // ends at 2, in the group behind
+  assert.equal(unread.passed(1, 2), 170);
+  assert.ok(unread.passed(2, 2) >= 70, "a fetch that parked in between is woken");
+  unread.add(5);
+  assert.equal(unread.passed(3, 3), 5, "nothing is counted for ever");
+});
+
+test("unread bytes are never fewer than there are, and of no more than the last two moves", () => {
+  let seed = 4;
+  const int = (max: number): number => (seed = (seed * 1103515245 + 12345) % 2 ** 31) % max;
+  const unread = new UnreadBytes();
+  const batches: number[] = [];
+  let [readable, told] = [0, 0];
+  for (let step = 0; step < 2000; step += 1) {
+    if (int(3) > 0) {
+      batches.push(1 + int(50));
+      unread.add(batches.at(-1)!);
+      continue;
+    }
+    const before = readable;
+    readable += int(batches.length - readable + 1);
+    if (readable === before) continue;
+    const bytes = unread.passed(readable, batches.length);
+    const truth = batches.slice(before, readable).reduce((sum, size) => sum + size, 0);
+    assert.ok(bytes >= truth, `step ${step}: ${bytes} told, ${truth} readable`);
+    told += bytes;
+  }
+  assert.ok(told > 0, "something was told");
 });

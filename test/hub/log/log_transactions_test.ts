@@ -6,7 +6,8 @@ import { OpenTransactions } from "../../../hub/log/open_transactions.ts";
 import { abortedIn, appendMarker, lastStableOf } from "../../../hub/log/log_transactions.ts";
 import { batchSize, readBatchHeader } from "../../../hub/record/batch.ts";
 import { readMarker } from "../../../hub/record/control.ts";
-import { seeded } from "../../sim/clock.ts";
+import { dumpLog, repairLog, verifyLog } from "../../../hub/log/verify.ts";
+import { seeded, simRandom } from "../../sim/clock.ts";
 import { MachineStopped } from "../../sim/disk.ts";
 import { Bench, batchOf, refusal, topicId } from "./support.ts";
 
@@ -242,4 +243,25 @@ test("crashes at any step: what a start finds of transactions is what the batche
   }
   assert.deepEqual(failed, []);
   assert.ok(only !== null || crashes > 100, `${crashes} crashes`);
+});
+
+test("a folder with markers verifies, dumps them as such, and is repaired without losing track of transactions", async () => {
+  const bench = new Bench();
+  await bench.open();
+  const log = await bench.create(0, { corruptRead: "skip" });
+  const producers = [1, 2].map(newProducer);
+  for (let i = 0; i < 60; i += 1) {
+    data(log, producers[i % 2]!, 2);
+    if (i % 5 === 3) end(log, producers[i % 2]!, i % 2 === 0);
+  }
+  await settle(bench);
+  await bench.settle(bench.store.close());
+  const [report] = verifyLog(bench.disk).logs;
+  assert.deepEqual([report!.records, report!.batches, report!.damage.length], [120, 72, 0], "markers are no records");
+  const lines = [...dumpLog(bench.disk, "readings-0")];
+  assert.equal(lines.filter((line) => /^ {4}(commit|abort) by coordinator epoch 1$/.test(line)).length, 12);
+  bench.disk.flipBit(`${log.segments[1]!.name}.log`, 500);
+  repairLog(bench.disk, simRandom(bench.chance));
+  await bench.kill();
+  await mustAgree(bench, bench.log(), "repaired");
 });
