@@ -284,18 +284,12 @@ export function placeOf(setting: BrokerSetting): string {
 
 /** Throws INVALID_CONFIG when the setting is unknown, not a client's to change, or its value is refused. */
 export function checkSetting(table: ReadonlyMap<string, BrokerSetting>, name: string, value: string): void {
-  const setting = mustBeChangeable(table, name);
-  const refusal = setting.check(value);
-  if (refusal) throw new HubError("INVALID_CONFIG", `${name} = ${JSON.stringify(value)}: it ${refusal}`);
-}
-
-/** Throws INVALID_CONFIG when the setting is unknown or not a client's to change. */
-export function mustBeChangeable(table: ReadonlyMap<string, BrokerSetting>, name: string): BrokerSetting {
   const setting = table.get(name);
   if (!setting) throw new HubError("INVALID_CONFIG", `Unknown setting ${name}`);
   if (setting.changedBy === "file") {
     throw new HubError("INVALID_CONFIG", `${name} is read at the start: set it under [settings] of partidor.toml`);
   }
   if (setting.changedBy === "nobody") throw new HubError("INVALID_CONFIG", `${name} cannot be changed on a hub`);
-  return setting;
+  const refusal = setting.check(value);
+  if (refusal) throw new HubError("INVALID_CONFIG", `${name} = ${JSON.stringify(value)}: it ${refusal}`);
 }

@@ -108,7 +108,7 @@ const rows: Row[] = [
     "string",
     "producer",
     oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"),
-    "The codec of stored batches: the hub compresses anew what comes in another; producer keeps what the producer chose.",
+    "The codec of stored batches: the hub compresses anew what comes in another; producer keeps the producer's.",
   ],
   [
     "corrupt.read",

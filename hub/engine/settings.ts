@@ -1,12 +1,5 @@
 // Settings that clients change while the hub runs: of the hub, of all hubs, of groups; facts in the journal.
-import {
-  type BrokerSetting,
-  brokerSettings,
-  checkSetting,
-  groupSettings,
-  mustBeChangeable,
-  placeOf,
-} from "../broker_settings.ts";
+import { type BrokerSetting, brokerSettings, checkSetting, groupSettings, placeOf } from "../broker_settings.ts";
 import { HubError } from "../errors.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
@@ -92,8 +85,8 @@ export class Settings {
   async configure(scope: Scope, next: Values, validateOnly: boolean): Promise<void> {
     const table = tableOf(scope);
     const before = this.own(scope);
-    for (const [name, value] of next) checkSetting(table, name, value);
-    for (const name of before.keys()) if (!next.has(name)) mustBeChangeable(table, name);
+    // what is set already was good once; an older program's word for it must not be in the way of other changes
+    for (const [name, value] of next) if (before.get(name) !== value) checkSetting(table, name, value);
     const key = this.#key(scope);
     this.#checkTogether(scope, next);
     if (!this.#scopes.has(key) && next.size > 0 && this.#scopes.size >= limits.settingsScopesMax) {

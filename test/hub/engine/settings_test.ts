@@ -65,6 +65,17 @@ test("refused as a whole, and nothing changed", async () => {
   assert.equal(settings.inForce.size, 0);
 });
 
+test("a name that an older program stored is no hindrance, and can be removed", async () => {
+  const facts = new MemoryFacts();
+  await facts.put([["settings/hub/1", new TextEncoder().encode('{"old.name":"1","num.partitions":"3"}')]]);
+  const settings = open(facts);
+  assert.deepEqual([...settings.inForce], [["num.partitions", "3"]]);
+  await settings.configure(hub, new Map([...settings.own(hub), ["num.partitions", "5"]]), false);
+  assert.equal(settings.own(hub).get("old.name"), "1");
+  await settings.configure(hub, new Map([["num.partitions", "5"]]), false);
+  assert.deepEqual([...open(facts.copy()).own(hub)], [["num.partitions", "5"]]);
+});
+
 test("a group's session outlasts its heartbeat, whoever set which", async () => {
   const settings = open(new MemoryFacts(), { "group.consumer.session.timeout.ms": "6000" });
   const group = { kind: "group", group: "g" } as const;

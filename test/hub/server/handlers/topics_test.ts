@@ -1,8 +1,15 @@
 // CreateTopics, DeleteTopics, CreatePartitions over the wire, each refusal by its code.
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
 import { codeOf, type ErrorName } from "../../../../hub/errors.ts";
+import { openClock } from "../../../../hub/io/clock.ts";
+import { openRandom } from "../../../../hub/io/crypto.ts";
+import { openDisk } from "../../../../hub/io/disk.ts";
 import type { Clock, Disk } from "../../../../hub/io/ports.ts";
+import { defaultLogSettings, openStore } from "../../../../hub/log/store.ts";
+import { silentTrace } from "../../../../hub/mod.ts";
 import type { CallOf } from "../../../../hub/wire/apis.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
 import { scratch } from "../../../tools/hub_process.ts";
@@ -209,6 +216,29 @@ test("a growth that the disk refuses midway leaves the topic as it was, and work
     );
   } finally {
     await opened.close();
+    remove();
+  }
+});
+
+test("logs that a crash left beyond the count of a topic are gone after the next start", async () => {
+  const { folder, remove } = scratch();
+  try {
+    let opened = await openTestHub({ folder });
+    const [made] = await create(opened.wire, [wanted("t", { numPartitions: 2 })]);
+    await opened.close();
+    // what a growth leaves that made its logs and did not come to its end
+    const clock = openClock(true);
+    const listener = { durable: () => {}, stateChanged: () => {}, possibleLoss: () => {} };
+    const rest = { clock, random: openRandom(), trace: silentTrace, hubId: 1, listener };
+    const store = await openStore({ disk: openDisk(folder), ...rest });
+    await store.createPartition(made!.topicId, 2, "t", defaultLogSettings);
+    await store.close();
+    opened = await openTestHub({ folder });
+    assert.deepEqual(readdirSync(path.join(folder, "topics")).sort(), [`${made!.topicId}-0`, `${made!.topicId}-1`]);
+    const { topics } = await opened.wire.call("metadata", 12, { topics: [{ name: "t" }] });
+    assert.equal(topics[0]!.partitions.length, 2);
+    await opened.close();
+  } finally {
     remove();
   }
 });
