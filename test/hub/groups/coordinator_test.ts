@@ -400,9 +400,7 @@ test("coordinator: lists by state without regard to case, describes metadata of 
   const coordinator = groups.newCoordinator(settings, world);
   const simple = { memberId: "", instanceId: null, generation: -1 };
   assert.equal(typeof groups.beginCommit(coordinator, "a", simple, 0), "object");
-  assert.deepEqual(groups.list(coordinator, []), [
-    { group: "a", protocolType: "", state: "Empty", type: "classic" },
-  ]);
+  assert.deepEqual(groups.list(coordinator, []), [{ group: "a", protocolType: "", state: "Empty", type: "classic" }]);
   assert.equal(groups.list(coordinator, ["EMPTY"]).length, 1);
   assert.equal(groups.list(coordinator, ["stable", "nonsense"]).length, 0);
   assert.equal(groups.describe(coordinator, "b").state, "Dead");
