@@ -406,6 +406,9 @@ def _():
         else:
             sender.abort_transaction()
         got[name] = reader.committed(tp)
+        # it does not ask for stable offsets: the transaction's may still be on their way
+        while commit and got[name] is None:
+            got[name] = reader.committed(tp)
     sender.close()
     reader.close()
     got["out"] = values([r.value for r in read("txn-out", 5, isolation_level="read_committed")])

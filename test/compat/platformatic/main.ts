@@ -11,16 +11,13 @@ const admin = new kafka.Admin(base);
 const producer = (options: Any = {}): Any => new kafka.Producer({ ...base, serializers, ...options });
 let groups = 0;
 
-const consumer = (options: Any = {}): Any =>
-  new kafka.Consumer({
-    ...base,
-    deserializers,
-    groupId: `reader-${groups++}`,
-    sessionTimeout: 10_000,
-    heartbeatInterval: 500,
-    maxWaitTime: 300,
-    ...options,
-  });
+/** Settings of a classic member; the new protocol is told these by the coordinator. */
+const classic = { sessionTimeout: 10_000, heartbeatInterval: 500 };
+
+function consumer(options: Any = {}): Any {
+  const shared = { ...base, deserializers, groupId: `reader-${groups++}`, maxWaitTime: 300 };
+  return new kafka.Consumer({ ...shared, ...(options.groupProtocol === undefined ? classic : {}), ...options });
+}
 
 async function make(topic: string, partitions: number, configs: Any[] = []): Promise<void> {
   await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs });
@@ -186,7 +183,7 @@ async function resumed(topic: string, options: Any): Promise<Any> {
 
 add("group: two members share, one leaves", () => shared("shared", {}));
 add("group: commit, resume after the hub was killed", () => resumed("resumed", {}));
-const newProtocol = { groupProtocol: "consumer", sessionTimeout: undefined, heartbeatInterval: undefined };
+const newProtocol = { groupProtocol: "consumer" };
 add("new group protocol: two members share, one leaves", () => shared("shared-848", newProtocol));
 add("new group protocol: commit, resume after the hub was killed", () => resumed("resumed-848", newProtocol));
 
@@ -340,28 +337,16 @@ add("transactions: offsets in them", async () => {
     });
     await transaction.addOffset(messages.at(-1));
     await (name === "committed" ? transaction.commit() : transaction.abort());
-    const offsets = await reader.listCommittedOffsets({ topics: [{ topic, partitions: [0] }] });
-    const offset = Number(offsets.get(topic)[0]);
+    const committed = async (): Promise<number> =>
+      Number((await reader.listCommittedOffsets({ topics: [{ topic, partitions: [0] }] })).get(topic)[0]);
+    let offset = await committed();
+    // it does not ask for stable offsets: the transaction's may still be on their way
+    while (name === "committed" && offset < 0) offset = await committed();
     got[name] = offset < 0 ? null : offset;
   }
   await sender.close();
   await reader.close(true);
   return { ...got, out: valuesOf(await read("txn-out", 5, { isolationLevel: 1 })) };
-});
-
-add("transactions: a second producer fences the first", async () => {
-  const topic = "fenced";
-  await make(topic, 1);
-  const [first, second] = [transactional(topic), transactional(topic)];
-  const transaction = await first.beginTransaction();
-  await transaction.send({ messages: [{ topic, value: "first", partition: 0 }] });
-  const other = await second.beginTransaction();
-  const ids = await failure(transaction.commit());
-  const fenced = ids.includes("PRODUCER_FENCED") || ids.includes("INVALID_PRODUCER_EPOCH");
-  await other.send({ messages: [{ topic, value: "second", partition: 0 }] });
-  await other.commit();
-  await second.close();
-  return { fenced, values: valuesOf(await read(topic, 1, { isolationLevel: 1 })) };
 });
 
 await runAll();
