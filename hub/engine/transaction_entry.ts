@@ -8,9 +8,14 @@ import type { TransactionGate } from "./transactions_types.ts";
 /** What a produce request says of the transaction its batches belong to. */
 export interface TransactionClaim {
   readonly transactionalId: string;
-  /** The first batch in a partition adds it to the transaction (Produce v12 and newer). */
-  readonly implicit: boolean;
+  /** Version of the Produce request. */
+  readonly version: number;
 }
+
+/** Since then a producer knows TRANSACTION_ABORTABLE (KIP-890). */
+const abortableSince = 11;
+/** Since then a producer relies on its first batch in a partition to add it to the transaction (KIP-890). */
+const implicitSince = 12;
 
 /** Clients before Produce v12 know these from other answers only; this one they send the batch again for. */
 const retriedAs: ErrorName = "NOT_ENOUGH_REPLICAS";
@@ -23,8 +28,9 @@ const unclear: ReadonlySet<ErrorName> = new Set([
 ]);
 
 /** A refusal of the coordinator as Produce tells it. */
-function toldAs(refusal: ErrorName, implicit: boolean): ErrorName {
-  if (unclear.has(refusal) || (!implicit && unclearToOld.has(refusal))) return retriedAs;
+function toldAs(refusal: ErrorName, version: number): ErrorName {
+  if (unclear.has(refusal) || (version < implicitSince && unclearToOld.has(refusal))) return retriedAs;
+  if (refusal === "TRANSACTION_ABORTABLE" && version < abortableSince) return "INVALID_TXN_STATE";
   return refusal === "PRODUCER_FENCED" ? "INVALID_PRODUCER_EPOCH" : refusal;
 }
 
@@ -65,8 +71,9 @@ async function admitted(
   gate: TransactionGate | null,
   partition: Partition,
   header: BatchHeader,
-  { transactionalId, implicit }: TransactionClaim,
+  { transactionalId, version }: TransactionClaim,
 ): Promise<void> {
+  const implicit = version >= implicitSince;
   const { topic, log } = partition;
   const { producerId, producerEpoch, baseSequence } = header;
   if (!header.transactional || log.producers.hasOpen(producerId, producerEpoch)) return;
@@ -78,10 +85,7 @@ async function admitted(
   const marked = log.producers.markedAt(producerId);
   const answer = await gate.admit(transactionalId, producerId, producerEpoch, topic, log.partition, implicit);
   if (answer !== "NONE") {
-    throw new HubError(
-      toldAs(answer, implicit),
-      `${topic}-${log.partition}, transaction ${transactionalId}: ${answer}`,
-    );
+    throw new HubError(toldAs(answer, version), `${topic}-${log.partition}, transaction ${transactionalId}: ${answer}`);
   }
   if (partitions.get(topic, log.partition) !== partition) {
     throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `Topic ${topic} was deleted`);

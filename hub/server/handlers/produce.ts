@@ -17,9 +17,6 @@ type PartitionAnswer = Response["responses"][number]["partitionResponses"][numbe
 const zstdSince = 7;
 const zstd = 4;
 
-/** Since then a producer relies on its first batch in a partition to add it to the transaction (KIP-890). */
-const implicitSince = 12;
-
 /** One batch of the request: where it went, or why not. */
 interface Slot {
   readonly partition: Partition | null;
@@ -84,7 +81,7 @@ function write(
     const { partitions, transactionGate } = services;
     const { acks, transactionalId } = request;
     if (transactionalId === null) return wroteAt(partition, data.index, partitions.append(partition, batch, acks));
-    const claim = { transactionalId, implicit: version >= implicitSince };
+    const claim = { transactionalId, version };
     const entry = appendTransactional(partitions, transactionGate, partition, batch, acks, claim);
     return entry instanceof Promise ? entering(partition, data.index, entry) : wroteAt(partition, data.index, entry);
   } catch (error) {

@@ -83,7 +83,7 @@ export class PartitionStage extends Bench {
     const topics = [{ name: "t", partitions: [{ partitionIndex: 0, timestamp }] }];
     const request = this.ask("listOffsets", 7, { replicaId: -1, isolationLevel, topics });
     const reply = await placeHandlers(this.#services).listOffsets(request, this.context(7));
-    return reply.topics[0]!.partitions[0]!.offset;
+    return reply.topics[0]!.partitions[0]!.offset ?? -1;
   }
 
   describe(topic: string) {
