@@ -101,7 +101,7 @@ export class Hub {
     await partitions.open();
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
     const pending = new PendingOffsets();
-    this.#groups = await this.#openGroups(partitions, this.#registry, pending);
+    this.#groups = await this.#openGroups(partitions, this.#registry, pending, settings);
     this.#transactions = await openTransactionEngine({
       topics: partitions,
       partitions,
@@ -188,7 +188,12 @@ export class Hub {
     };
   }
 
-  #openGroups(partitions: Partitions, registry: Registry, unstable: UnstableOffsets): Promise<GroupEngine> {
+  #openGroups(
+    partitions: Partitions,
+    registry: Registry,
+    unstable: UnstableOffsets,
+    settings: Settings,
+  ): Promise<GroupEngine> {
     const { clock, random, trace } = this.#ports;
     const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
     const { topics } = partitions;
@@ -203,7 +208,7 @@ export class Hub {
         initialRebalanceDelayMs: number("group.initial.rebalance.delay.ms", 3000),
         groupMaxSize: number("group.max.size", 1000),
         offsetsRetentionMs: number("offsets.retention.minutes", 10_080) * 60_000,
-        consumer: consumerSettingsOf(this.#config.settings),
+        consumer: consumerSettingsOf(settings),
       },
       topics: {
         idOf: (topic) => topics.byName(topic)?.topicId,
@@ -362,15 +367,20 @@ export class Hub {
   }
 }
 
-/** Settings of the server-side group protocol (KIP-848); the configuration has checked them. */
-function consumerSettingsOf(settings: Config["settings"]): Partial<ConsumerSettings> {
-  const number = (name: string, otherwise: number): number => Number(settings.get(name) ?? otherwise);
-  const policy = settings.get("group.consumer.migration.policy");
+/** Settings of the server-side group protocol (KIP-848); whoever set them, they were checked. */
+function consumerSettingsOf(settings: Settings): Partial<ConsumerSettings> {
+  const values = settings.inForce;
+  const number = (name: string, otherwise: number): number => Number(values.get(name) ?? otherwise);
+  const policy = values.get("group.consumer.migration.policy");
   return {
     heartbeatMs: number("group.consumer.heartbeat.interval.ms", limits.consumerHeartbeatMs),
     sessionMs: number("group.consumer.session.timeout.ms", limits.consumerSessionMs),
     maxSize: number("group.consumer.max.size", limits.consumerGroupSizeMax),
-    assignors: (settings.get("group.consumer.assignors") ?? "uniform,range").split(","),
+    ofGroup: (group) => ({
+      heartbeatMs: Number(settings.ofGroup(group, "consumer.heartbeat.interval.ms")),
+      sessionMs: Number(settings.ofGroup(group, "consumer.session.timeout.ms")),
+    }),
+    assignors: (values.get("group.consumer.assignors") ?? "uniform,range").split(","),
     migration: migrationPolicies.find((known) => known === policy) ?? "bidirectional",
   };
 }

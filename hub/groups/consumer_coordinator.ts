@@ -1,10 +1,10 @@
-// Groups of the server-side protocol within the coordinator: found or made, moved between the protocols, described. Pure.
+// Groups of the server-side protocol within the coordinator: found, made, turned, described. Pure.
 import type { ErrorName } from "../errors.ts";
 import { HubError } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
 import { onClassicHeartbeat, onClassicJoin, onClassicLeave, onClassicSync } from "./classic_members.ts";
 import type { ConsumerGroup, ConsumerMember } from "./consumer_group.ts";
-import { ConsumerGroupState, consumerGroupState, newConsumerGroup } from "./consumer_group.ts";
+import { ConsumerGroupState, consumerGroupState, newConsumerGroup, paceOf } from "./consumer_group.ts";
 import { decodeConsumerRecord } from "./consumer_record.ts";
 import type { Coordinator, Entry } from "./entries.ts";
 import { addGroup } from "./entries.ts";
@@ -120,7 +120,7 @@ export function consumerStored(
 
 /** Puts a group back as the registry kept it. */
 export function loadConsumerGroup(coordinator: Coordinator, id: string, record: Uint8Array, now: Millis): Entry {
-  const consumer = decodeConsumerRecord(id, record, now, coordinator.world.settings.sessionMs);
+  const consumer = decodeConsumerRecord(id, record, now, paceOf(coordinator.world, id).sessionMs);
   const group = newGroup(id, now);
   group.recorded = true;
   group.emptyMs = consumer.emptyMs;

@@ -130,11 +130,19 @@ export interface TopicCatalogue {
 export const migrationPolicies = ["disabled", "downgrade", "upgrade", "bidirectional"] as const;
 export type MigrationPolicy = (typeof migrationPolicies)[number];
 
-export interface ConsumerSettings {
+/** How often members of a group are to beat, and after how long a silence they are dropped. */
+export interface ConsumerPace {
+  readonly heartbeatMs: Millis;
+  readonly sessionMs: Millis;
+}
+
+export interface ConsumerSettings extends ConsumerPace {
   /** group.consumer.heartbeat.interval.ms */
   readonly heartbeatMs: Millis;
   /** group.consumer.session.timeout.ms */
   readonly sessionMs: Millis;
+  /** What one group sets for itself in place of the two above; left out, all groups are alike. */
+  readonly ofGroup?: (group: string) => ConsumerPace;
   /** group.consumer.max.size */
   readonly maxSize: number;
   /** group.consumer.assignors: the first is the default. */
@@ -169,6 +177,11 @@ export interface ConsumerWorld {
   readonly settings: ConsumerSettings;
   readonly topics: TopicCatalogue;
   readonly embedded: EmbeddedProtocol;
+}
+
+/** The pace of one group: its own settings (consumer.session.timeout.ms ...) or the hub's. */
+export function paceOf({ settings }: ConsumerWorld, group: string): ConsumerPace {
+  return settings.ofGroup?.(group) ?? settings;
 }
 
 /** A group nobody has joined, at the epoch its classic past ended with. */

@@ -3,7 +3,7 @@ import type { ErrorName } from "../errors.ts";
 import { HubError } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
 import type { ConsumerGroup, ConsumerMember, ConsumerWorld } from "./consumer_group.ts";
-import { MemberState, SpecialEpoch } from "./consumer_group.ts";
+import { MemberState, paceOf, SpecialEpoch } from "./consumer_group.ts";
 import type { GroupEffect, HeartbeatReply, RequestId } from "./group.ts";
 import {
   addConsumerMember,
@@ -133,24 +133,25 @@ function onBeat(
   if (isNew || resubscribed || moved) member.changedAt = changed(group);
   else if (retargeted) changed(group);
   armRevocation(member, now);
-  member.deadline = now + world.settings.sessionMs;
+  const { heartbeatMs, sessionMs } = paceOf(world, group.id);
+  member.deadline = now + sessionMs;
   const full = event.rebalanceTimeoutMs >= 0 && (event.topics ?? event.regex) !== null && event.owned !== null;
   const behind = event.memberEpoch < member.epoch;
   const tells = full || behind || member.assigned !== assignedBefore;
-  answerHeartbeat(group, member.changedAt, event, reply(member, world, tells), effects);
+  answerHeartbeat(group, member.changedAt, event, reply(member, heartbeatMs, tells), effects);
   if (retargeted) {
     const reason = isNew ? `new member ${member.memberId}` : "subscriptions or topics changed";
     effects.push({ kind: "rebalance", group: group.id, generation: group.epoch, reason });
   }
 }
 
-function reply(member: ConsumerMember, world: ConsumerWorld, tells: boolean): HeartbeatReply {
+function reply(member: ConsumerMember, heartbeatMs: Millis, tells: boolean): HeartbeatReply {
   return {
     error: "NONE",
     message: null,
     memberId: member.memberId,
     memberEpoch: member.epoch,
-    heartbeatMs: world.settings.heartbeatMs,
+    heartbeatMs,
     assignment: tells ? member.assigned : null,
   };
 }
@@ -311,7 +312,7 @@ function onLeave(
   if (member === undefined) throw unknownMember(group, event.memberId);
   if (event.memberEpoch === SpecialEpoch.LeaveStatic) {
     leaveForAWhile(group, member);
-    member.deadline = now + world.settings.sessionMs;
+    member.deadline = now + paceOf(world, group.id).sessionMs;
   } else dropConsumerMember(group, member, "left", effects);
   const { memberEpoch } = event;
   const left: HeartbeatReply = {

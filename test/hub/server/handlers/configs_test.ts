@@ -314,6 +314,21 @@ test("a group's settings: defaults of the hub, its own, checked together, kept o
   }
 });
 
+test("a group's own heartbeat interval is what its members are told from then on", async () => {
+  await withHub({ settings: { "group.consumer.heartbeat.interval.ms": 7000 } }, async ({ wire }) => {
+    await makeTopic(wire, "t");
+    const beat = async (groupId: string) => {
+      const joining = { memberEpoch: 0, rebalanceTimeoutMs: 60_000, subscribedTopicNames: ["t"], topicPartitions: [] };
+      const reply = await wire.call("consumerGroupHeartbeat", 1, { groupId, memberId: `of-${groupId}`, ...joining });
+      return [reply.errorCode, reply.heartbeatIntervalMs];
+    };
+    assert.deepEqual(await beat("a"), [0, 7000]);
+    is(await alter(wire, Group, "a", { "consumer.heartbeat.interval.ms": "6000" }), "NONE");
+    assert.deepEqual(await beat("a"), [0, 6000]);
+    assert.deepEqual(await beat("b"), [0, 7000]);
+  });
+});
+
 test("resources that have settings are listed by their kind", async () => {
   await withHub({}, async ({ wire }) => {
     await makeTopic(wire, "t");
