@@ -89,7 +89,7 @@ export interface ScramFirst {
 }
 
 const printable = /^[\x21-\x2b\x2d-\x7e]+$/; // printable ASCII without the comma
-const firstForm = /^((n|y|p=[^,]*),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]*)((?:,[A-Za-z]=[^,]*)*))$/s;
+const firstForm = /^((n|y|p=[^,]*),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]*)(?:,[A-Za-z]=[^,]*)*)$/s;
 const finalForm = /^(c=([^,]*),r=([^,]*)((?:,[A-Za-z]=[^,]*)*)),p=([^,]*)$/s;
 
 /** `=2C` is a comma and `=3D` an equals sign; no other `=` may stand in a name. */
@@ -102,9 +102,9 @@ function readName(name: string): string {
 export function readScramFirst(token: Uint8Array): ScramFirst {
   const parts = firstForm.exec(textOf(token));
   if (!parts) throw refused("the first SCRAM message is malformed");
-  const [, header, binding, authorization, bare, name, nonce, extensions] = parts as unknown as string[];
+  // extensions that are not mandatory (m=) are ignored, as RFC 5802 section 5.1 has it
+  const [, header, binding, authorization, bare, name, nonce] = parts as unknown as string[];
   if (binding!.startsWith("p")) throw refused("channel binding is not offered");
-  if (extensions !== "") throw refused("SCRAM extensions are not offered");
   if (!printable.test(nonce!) || nonce!.length > limits.scramNonceLengthMax) throw refused("the nonce is malformed");
   const user = checkUser(readName(name!));
   if (authorization && readName(authorization) !== user) throw refused("acting for another user is not allowed");

@@ -1,4 +1,5 @@
 // A real hub inside the test's process, on a scratch folder and free ports.
+import { readFileSync } from "node:fs";
 import { type Config, loadConfig } from "../../hub/config.ts";
 import { openEmbeddedRegistry } from "../../hub/engine/embedded_registry.ts";
 import { Hub } from "../../hub/hub.ts";
@@ -39,6 +40,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
   const settings = { "group.initial.rebalance.delay.ms": 0, ...options.settings };
   const config = loadConfig({
     file: { settings, access: options.access ?? {} },
+    readSecret: (name) => readFileSync(name, "utf8"),
     flags: {
       "hub.data": folder,
       "kafka.port": 0,
