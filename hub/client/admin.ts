@@ -163,8 +163,11 @@ class RoutedAdmin implements Admin {
       const reply = await coordinator.call("describeGroups", { groups: [group] });
       const [described] = reply.groups;
       if (described === undefined) throw new HubError("UNKNOWN_SERVER_ERROR", `no group ${group} in the answer`);
+      const kind = errorNameOf(described.errorCode);
+      // So it says of groups of the server-side protocol, too (KIP-848).
+      const missing = kind === "GROUP_ID_NOT_FOUND" || (kind === "NONE" && described.groupState === "Dead");
+      if (missing) return describeConsumerGroup(coordinator, group);
       mustBeNone(described.errorCode, `group ${group}`, described.errorMessage);
-      if (described.groupState === "Dead") throw new HubError("GROUP_ID_NOT_FOUND", `there is no group ${group}`);
       return describeGroup(described);
     });
   }
@@ -228,6 +231,34 @@ function describeTopic(topic: ReplyOf<"metadata">["topics"][number]): TopicDescr
   }));
   partitions.sort((one, other) => one.partition - other.partition);
   return { name: topic.name ?? "", topicId: topic.topicId, internal: topic.isInternal, partitions };
+}
+
+async function describeConsumerGroup(coordinator: Connection, group: string): Promise<GroupDescription> {
+  const missing = new HubError("GROUP_ID_NOT_FOUND", `there is no group ${group}`);
+  const reply = await coordinator
+    .call("consumerGroupDescribe", { groupIds: [group], includeAuthorizedOperations: false })
+    .catch((thrown: unknown) => {
+      // A hub or broker older than the protocol has no such group.
+      throw thrown instanceof HubError && thrown.kind === "UNSUPPORTED_VERSION" ? missing : thrown;
+    });
+  const [described] = reply.groups;
+  if (described === undefined || errorNameOf(described.errorCode) === "GROUP_ID_NOT_FOUND") throw missing;
+  mustBeNone(described.errorCode, `group ${group}`, described.errorMessage);
+  return {
+    group,
+    state: described.groupState,
+    protocolType: "consumer",
+    protocol: described.assignorName,
+    members: described.members.map(({ memberId, instanceId, clientId, clientHost, assignment }) => ({
+      memberId,
+      instanceId,
+      clientId,
+      clientHost,
+      assignment: assignment.topicPartitions.flatMap(({ topicName, partitions }) => {
+        return partitions.map((partition) => ({ topic: topicName, partition }));
+      }),
+    })),
+  };
 }
 
 function describeGroup(described: ReplyOf<"describeGroups">["groups"][number]): GroupDescription {

@@ -81,7 +81,7 @@ export function mayDowngrade(consumer: ConsumerGroup, world: ConsumerWorld): boo
   return consumer.members.size > 0;
 }
 
-/** The group as a classic one, about to rebalance: its epoch becomes the generation. Who waits is sent to join again. */
+/** The group as a classic one, about to rebalance: its epoch becomes the generation. Who waits joins again. */
 export function toClassic(
   consumer: ConsumerGroup,
   world: ConsumerWorld,

@@ -1,4 +1,4 @@
-// The `range` assignor: each topic cut into consecutive runs, one a reader, so that equal keys of two topics meet. Pure.
+// The `range` assignor: each topic cut into runs, one a reader, so that equal keys of two topics meet. Pure.
 import type { Claimant, TargetAssignor } from "./uniform_assignor.ts";
 
 /**

@@ -9,7 +9,10 @@ export interface Feature {
 }
 
 /** Grows as what a level promises becomes true. */
-export const features: readonly Feature[] = [];
+export const features: readonly Feature[] = [
+  // 1: the server-side group protocol (KIP-848).
+  { name: "group.version", min: 0, max: 1, level: 1 },
+];
 
 /** Counts changes of the table above, so that a client can tell an older answer from a newer one. */
-export const featuresEpoch = 0;
+export const featuresEpoch = 1;
