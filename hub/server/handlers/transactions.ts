@@ -1,15 +1,15 @@
-// Transactions on the wire: InitProducerId (22), AddPartitionsToTxn to TxnOffsetCommit (24-28), the listings (65, 66).
+// Transactions as producers ask for them: InitProducerId (22), AddPartitionsToTxn to TxnOffsetCommit (24-26, 28).
 import { newProducerId } from "../../engine/producer_ids.ts";
 import { isInternalName } from "../../engine/topics.ts";
 import type { Producer } from "../../engine/transactions.ts";
-import { codeOf, codeOfThrown, type ErrorName, HubError } from "../../errors.ts";
-import { compileNameRegex } from "../../groups/topic_regex.ts";
+import { codeOf, type ErrorName } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
+import { transactionOperatorHandlers } from "./transactions_operators.ts";
 
 /** All handlers of transactions. */
 export function transactionHandlers(services: HubServices) {
-  return { ...producerHandlers(services), ...offsetHandlers(services), ...operatorHandlers(services) };
+  return { ...producerHandlers(services), ...offsetHandlers(services), ...transactionOperatorHandlers(services) };
 }
 
 /** PRODUCER_FENCED came late; before, a fenced producer was told INVALID_PRODUCER_EPOCH (KIP-588). */
@@ -18,7 +18,7 @@ function fencedSince(first: number, version: number, error: ErrorName): ErrorNam
 }
 
 function producerHandlers(services: HubServices) {
-  const { transactions, partitions, random } = services;
+  const { transactions, random } = services;
   return {
     async initProducerId(
       request: RequestOf<"initProducerId">,
@@ -42,40 +42,7 @@ function producerHandlers(services: HubServices) {
       request: RequestOf<"addPartitionsToTxn">,
       context: RequestContext,
     ): Promise<ResponseOf<"addPartitionsToTxn">> {
-      const topics = request.v3AndBelowTopics;
-      const answer = (errorOf: (topic: string, partition: number) => ErrorName) => ({
-        throttleTimeMs: 0,
-        resultsByTopicV3AndBelow: topics.map(({ name, partitions: indexes }) => ({
-          name,
-          resultsByPartition: indexes.map((partitionIndex) => {
-            return { partitionIndex, partitionErrorCode: codeOf(errorOf(name, partitionIndex)) };
-          }),
-        })),
-      });
-      const check = (topic: string, partition: number): ErrorName => {
-        if (isInternalName(topic)) return "TOPIC_AUTHORIZATION_FAILED";
-        return partitions.exists(topic, partition) ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
-      };
-      const unfit = topics.some(({ name, partitions: indexes }) =>
-        indexes.some((index) => check(name, index) !== "NONE"),
-      );
-      // All or nothing: with one partition that cannot be added the others are not attempted.
-      if (unfit) {
-        return answer((topic, index) => {
-          const error = check(topic, index);
-          return error === "NONE" ? "OPERATION_NOT_ATTEMPTED" : error;
-        });
-      }
-      const id = request.v3AndBelowTransactionalId;
-      if (id === "") return answer(() => "INVALID_REQUEST");
-      const producer: Producer = {
-        id,
-        producerId: request.v3AndBelowProducerId,
-        epoch: request.v3AndBelowProducerEpoch,
-      };
-      const added = new Map(topics.map(({ name, partitions: indexes }) => [name, new Set(indexes)]));
-      const error = fencedSince(2, context.version, await transactions.addPartitions(producer, added));
-      return answer(() => error);
+      return addPartitions(services, request, context.version);
     },
 
     async endTxn(request: RequestOf<"endTxn">, context: RequestContext): Promise<ResponseOf<"endTxn">> {
@@ -90,6 +57,45 @@ function producerHandlers(services: HubServices) {
       return { throttleTimeMs: 0, errorCode: codeOf(fencedSince(2, version, reply.error)) };
     },
   };
+}
+
+/** All or nothing: with one partition that cannot be added the others are not attempted. */
+async function addPartitions(
+  { transactions, partitions }: HubServices,
+  request: RequestOf<"addPartitionsToTxn">,
+  version: number,
+): Promise<ResponseOf<"addPartitionsToTxn">> {
+  const topics = request.v3AndBelowTopics;
+  const answer = (errorOf: (topic: string, partition: number) => ErrorName) => ({
+    throttleTimeMs: 0,
+    resultsByTopicV3AndBelow: topics.map(({ name, partitions: indexes }) => ({
+      name,
+      resultsByPartition: indexes.map((partitionIndex) => {
+        return { partitionIndex, partitionErrorCode: codeOf(errorOf(name, partitionIndex)) };
+      }),
+    })),
+  });
+  const check = (topic: string, partition: number): ErrorName => {
+    if (isInternalName(topic)) return "TOPIC_AUTHORIZATION_FAILED";
+    return partitions.exists(topic, partition) ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
+  };
+  const unfit = topics.some(({ name, partitions: indexes }) => indexes.some((index) => check(name, index) !== "NONE"));
+  if (unfit) {
+    return answer((topic, index) => {
+      const error = check(topic, index);
+      return error === "NONE" ? "OPERATION_NOT_ATTEMPTED" : error;
+    });
+  }
+  const id = request.v3AndBelowTransactionalId;
+  if (id === "") return answer(() => "INVALID_REQUEST");
+  const producer: Producer = {
+    id,
+    producerId: request.v3AndBelowProducerId,
+    epoch: request.v3AndBelowProducerEpoch,
+  };
+  const added = new Map(topics.map(({ name, partitions: indexes }) => [name, new Set(indexes)]));
+  const error = fencedSince(2, version, await transactions.addPartitions(producer, added));
+  return answer(() => error);
 }
 
 /** EndTxn and TxnOffsetCommit v5 are those of transaction.version 2 (KIP-890). */
@@ -145,78 +151,6 @@ function offsetHandlers({ transactions }: HubServices) {
         }),
       }));
       return { throttleTimeMs: 0, topics };
-    },
-  };
-}
-
-function operatorHandlers({ transactions, partitions }: HubServices) {
-  return {
-    /** How an operator ends a transaction that hangs in a partition (KIP-664); hubs do not send it to themselves. */
-    async writeTxnMarkers(request: RequestOf<"writeTxnMarkers">): Promise<ResponseOf<"writeTxnMarkers">> {
-      const end = async (topic: string, index: number, marker: (typeof request.markers)[number]): Promise<number> => {
-        const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit } = marker;
-        if (!partitions.exists(topic, index)) return codeOf("UNKNOWN_TOPIC_OR_PARTITION");
-        try {
-          await partitions.endTransaction(topic, index, { producerId, producerEpoch, coordinatorEpoch, commit });
-          return 0;
-        } catch (error) {
-          return codeOfThrown(error);
-        }
-      };
-      const markers = [];
-      for (const marker of request.markers) {
-        const topics = [];
-        for (const { name, partitionIndexes } of marker.topics) {
-          const ended = partitionIndexes.map(async (partitionIndex) => {
-            return { partitionIndex, errorCode: await end(name, partitionIndex, marker) };
-          });
-          topics.push({ name, partitions: await Promise.all(ended) });
-        }
-        markers.push({ producerId: marker.producerId, topics });
-      }
-      return { markers };
-    },
-
-    describeTransactions(request: RequestOf<"describeTransactions">): ResponseOf<"describeTransactions"> {
-      const transactionStates = request.transactionalIds.map((transactionalId) => {
-        const { error, image } = transactions.describe(transactionalId);
-        return {
-          errorCode: codeOf(error),
-          transactionalId,
-          transactionState: image?.state ?? "",
-          transactionTimeoutMs: image?.timeoutMs ?? 0,
-          transactionStartTimeMs: image?.startedAt ?? 0,
-          producerId: image?.producerId ?? 0,
-          producerEpoch: image?.epoch ?? 0,
-          topics: [...(image?.partitions ?? [])].map(([topic, indexes]) => ({ topic, partitions: [...indexes] })),
-        };
-      });
-      return { throttleTimeMs: 0, transactionStates };
-    },
-
-    listTransactions(request: RequestOf<"listTransactions">): ResponseOf<"listTransactions"> {
-      const { stateFilters, producerIdFilters, durationFilter, transactionalIdPattern } = request;
-      const refuse = (error: ErrorName) => {
-        return { throttleTimeMs: 0, errorCode: codeOf(error), unknownStateFilters: [], transactionStates: [] };
-      };
-      let matches = (_id: string): boolean => true;
-      try {
-        if (transactionalIdPattern) matches = compileNameRegex(transactionalIdPattern);
-      } catch (error) {
-        if (error instanceof HubError) return refuse(error.kind);
-        throw error;
-      }
-      const filter = { states: stateFilters, producerIds: producerIdFilters, durationMs: durationFilter, matches };
-      const found = transactions.list(filter);
-      if (found.error !== "NONE") return refuse(found.error);
-      return {
-        throttleTimeMs: 0,
-        errorCode: 0,
-        unknownStateFilters: found.unknownStates,
-        transactionStates: found.transactions.map(({ id, producerId, state }) => {
-          return { transactionalId: id, producerId, transactionState: state };
-        }),
-      };
     },
   };
 }
