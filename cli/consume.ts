@@ -145,7 +145,7 @@ async function follow(consumer: Consumer, reading: Reading, grouped: boolean, ti
       const batches = await consumer.poll(Math.min(pollMs, timeoutMs));
       for (const batch of batches) await reading.print(batch);
       const now = performance.now();
-      if (batches.length > 0) lastRecord = now;
+      if (batches.some(({ records }) => records.length > 0)) lastRecord = now;
       if (grouped && now - lastCommit >= commitMs) {
         await commit(consumer, reading);
         lastCommit = now;

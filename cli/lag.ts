@@ -66,7 +66,8 @@ async function firstTimes(
     while (times.size < open.length && Date.now() < end) {
       for (const batch of await consumer.poll(200)) {
         const first = batch.records[0];
-        if (first !== undefined && !times.has(placeKey(batch))) times.set(placeKey(batch), first.timestamp);
+        if (first === undefined) continue;
+        if (!times.has(placeKey(batch))) times.set(placeKey(batch), first.timestamp);
         consumer.pause([batch]);
       }
     }

@@ -90,7 +90,7 @@ export interface ConsumerOptions {
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
 }
 
-/** Records of one partition, in order, as one fetch gave them. */
+/** Records of one partition, in order, as one fetch gave them; none where it gave markers or left-out ones only. */
 export interface InBatch {
   readonly topic: string;
   readonly partition: number;

@@ -244,13 +244,14 @@ export class Fetcher {
       const aborted = this.#options.committedOnly ? (data.abortedTransactions ?? []) : [];
       const opened = await openBatches(position, position.next, data.records, !connection.direct, aborted);
       if (!this.#isCurrent(position)) return;
-      if (opened.nextOffset === position.next && (data.records?.length ?? 0) > 0) {
+      const isOn = opened.nextOffset > position.next;
+      if (!isOn && (data.records?.length ?? 0) > 0) {
         throw new HubError("CORRUPT_MESSAGE", `fetch of ${where}: bytes without a whole batch at ${position.next}`);
       }
       position.failures = 0;
       position.next = opened.nextOffset;
       position.busy = false;
-      if (opened.records.length === 0) return;
+      if (!isOn) return; // else told even without records: whoever commits or waits for the end goes by nextOffset
       const { topic, partition } = position;
       position.ready = { topic, partition, ...opened, highWatermark: data.highWatermark };
       this.#options.onNews();

@@ -112,6 +112,32 @@ test("committed records come when their marker does; aborted ones never; others'
   });
 });
 
+test("a reader comes to the end of a log that ends in markers and aborted records", async () => {
+  await withHub({}, async ({ hub, wire }) => {
+    await makeTopic(wire, "t");
+    const one = await new Transactor(wire, "one").init();
+    await one.add("t");
+    is(await one.send("t", ["a"]), "NONE");
+    await one.end(false);
+    for (const isolation of ["read_committed", "read_uncommitted"] as const) {
+      const consumer = await consumerOf(hub, isolation);
+      try {
+        let next = 0;
+        const values: string[] = [];
+        while (next < 2) {
+          for (const { nextOffset, records } of await consumer.poll(10_000)) {
+            next = nextOffset;
+            values.push(...records.map(({ value }) => text(value)));
+          }
+        }
+        assert.deepEqual(values, isolation === "read_committed" ? [] : ["a"]);
+      } finally {
+        await consumer.close();
+      }
+    }
+  });
+});
+
 test("a partition that was not added is refused; so is a fenced producer's batch", async () => {
   await withHub({}, async ({ wire }) => {
     await makeTopic(wire, "t");
