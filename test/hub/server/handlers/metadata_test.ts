@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
-import { featureRows } from "../../../../hub/server/handlers/metadata.ts";
-import { apis } from "../../../../hub/wire/apis.ts";
+import { featureRows, metadataHandlers } from "../../../../hub/server/handlers/metadata.ts";
+import type { RequestContext } from "../../../../hub/server/services.ts";
+import { apis, type RequestOf } from "../../../../hub/wire/apis.ts";
+import { fill } from "../../../../hub/wire/codec.ts";
 import { withHub } from "../../../tools/test_hub.ts";
 import { makeTopic } from "../../../tools/wire_calls.ts";
 
@@ -52,4 +54,27 @@ test("apiVersions: a feature that may be 0 is told to v4 only, one that is 0 is 
   assert.deepEqual([names(older.supportedFeatures), names(newest.supportedFeatures)], ["b", "abc"]);
   assert.deepEqual([names(older.finalizedFeatures), names(newest.finalizedFeatures)], ["ab", "ab"]);
   assert.equal(featureRows([features[2]!], 4).finalizedFeaturesEpoch, -1);
+});
+
+test("metadata: a topic whose logs are being made has no leader yet, and an internal one says that it is", async () => {
+  const topic = { name: "t", topicId: "00000000-0000-4000-8000-00000000000a", partitions: 2, internal: true };
+  const topics = { byName: () => topic, all: () => [topic] };
+  const services = {
+    hubId: 1,
+    clusterId: "c",
+    advertised: { host: "h", port: 1 },
+    partitions: { topics, of: () => [] },
+  };
+  const { metadata } = metadataHandlers(services as never);
+  const asked = fill(apis.metadata.request, { topics: [{ name: "t" }] }) as RequestOf<"metadata">;
+  const answer = await metadata(asked, { version: 13 } as RequestContext);
+  const [made] = answer.topics;
+  assert.equal(made!.isInternal, true);
+  assert.deepEqual(
+    made!.partitions.map(({ errorCode, leaderId, leaderEpoch }) => [errorCode, leaderId, leaderEpoch]),
+    [
+      [codeOf("LEADER_NOT_AVAILABLE"), -1, -1],
+      [codeOf("LEADER_NOT_AVAILABLE"), -1, -1],
+    ],
+  );
 });
