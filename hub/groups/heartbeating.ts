@@ -124,6 +124,7 @@ function onBeat(
   const { member, isNew } = memberFor(group, event, world, effects);
   const epochBefore = group.epoch;
   const assignedBefore = isNew ? noPartitions : member.assigned;
+  const behind = event.memberEpoch < member.epoch;
   const resubscribed = update(member, event, world);
   if (isNew || resubscribed) group.epoch += 1;
   else noticeTopics(group, world.topics);
@@ -136,7 +137,6 @@ function onBeat(
   const { heartbeatMs, sessionMs } = paceOf(world, group.id);
   member.deadline = now + sessionMs;
   const full = event.rebalanceTimeoutMs >= 0 && (event.topics ?? event.regex) !== null && event.owned !== null;
-  const behind = event.memberEpoch < member.epoch;
   const tells = full || behind || member.assigned !== assignedBefore;
   answerHeartbeat(group, member.changedAt, event, reply(member, heartbeatMs, tells), effects);
   if (retargeted) {
@@ -273,13 +273,12 @@ function comeBack(
  */
 function checkEpoch(member: ConsumerMember, event: HeartbeatEvent): void {
   const { memberEpoch, owned } = event;
-  if (memberEpoch === member.epoch) {
+  if (memberEpoch === SpecialEpoch.Join && member.fenced) return;
+  const lost = memberEpoch === member.previousEpoch && owned !== null && isWithin(owned, member.assigned);
+  if (memberEpoch === member.epoch || (memberEpoch < member.epoch && lost)) {
     member.fenced = false;
     return;
   }
-  if (memberEpoch === SpecialEpoch.Join && member.fenced) return;
-  const lost = memberEpoch === member.previousEpoch && owned !== null && isWithin(owned, member.assigned);
-  if (memberEpoch < member.epoch && lost) return;
   member.fenced = true;
   const compared = memberEpoch > member.epoch ? "greater" : "smaller";
   throw new HubError(
