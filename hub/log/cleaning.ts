@@ -68,3 +68,23 @@ export function chooseCleaning(
 export function isRollDue(ageMs: number, segmentMs: number, rules: CleaningRules): boolean {
   return ageMs > Math.min(segmentMs, rules.maxCompactionLagMs);
 }
+
+/** Offsets of a segment are told from its base in 31 bits. */
+const spanMax = 2 ** 31 - 1;
+
+/** Neighbours that may become one segment: together no larger than one is allowed to be. */
+export function groupsOf<Segment extends { readonly base: number; readonly nextOffset: number; readonly size: number }>(
+  segments: readonly Segment[],
+  segmentBytes: number,
+): Segment[][] {
+  const groups: Segment[][] = [];
+  let bytes = 0;
+  for (const segment of segments) {
+    const group = groups.at(-1);
+    const fits = group && bytes + segment.size <= segmentBytes && segment.nextOffset - group[0]!.base <= spanMax;
+    if (fits) group.push(segment);
+    else groups.push([segment]);
+    bytes = fits ? bytes + segment.size : segment.size;
+  }
+  return groups;
+}

@@ -6,35 +6,21 @@ import { limits } from "../limits.ts";
 import type { BatchHeader } from "../record/batch.ts";
 import { RecordWalk } from "../record/filter.ts";
 import { openRecords } from "../record/record.ts";
+import { groupsOf } from "./cleaning.ts";
 import type { CleaningPlan } from "./cleaning.ts";
+import { Interrupted } from "./cleaning_tools.ts";
+import type { CleaningTools } from "./cleaning_tools.ts";
 import { BatchJudge } from "./compaction_batch.ts";
 import { SegmentRewrite } from "./compaction_rewrite.ts";
 import type { AbortedTransaction } from "./aborted_index.ts";
 import { KeyMap, keyEntryBytes } from "./key_map.ts";
-import type { LogHost, PartitionLog } from "./log.ts";
+import type { PartitionLog } from "./log.ts";
 import { batchAt, LaterReader } from "./log_read.ts";
 import { abortedIn } from "./log_transactions.ts";
-import type { Pace } from "./pace.ts";
 import type { Segment } from "./segment.ts";
-
-/** Thrown when the log is cut, removed or closed meanwhile: what was begun is dropped. */
-export class Interrupted extends Error {}
 
 /** A place in a segment that is no valid batch. */
 class Damaged extends Error {}
-
-export interface CleaningTools {
-  readonly host: LogHost;
-  readonly pace: Pace;
-  /** 16 bytes of chance for the map. */
-  readonly seed: Uint8Array;
-  /** Trusted wall clock; null while there is none. */
-  readonly now: number | null;
-  /** Bytes that may be written without filling the disk. */
-  room(): number;
-  /** False once the log is gone or held, or the store closes. */
-  goesOn(log: PartitionLog): boolean;
-}
 
 export interface CleaningResult {
   /** Everything below is clean now; less than was planned when the map was full. */
@@ -98,9 +84,9 @@ export class CleaningPass {
     );
     let [bytesBefore, bytesAfter] = [0, 0];
     const segments = this.#segments(0).filter(({ base }) => base < this.#mapped || this.#plan.from === this.#plan.end);
-    for (const segment of segments) {
-      bytesBefore += segment.size;
-      bytesAfter += await this.#clean(segment, judge);
+    for (const group of groupsOf(segments, log.settings.segmentBytes)) {
+      for (const { size } of group) bytesBefore += size;
+      bytesAfter += await this.#clean(group, judge);
     }
     const { horizonAt, recordsKept, recordsDropped } = judge;
     host.trace.count("compaction_records_dropped_total", recordsDropped);
@@ -110,7 +96,9 @@ export class CleaningPass {
 
   /** Closed segments that end above `from` and within the plan. */
   #segments(from: number): Segment[] {
-    return this.#log.segments.filter(({ nextOffset }) => nextOffset > from && nextOffset <= this.#plan.end);
+    return this.#log.segments
+      .slice(0, -1)
+      .filter(({ nextOffset }) => nextOffset > from && nextOffset <= this.#plan.end);
   }
 
   /** Notes the newest offset of every key, as far as the map has room for. */
@@ -155,23 +143,32 @@ export class CleaningPass {
     return aborted?.some((one) => one.firstOffset <= baseOffset && baseOffset <= one.lastOffset) ?? false;
   }
 
-  /** @returns the bytes the segment has now */
-  async #clean(segment: Segment, judge: BatchJudge): Promise<number> {
-    const rewrite = new SegmentRewrite(this.#log, segment, this.#tools);
+  /** @returns the bytes that the segments have now */
+  async #clean(group: readonly Segment[], judge: BatchJudge): Promise<number> {
+    const rewrite = new SegmentRewrite(this.#log, group, this.#tools);
+    const end = group.at(-1)!.nextOffset;
     try {
-      for await (const placed of this.#batches(segment)) {
-        const { header, bytes, at } = placed;
-        const isLast = header.lastOffset + 1 === segment.nextOffset;
-        await rewrite.add(at, header, bytes, judge.judge(bytes, header, await open(placed), isLast));
+      for (const segment of group) {
+        for await (const placed of this.#batches(segment)) {
+          const { header, bytes, at } = placed;
+          const made = judge.judge(bytes, header, await open(placed), header.lastOffset + 1 === end);
+          await rewrite.add(segment, at, header, bytes, made);
+        }
       }
       return await rewrite.finish();
     } catch (error) {
       rewrite.abandon();
       if (!(error instanceof Damaged)) throw error;
-      // It stays as it is for whoever repairs it; and a tombstone behind it may be the only word on a key inside.
+      // It stays as it is for whoever repairs it; and a tombstone may be the only word on a key inside.
       judge.now = null;
-      this.#tools.host.trace.event("warn", "compaction_damage_met", { log: this.#log.key, segment: segment.base });
-      return segment.size;
+      if (group.length > 1) {
+        let bytes = 0;
+        for (const segment of group) bytes += await this.#clean([segment], judge);
+        return bytes;
+      }
+      const [log, { base: segment, size }] = [this.#log.key, group[0]!];
+      this.#tools.host.trace.event("warn", "compaction_damage_met", { log, segment });
+      return size;
     }
   }
 

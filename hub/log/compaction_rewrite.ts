@@ -1,19 +1,24 @@
-// Writes one segment anew, from the first batch that changes on, and puts the new file in the old one's place.
+// Writes segments anew, from the first batch that changes on, and puts the new file in the place of the old ones.
 import type { File } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import { readBatchHeader } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
-import type { CleaningTools } from "./compaction_pass.ts";
+import { AbortedIndex } from "./aborted_index.ts";
+import type { CleaningTools } from "./cleaning_tools.ts";
+import { Interrupted } from "./cleaning_tools.ts";
 import type { PartitionLog } from "./log.ts";
+import { finishMerges, mergedName } from "./merge.ts";
 import { Segment } from "./segment.ts";
 import { faultKind } from "./settings.ts";
 import { shortWrite } from "./small_file.ts";
 
 export class SegmentRewrite {
   readonly #log: PartitionLog;
-  readonly #old: Segment;
+  /** One, or neighbours that are small enough to become one. */
+  readonly #old: readonly Segment[];
+  readonly #first: Segment;
   readonly #tools: CleaningTools;
-  readonly #cuts: number;
+  readonly #cuts: readonly number[];
   readonly #name: string;
   /** The index and the sums of the new file. */
   readonly #fresh: Segment;
@@ -26,22 +31,32 @@ export class SegmentRewrite {
   #parts: Uint8Array[] = [];
   #partBytes = 0;
 
-  constructor(log: PartitionLog, old: Segment, tools: CleaningTools) {
+  constructor(log: PartitionLog, old: readonly Segment[], tools: CleaningTools) {
     this.#log = log;
     this.#old = old;
+    this.#first = old[0]!;
     this.#tools = tools;
-    this.#cuts = old.cuts;
-    this.#name = `${old.name}.log.cleaned`;
-    this.#fresh = Segment.open(tools.host.disk, log.directory, old.base);
+    this.#cuts = old.map(({ cuts }) => cuts);
+    this.#name = `${this.#first.name}.log.cleaned`;
+    this.#fresh = Segment.open(tools.host.disk, log.directory, this.#first.base);
     this.#fresh.reset();
   }
 
   /**
-   * The next batch of the segment and what becomes of it; nothing is written as long as all stay as they are.
+   * The next batch and what becomes of it; nothing is written as long as all of the first segment stay as they are.
    * @param at its place in the old file
    */
-  async add(at: number, header: BatchHeader, bytes: Uint8Array, made: Uint8Array | null): Promise<void> {
-    if (this.#file === null && made !== bytes) await this.#begin(at);
+  async add(
+    segment: Segment,
+    at: number,
+    header: BatchHeader,
+    bytes: Uint8Array,
+    made: Uint8Array | null,
+  ): Promise<void> {
+    if (this.#file === null) {
+      if (segment !== this.#first) await this.#begin(this.#first.size);
+      else if (made !== bytes) await this.#begin(at);
+    }
     if (made === null) {
       if (header.control) this.#markersGone.add(header.lastOffset);
       return;
@@ -57,10 +72,10 @@ export class SegmentRewrite {
   async #begin(prefix: number): Promise<void> {
     const { host, pace, room } = this.#tools;
     const { disk } = host;
-    if (room() < this.#old.size) throw shortWrite(this.#name);
+    if (room() < this.#old.reduce((sum, { size }) => sum + size, 0)) throw shortWrite(this.#name);
     disk.remove(this.#name);
     this.#file = disk.open(this.#name, "create");
-    const source = disk.open(`${this.#old.name}.log`, "read");
+    const source = disk.open(`${this.#first.name}.log`, "read");
     try {
       while (this.#written < prefix) {
         const bytes = new Uint8Array(Math.min(limits.cleanerChunkBytes, prefix - this.#written));
@@ -97,9 +112,9 @@ export class SegmentRewrite {
     this.#synced = written;
   }
 
-  /** Syncs the new file and puts it in place; returns the bytes the segment has then. */
+  /** Syncs the new file and puts it in place; returns the bytes that are there then. */
   async finish(): Promise<number> {
-    if (this.#file === null) return this.#old.size;
+    if (this.#file === null) return this.#first.size;
     await this.#flush();
     await this.#sync(this.#tools.host.sync);
     this.#mustStand();
@@ -109,41 +124,52 @@ export class SegmentRewrite {
     return this.#fresh.size;
   }
 
-  /** One file into one file, in one turn (storage.md section 3, rule 4). */
+  /** In one turn (storage.md section 3, rule 4; merge.ts). */
   #commit(): void {
     const { host } = this.#tools;
     const { disk } = host;
-    const log = this.#log;
+    const { directory, segments } = this.#log;
     const [old, fresh] = [this.#old, this.#fresh];
-    const place = log.segments.indexOf(old);
-    if (fresh.nextOffset !== old.nextOffset || fresh.size !== this.#written) throw new Error("cleaned to another end");
+    const [first, last] = [this.#first, old.at(-1)!];
+    if (fresh.nextOffset !== last.nextOffset || fresh.size !== this.#written) throw new Error("cleaned to another end");
     this.#forgetMarkers();
-    old.dropIndexFiles();
-    disk.syncDirectory(log.directory);
-    disk.rename(this.#name, `${old.name}.log`);
-    fresh.appendedAt = old.appendedAt;
+    for (const segment of old) segment.dropIndexFiles();
+    disk.syncDirectory(directory);
+    const isMerged = old.length > 1;
+    disk.rename(this.#name, isMerged ? mergedName(directory, first.base, last.base) : `${first.name}.log`);
+    fresh.appendedAt = Math.max(...old.map(({ appendedAt }) => appendedAt));
     fresh.syncedSize = fresh.size;
-    fresh.aborted = old.aborted;
-    log.replaceSegments(place, 1, fresh);
+    fresh.aborted = isMerged ? new AbortedIndex(old.flatMap(({ aborted }) => aborted.entries)) : first.aborted;
+    this.#log.replaceSegments(segments.indexOf(first), old.length, fresh);
     try {
-      disk.syncDirectory(log.directory);
-      fresh.saveIndex();
+      disk.syncDirectory(directory);
+      if (isMerged) finishMerges(disk, directory);
     } catch (error) {
       host.fault(faultKind(error), error);
       throw error;
     }
+    try {
+      this.#saveCaches();
+    } catch (error) {
+      host.trace.event("warn", "log_cache_not_written", { log: this.#log.key, error: (error as Error).message });
+    }
     fresh.dropIndex();
+  }
+
+  #saveCaches(): void {
+    this.#fresh.saveIndex();
+    if (this.#log.producers.transactionsFrom < 0) return;
+    this.#fresh.saveAborted(true); // without it the next start reads the whole log
+    this.#tools.host.disk.syncDirectory(this.#log.directory);
   }
 
   /**
    * Of a transaction whose marker goes nothing may be told any more, not even after a crash: a reader would wait for
-   * the marker and skip what its producer wrote later. So this is on the disk first; the records went in an earlier pass.
+   * the marker and skip what its producer wrote later. So the file that tells of it goes first, and comes again without.
    */
   #forgetMarkers(): void {
-    const old = this.#old;
     if (this.#markersGone.size === 0) return;
-    old.aborted.keep((offset) => !this.#markersGone.has(offset));
-    old.saveAborted(true);
+    for (const segment of this.#old) segment.aborted.keep((offset) => !this.#markersGone.has(offset));
   }
 
   /** Leaves the old segment as it is. */
@@ -160,9 +186,9 @@ export class SegmentRewrite {
   }
 
   #mustStand(): void {
-    const { goesOn } = this.#tools;
-    const old = this.#old;
-    const stands = goesOn(this.#log) && old.cuts === this.#cuts && this.#log.segments.indexOf(old) >= 0;
-    if (!stands || old === this.#log.active) throw new Error(`${old.name} changed while it was cleaned`);
+    const { segments, active } = this.#log;
+    const place = segments.indexOf(this.#first);
+    const stand = this.#old.every((segment, i) => segments[place + i] === segment && segment.cuts === this.#cuts[i]);
+    if (place < 0 || !stand || this.#old.at(-1) === active || !this.#tools.goesOn(this.#log)) throw new Interrupted();
   }
 }

@@ -9,6 +9,7 @@ import type { JournaledBatch } from "./journal_read.ts";
 import type { KnownPartition } from "./journal_state.ts";
 import type { Producers } from "./producers.ts";
 import { eachBatch, ProducerReplay } from "./replay.ts";
+import { finishMerges } from "./merge.ts";
 import { Segment } from "./segment.ts";
 import { partitionKey } from "./settings.ts";
 import { readWhole, writeFully } from "./small_file.ts";
@@ -100,9 +101,10 @@ class Recovery {
     return this.#task.known.settings.indexIntervalBytes;
   }
 
-  /** Removes what a stop left half done. */
+  /** Finishes or removes what a stop left half done. */
   #tidy(): void {
     const { disk } = this.#task;
+    finishMerges(disk, this.#directory);
     for (const name of disk.list(this.#directory)) {
       if (/\.(deleted|tmp|cleaned)$/.test(name)) disk.remove(`${this.#directory}/${name}`);
     }

@@ -240,6 +240,6 @@ test("a stop at any operation of a cleaning leaves each segment old or new, and 
         throw new Error(`SEED=${seed}, stop at ${at}, ${style}: ${(error as Error).message}`, { cause: error });
       }
     }
-    assert.ok(stops * step > 60, `${style}: ${stops} stops`);
+    assert.ok(stops * step > 40, `${style}: ${stops} stops`);
   }
 });

@@ -329,3 +329,54 @@ test("a marker goes delete.retention.ms after the last record of its transaction
   assert.deepEqual(abortedIn(bench.log(), 0, log.logEnd), []);
   assert.deepEqual(await dump(bench), ["4:a=3", "5:z=1", "6:b=1", "8:c=1", "10:y=1", "11:x=1"]);
 });
+
+test("small neighbours become one segment, no larger than a segment may be", async () => {
+  const bench = await compacted({ segmentBytes: 5000 });
+  for (let i = 0; i < 8; i += 1) {
+    await put(bench, [`k${i}=${"x".repeat(500)}`, `all=${i}`], transaction(1, i * 2));
+    await end(bench, 1, i % 2 === 0);
+    await closeSegment(bench);
+  }
+  const before = bench.log().segments.length;
+  await compact(bench);
+  const wanted = await dump(bench);
+  const log = bench.log();
+  assert.ok(log.segments.length < before / 2, `${before} segments before, ${log.segments.length} after`);
+  assert.ok(
+    log.segments.every(({ size }) => size <= 5000),
+    "within segment.bytes",
+  );
+  assert.deepEqual(
+    wanted.map((line) => line.slice(0, 6)),
+    ["0:k0=x", "6:k2=x", "12:k4=", "18:k6=", "19:all"],
+  );
+  const aborted = abortedIn(log, 0, log.logEnd);
+  assert.equal(aborted.length, 4);
+  const files = bench.disk.names().filter((name) => /^topics.*log$/.test(name));
+  assert.equal(files.length, log.segments.length);
+  for (const again of ["reopen", "kill"] as const) {
+    await bench[again]();
+    assert.deepEqual(await dump(bench), wanted);
+    assert.deepEqual(
+      abortedIn(bench.log(), 0, log.logEnd).map(({ lastOffset }) => lastOffset),
+      aborted.map(({ lastOffset }) => lastOffset),
+      again,
+    );
+  }
+});
+
+test("a reader that is in the middle of a segment goes on while it is replaced", async () => {
+  const bench = await compacted({ segmentBytes: 5000 });
+  for (let i = 0; i < 6; i += 1) {
+    await put(bench, [`k${i}=${"x".repeat(300)}`, `all=${i}`]);
+    await closeSegment(bench);
+  }
+  bench.log().applyCut(); // nothing hot
+  const read = bench.log().read(3, 200, bench.log().logEnd);
+  const time = bench.log().offsetForTime(1000, bench.log().logEnd);
+  await compact(bench);
+  const bytes = await bench.settle(read);
+  assert.ok(bytes.length > 0, "the old file, or the new one");
+  assert.ok([0, 1].includes((await bench.settle(time))!.offset), "the first record that there was or is");
+  assert.equal((await dump(bench, bench.log(), 3)).length, 6, "offset 2 comes with the batch of offset 3");
+});
