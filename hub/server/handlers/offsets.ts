@@ -15,6 +15,10 @@ const idsSince = 10;
 
 /** Handlers of offsets; spread into those of groups. */
 export function offsetHandlers(engine: () => GroupEngine | null, names: Names) {
+  return { ...commitHandlers(engine, names), ...committedHandlers(engine, names) };
+}
+
+function commitHandlers(engine: () => GroupEngine | null, names: Names) {
   return {
     async offsetCommit(
       request: RequestOf<"offsetCommit">,
@@ -56,7 +60,11 @@ export function offsetHandlers(engine: () => GroupEngine | null, names: Names) {
       }));
       return { throttleTimeMs: 0, topics: [...stored, ...refused] };
     },
+  };
+}
 
+function committedHandlers(engine: () => GroupEngine | null, names: Names) {
+  return {
     offsetFetch(request: RequestOf<"offsetFetch">, context: RequestContext): FetchResponse {
       const empty = { throttleTimeMs: 0, topics: [], errorCode: 0, groups: [] };
       if (context.version >= 8) {
