@@ -184,12 +184,18 @@ export class TransactionEngine implements TransactionGate {
     }));
   }
 
-  /** EndTxn; `bump` from v5 on. The answer comes when the decision is on disk, before the markers. */
-  end(producer: Producer, commit: boolean, bump: boolean): Promise<Reply> {
-    return this.#ask(producer.id, (request) => {
+  /**
+   * EndTxn; `bump` from v5 on. An answer means that the decision is on disk; it comes when the end is complete, so that
+   * the producer finds its records and offsets, but is not kept longer than `transactionWaitMsMax`.
+   */
+  async end(producer: Producer, commit: boolean, bump: boolean): Promise<Reply> {
+    const reply = await this.#ask(producer.id, (request) => {
       const freshProducerId = this.#options.newProducerId();
       return machine.end(this.#coordinator, { ...producer, request, commit, bump, freshProducerId });
     });
+    if (reply.error === "NONE")
+      await this.#changed(producer.id, this.#options.clock.now() + limits.transactionWaitMsMax);
+    return reply;
   }
 
   async admit(

@@ -12,7 +12,9 @@ export interface Feature {
 export const features: readonly Feature[] = [
   // 1: the server-side group protocol (KIP-848).
   { name: "group.version", min: 0, max: 1, level: 1 },
+  // 2: ends bump the epoch; first batches and first offsets join their transaction by themselves (KIP-890, part 2).
+  { name: "transaction.version", min: 0, max: 2, level: 2 },
 ];
 
 /** Counts changes of the table above, so that a client can tell an older answer from a newer one. */
-export const featuresEpoch = 1;
+export const featuresEpoch = 2;
