@@ -87,7 +87,6 @@ export function onClassicJoin(
   const member = memberFor(group, event, known, effects);
   join(group, member, event, subscription, now, world, effects);
   answerJoin(group, member, event, protocolName, effects);
-  storeChanges(group, effects);
   return effects;
 }
 
@@ -259,6 +258,5 @@ export function onClassicLeave(
     dropConsumerMember(group, member, "left", effects);
     return "NONE";
   });
-  storeChanges(group, effects);
   return { errors, effects };
 }

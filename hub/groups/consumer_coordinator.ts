@@ -83,7 +83,7 @@ function checkNewcomer(group: Group, { memberId, instanceId }: HeartbeatEvent): 
   if (group.members.has(memberId)) throw new HubError("FENCED_MEMBER_EPOCH", `Member ${memberId} is a classic member.`);
 }
 
-/** After an event: a group that lost its last member counts its empty time, one without new members turns classic. */
+/** After an event: an emptied group counts its empty time, one without new members turns classic; then it is stored. */
 function settle(
   coordinator: Coordinator,
   entry: Entry,
@@ -96,9 +96,11 @@ function settle(
       entry.group.emptyMs = 0;
       entry.group.emptyCountedAt = now;
     }
+  }
+  if (!mayDowngrade(consumer, coordinator.world)) {
+    storeChanges(consumer, effects);
     return;
   }
-  if (!mayDowngrade(consumer, coordinator.world)) return;
   const group = toClassic(consumer, coordinator.world, now, coordinator.settings, effects);
   entry.group = { ...group, recorded: entry.group.recorded };
   entry.consumer = null;

@@ -107,6 +107,8 @@ export interface ConsumerGroup {
   /** 0: nothing is under way. */
   storing: number;
   held: HeldAnswer[];
+  /** The epoch the registry was given last: generations of a classic successor may not be below it. */
+  storedEpoch: number;
   /** Observed time without members, as `Group.emptyMs`. */
   emptyMs: Millis;
 }
@@ -201,6 +203,7 @@ export function newConsumerGroup(id: string, epoch: number, assignor: string): C
     stored: 0,
     storing: 0,
     held: [],
+    storedEpoch: epoch,
     emptyMs: 0,
   };
 }

@@ -81,7 +81,7 @@ export function mayDowngrade(consumer: ConsumerGroup, world: ConsumerWorld): boo
   return consumer.members.size > 0;
 }
 
-/** The group as a classic one, about to rebalance: its epoch becomes the generation. Who waits joins again. */
+/** The group as a classic one, about to rebalance: its epoch becomes the generation, and who waits joins again. */
 export function toClassic(
   consumer: ConsumerGroup,
   world: ConsumerWorld,
@@ -90,7 +90,8 @@ export function toClassic(
   effects: GroupEffect[],
 ): Group {
   const group = newGroup(consumer.id, now);
-  group.generation = consumer.epoch;
+  // The epoch its members know, if that is no step back: with it they commit until they have joined again.
+  group.generation = consumer.storedEpoch;
   group.protocolType = "consumer";
   group.state = GroupState.Stable;
   for (const { classic, ...member } of consumer.members.values()) {

@@ -13,7 +13,6 @@ import {
   leaveForAWhile,
   releaseAll,
   renameMember,
-  storeChanges,
 } from "./membership.ts";
 import { reconcile } from "./reconciliation.ts";
 import { noticeTopics, updateTarget } from "./target.ts";
@@ -98,7 +97,7 @@ function checkRegex(regex: string, lengthMax: number): void {
 
 /**
  * Takes a heartbeat that passed `checkHeartbeat`. Its answer leaves at once when nothing changed since the member's
- * state was stored, else after the store.
+ * state was stored, else after the store, which the caller begins.
  * @throws HubError with the code and message the member is told
  */
 export function onConsumerHeartbeat(
@@ -110,7 +109,6 @@ export function onConsumerHeartbeat(
   const effects: GroupEffect[] = [];
   if (event.memberEpoch < 0) onLeave(group, event, now, world, effects);
   else onBeat(group, event, now, world, effects);
-  storeChanges(group, effects);
   return effects;
 }
 

@@ -17,6 +17,7 @@ export function changed(group: ConsumerGroup): number {
 export function storeChanges(group: ConsumerGroup, effects: GroupEffect[]): void {
   if (group.changes === group.stored || group.storing !== 0) return;
   group.storing = group.changes;
+  group.storedEpoch = group.epoch;
   effects.push({
     kind: "store-consumer",
     group: group.id,
@@ -155,7 +156,6 @@ export function onConsumerTick(group: ConsumerGroup, now: Millis): GroupEffect[]
     const reason = whyGone(member, now);
     if (reason !== null) dropConsumerMember(group, member, reason, effects);
   }
-  storeChanges(group, effects);
   return effects;
 }
 
