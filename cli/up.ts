@@ -118,12 +118,32 @@ function checkListening(config: Config): void {
   const open = config.hub.listen.filter((host) => !isLoopback(host));
   if (open.length === 0) return;
   if (!config.hub.insecure) {
+    if (config.access.sasl.length > 0) {
+      sayWhatIsGuarded(config);
+      return;
+    }
     const sentence =
       `Listening on ${open.join(", ")} lets everybody on that network read and write, and no credentials are ` +
-      "configured. Listen on 127.0.0.1, or add --insecure if the network is trusted.";
+      "configured. Set sasl, user and password_file in [access] of partidor.toml, listen on 127.0.0.1, or add " +
+      "--insecure if the network is trusted.";
     throw new ConfigError("--listen", sentence);
   }
   console.error(`WARNING: listening on ${open.join(", ")} without credentials: everybody there can read and write.`);
+}
+
+/** Logins guard the Kafka port alone, so the others stay with this machine. */
+function sayWhatIsGuarded(config: Config): void {
+  console.error("Logins guard the Kafka port; MQTT and the dashboard serve this machine only (--insecure opens them).");
+  if (config.access.sasl.includes("PLAIN")) {
+    console.error("WARNING: PLAIN sends passwords as they are: only for networks that nobody listens to.");
+  }
+}
+
+/** Where the dashboard listens: it knows no users yet, so beyond this machine only when that is asked for. */
+function dashboardHosts({ hub: { listen, insecure } }: Config): readonly string[] {
+  if (insecure || listen.every(isLoopback)) return listen;
+  const local = listen.filter(isLoopback);
+  return local.length > 0 ? local : ["127.0.0.1", "::1"];
 }
 
 const sameSignalMs = 500;
@@ -178,7 +198,7 @@ class HubProcess {
     };
     const dashboard = await listening("dashboard", "--http-port", config.http.port, () =>
       startDashboard({
-        host: hubConfig.listen,
+        host: dashboardHosts(config),
         port: config.http.port,
         trace,
         health: () => hub.health(),

@@ -124,7 +124,7 @@ test("a wrong Redis URL, a wrong flag, a wrong setting: usage, before anything i
 test("listening beyond this machine without credentials is refused, and said loudly when insisted on", async () => {
   const { folder, remove } = scratch();
   try {
-    sentence(await runCli(["up", "--data", folder, "--listen", "0.0.0.0", ...free]), 2, /--insecure/);
+    sentence(await runCli(["up", "--data", folder, "--listen", "0.0.0.0", ...free]), 2, /\[access\].*--insecure/);
     const hub = await startHub({ data: folder, args: ["--listen", "0.0.0.0", "--insecure"] });
     assert.match(hub.words(), /WARNING/);
     await hub.end();

@@ -94,3 +94,23 @@ test("the schema knows every section and refuses others", () => {
   assert.ok(schema.properties.settings!.properties!["retention.ms"]);
   assert.equal((schema as { additionalProperties?: boolean }).additionalProperties, false);
 });
+
+test("[access]: mechanisms by name, the first user's password from its file alone", () => {
+  const readSecret = (name: string): string => (name === "secret" ? "s3cret\n" : "");
+  const section = { sasl: ["scram-sha-256", "PLAIN"], user: "admin", password_file: "secret", rules: true };
+  const { access } = loadConfig({ file: { access: section }, readSecret });
+  assert.deepEqual(access.sasl, ["SCRAM-SHA-256", "PLAIN"]);
+  assert.deepEqual([access.user, access.password, access.rules], ["admin", "s3cret", true]);
+  const env = { PARTIDOR_ACCESS__USER: "ann", PARTIDOR_ACCESS__PASSWORD_FILE: "secret" };
+  assert.equal(loadConfig({ env, readSecret }).access.password, "s3cret");
+  assert.deepEqual(loadConfig({}).access.sasl, []);
+  refused({ file: { access: { sasl: ["GSSAPI"] } } }, /SCRAM-SHA-512/);
+  refused({ file: { access: { sasl: [] } } }, /a list of/);
+  refused({ file: { access: { user: "admin" } } }, /password_file/);
+  refused({ file: { access: { user: "admin", password_file: "empty" } }, readSecret }, /password_file/);
+  refused({ file: { access: { password_file: "secret" } }, readSecret }, /access\.user/);
+  refused({ file: { access: { password: "x" } } }, /unknown key access\.password/);
+  const { properties } = configSchema() as { properties: { access: { properties: Record<string, unknown> } } };
+  assert.ok("password_file" in properties.access.properties, "the schema knows the file");
+  assert.ok(!("password" in properties.access.properties), "the schema knows no password in the open");
+});
