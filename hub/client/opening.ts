@@ -41,7 +41,8 @@ class AbortedFilter {
 }
 
 /**
- * The records at `from` and later, never those of control batches. A batch that is cut off at the end is left for the next fetch.
+ * The records at `from` and later, never those of control batches. A batch that is cut off at the end is left for the
+ * next fetch.
  * @param check whether the CRC is checked: not for bytes that this process read from its own disk
  * @param aborted transactions to leave out, for a reader of committed records
  * @throws HubError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE

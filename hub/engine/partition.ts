@@ -17,7 +17,10 @@ export class Partition {
   readonly writes = new WriteQueue();
   /** acks=1: answered when this hub's own disk holds them, however many are in sync. */
   readonly ownWrites = new WriteQueue();
-  /** By producer: the last of its batches that waits for the word of the transaction coordinator. */
+  /**
+   * By producer: the last of its batches that waits for the word of the transaction coordinator. Bounded by what
+   * requests may wait (limits.requestsInBytesMax).
+   */
   readonly gated = new Map<number, Promise<unknown>>();
   rules: BatchRules;
   /** Above the watermark. */

@@ -1,4 +1,4 @@
-// How a transactional batch enters a partition: the coordinator is asked before the first one of a transaction (KIP-890).
+// How a transactional batch enters a partition: the coordinator is asked before a transaction's first (KIP-890).
 import { type ErrorName, HubError } from "../errors.ts";
 import { readBatchHeader } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";

@@ -143,6 +143,26 @@ test("open and aborted transactions outlive a clean stop, a kill and a power cut
   }
 });
 
+test("cache files that speak of offsets which a start has lost are removed: others will come to stand there", async () => {
+  const bench = new Bench();
+  await bench.open();
+  const log = await bench.create();
+  const producer = newProducer(1);
+  data(log, producer);
+  await settle(bench);
+  end(log, producer, false);
+  log.saveCaches(log.active); // before anything promised the marker
+  const directory = `topics/${topicId}-0`;
+  const caches = (): string[] => bench.disk.list(directory).filter((name) => /txnindex|snapshot/.test(name));
+  assert.deepEqual(caches(), [`${"0".repeat(20)}.txnindex`, `${"2".padStart(20, "0")}.snapshot`]);
+  await bench.kill();
+  assert.equal(bench.log().logEnd, 1, "the marker is gone");
+  assert.deepEqual(caches(), []);
+  await mustAgree(bench, bench.log(), "after the start");
+  await bench.powerCut("nothing");
+  assert.deepEqual(caches(), [], "and stay away");
+});
+
 test("a cut takes transactions with it: what was ended above it is open again", async () => {
   const bench = new Bench();
   await bench.open();
