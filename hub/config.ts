@@ -321,7 +321,7 @@ function convert(entry: Setting, value: unknown, where: string): unknown {
     case "mechanisms": {
       const list = (typeof value === "string" ? value.split(",") : value) as unknown[];
       const named = Array.isArray(list) ? list.map((one) => String(one).trim().toUpperCase()) : [];
-      const good = named.length > 0 && named.every((one) => saslNames.includes(one));
+      const good = Array.isArray(list) && named.every((one) => saslNames.includes(one));
       return good ? [...new Set(named)] : fail(`a list of ${saslNames.join(", ")}`);
     }
     case "duration": {

@@ -105,7 +105,7 @@ test("[access]: mechanisms by name, the first user's password from its file alon
   assert.equal(loadConfig({ env, readSecret }).access.password, "s3cret");
   assert.deepEqual(loadConfig({}).access.sasl, []);
   refused({ file: { access: { sasl: ["GSSAPI"] } } }, /SCRAM-SHA-512/);
-  refused({ file: { access: { sasl: [] } } }, /a list of/);
+  assert.deepEqual(loadConfig({ file: { access: { sasl: [] } } }).access.sasl, []);
   refused({ file: { access: { user: "admin" } } }, /password_file/);
   refused({ file: { access: { user: "admin", password_file: "empty" } }, readSecret }, /password_file/);
   refused({ file: { access: { password_file: "secret" } }, readSecret }, /access\.user/);
