@@ -163,8 +163,11 @@ class Engine implements GroupEngine {
 
   heartbeat(group: string, claim: MemberClaim): ErrorName {
     const unready = this.#unready();
-    // Deadlines only move away: the timer that is armed stays and looks again.
-    return unready === "NONE" ? groups.heartbeat(this.#coordinator, group, claim, this.#options.clock.now()) : unready;
+    if (unready !== "NONE") return unready;
+    const error = groups.heartbeat(this.#coordinator, group, claim, this.#options.clock.now());
+    // Other deadlines only move away: the timer that is armed stays and looks again. One that is called back has a new.
+    if (error === "REBALANCE_IN_PROGRESS") this.#play(group, []);
+    return error;
   }
 
   consumerHeartbeat(asked: HeartbeatRequest): Promise<HeartbeatReply> {
