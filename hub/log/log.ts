@@ -231,10 +231,12 @@ export class PartitionLog {
   /** Syncs what the active segment holds now. */
   async syncActive(): Promise<void> {
     const { active } = this;
-    const { size } = active;
+    const { size, cuts } = active;
     if (active.syncedSize >= size) return;
     await this.#host.sync(active.file);
-    active.syncedSize = Math.max(active.syncedSize, Math.min(size, active.size));
+    // Cut meanwhile: what stands below `size` now may have been written after this sync began.
+    if (active.cuts !== cuts) return await this.syncActive();
+    active.syncedSize = Math.max(active.syncedSize, size);
   }
 
   /** Closes an active segment that is old enough to be cleaned, though nothing more comes (KIP-354). */

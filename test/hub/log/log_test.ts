@@ -190,6 +190,29 @@ test("a cut takes whole batches, its producers with them, and holds after a powe
   assert.deepEqual(bench.losses, []);
 });
 
+test("a sync that began before a cut does not vouch for what is written after it", async () => {
+  const bench = new Bench();
+  await bench.open();
+  const log = await bench.create(0, { fsync: "os" });
+  for (const value of ["a", "b"]) log.append(batchOf([value]), 0);
+  const { active } = log;
+  const sync = active.file.sync.bind(active.file);
+  const began: number[] = [];
+  let release = (): void => {};
+  active.file.sync = async () => {
+    began.push(active.size);
+    if (began.length === 1) await new Promise<void>((resolve) => (release = resolve));
+    await sync();
+  };
+  const first = log.syncActive();
+  await bench.settle(log.truncateTo(1));
+  log.append(batchOf(["c, which is longer than what was cut, and never was on the disk before"]), 0);
+  release();
+  await bench.settle(first);
+  assert.equal(began.at(-1), active.size);
+  assert.equal(active.syncedSize, active.size);
+});
+
 test("retention by bytes and time takes closed segments only, and time needs a clock to believe", async () => {
   const bench = await filled({ retentionMs: 1000, retentionBytes: -1 });
   bench.clock.trusted = false;
