@@ -50,6 +50,10 @@ const metricTexts: Readonly<Record<string, string>> = {
   log_bytes: "Bytes of all partition logs.",
   partitions: "Partitions this hub leads.",
   journal_backlog_bytes: "Bytes appended and not yet synced.",
+  compaction_bytes_freed_total: "Bytes of segments that compaction gave back.",
+  compaction_passes_total: "Cleanings of compacted partitions.",
+  compaction_records_dropped_total:
+    "Records that compaction left out: older ones of a key, due tombstones, aborted ones.",
   scrub_bytes_total: "Stored bytes read by the background scrub.",
   scrub_damaged_total: "Damaged ranges the scrub found; each is told once.",
   scrub_passes_total: "Passes of the scrub over the whole data folder.",

@@ -151,7 +151,8 @@ export class SegmentRewrite {
     try {
       this.#saveCaches();
     } catch (error) {
-      host.trace.event("warn", "log_cache_not_written", { log: this.#log.key, error: (error as Error).message });
+      const { message } = error as Error;
+      host.trace.event("warn", "log_cache_not_written", { log: this.#log.key, error: message });
     }
     fresh.dropIndex();
   }
@@ -165,7 +166,7 @@ export class SegmentRewrite {
 
   /**
    * Of a transaction whose marker goes nothing may be told any more, not even after a crash: a reader would wait for
-   * the marker and skip what its producer wrote later. So the file that tells of it goes first, and comes again without.
+   * the marker and skip what its producer wrote later. So the file that tells of it goes first, and then comes anew.
    */
   #forgetMarkers(): void {
     if (this.#markersGone.size === 0) return;

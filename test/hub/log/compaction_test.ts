@@ -380,3 +380,39 @@ test("a reader that is in the middle of a segment goes on while it is replaced",
   assert.ok([0, 1].includes((await bench.settle(time))!.offset), "the first record that there was or is");
   assert.equal((await dump(bench, bench.log(), 3)).length, 6, "offset 2 comes with the batch of offset 3");
 });
+
+test("a log that is cut, or removed and made again, is not taken for cleaned", async () => {
+  const bench = await compacted();
+  await put(bench, ["a=1", "b=1"]);
+  await closeSegment(bench);
+  await put(bench, ["a=2"]);
+  await put(bench, ["c=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  await bench.settle(bench.log().truncateTo(3));
+  await bench.kill();
+  await put(bench, ["b=2"]);
+  await put(bench, ["z=1"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["2:a=2", "3:b=2", "4:z=1"]);
+  const { topicId } = bench.log();
+  await bench.settle(bench.store.deletePartition(topicId, 0));
+  await bench.create(0, { compacted: true, minDirtyRatio: 0, segmentBytes: 1 << 20 });
+  await put(bench, ["a=1"]);
+  await put(bench, ["a=2"]);
+  await closeSegment(bench);
+  await compact(bench);
+  assert.deepEqual(await dump(bench), ["1:a=2"]);
+});
+
+test("nothing waits long for a cleaning: its turns are short, and its bytes are counted out", async () => {
+  const bench = await compacted({ segmentBytes: 8 << 20 });
+  for (let i = 0; i < 30; i += 1) await put(bench, [`a=${"x".repeat(100_000)}`, `b${i}=1`]);
+  await closeSegment(bench);
+  const began = bench.clock.now();
+  await compact(bench);
+  const least = (3_000_000 * 1000) / limits.cleanerBytesPerSecondMax;
+  assert.ok(bench.clock.now() - began > least, `${bench.clock.now() - began} ms, at least ${least}`);
+  assert.equal((await dump(bench)).length, 31);
+});
