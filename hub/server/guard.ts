@@ -1,4 +1,5 @@
 // The gate in front of the handlers: who has not logged in waits outside, who has does what the rules allow.
+import { Operation } from "../access/acl.ts";
 import { HubError } from "../errors.ts";
 import type { ApiName, RequestOf } from "../wire/apis.ts";
 import { Asker, type Guard, type Guards } from "./asker.ts";
@@ -40,6 +41,7 @@ export function guarded(plain: Dispatch, services: HubServices): Dispatch {
     if (!rules.enabled) return await plain(api, request, context);
     const asker = new Asker(rules, partitions.topics, identity, context.version);
     const guard = guards[api] as unknown as Guard<N>;
-    return await guard(request, asker, (allowed) => plain(api, allowed, context));
+    const mayRead = (topic: string): boolean => asker.topic(Operation.Read, topic);
+    return await guard(request, asker, (allowed) => plain(api, allowed, { ...context, mayRead }));
   };
 }

@@ -7,8 +7,6 @@ import { type Asker, denied, type Guards, split } from "./asker.ts";
 
 type MetadataTopic = ResponseOf<"metadata">["topics"][number];
 
-const nothing = new Uint8Array(0);
-
 function refuseProduce(topics: RequestOf<"produce">["topicData"], errorCode: number) {
   return topics.map(({ partitionData, ...topic }) => ({
     ...topic,
@@ -20,22 +18,6 @@ function refuseProduce(topics: RequestOf<"produce">["topicData"], errorCode: num
       logStartOffset: -1,
       recordErrors: [],
       errorMessage: null,
-    })),
-  }));
-}
-
-function refuseFetch(topics: RequestOf<"fetch">["topics"]) {
-  return topics.map(({ partitions, ...topic }) => ({
-    ...topic,
-    partitions: partitions.map(({ partition }) => ({
-      partitionIndex: partition,
-      errorCode: denied.topic,
-      highWatermark: -1,
-      lastStableOffset: -1,
-      logStartOffset: -1,
-      abortedTransactions: null,
-      preferredReadReplica: -1,
-      records: nothing,
     })),
   }));
 }
@@ -57,13 +39,8 @@ export const dataGuards: Guards<
     return { throttleTimeMs: 0, ...answer, responses: [...(answer?.responses ?? []), ...refused] };
   },
 
-  async fetch(request, asker, go) {
-    const { yes, no } = split(request.topics, (topic) => asker.topic(Operation.Read, topic));
-    if (no.length === 0) return await go(request);
-    const answer = yes.length === 0 ? null : await go({ ...request, topics: yes });
-    const base = answer ?? { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: [] };
-    return { ...base, responses: [...base.responses, ...refuseFetch(no)] };
-  },
+  // The handler asks for each topic at each poll: a session (KIP-227) names a topic once and reads on.
+  fetch: (request, _asker, go) => go(request),
 
   async listOffsets(request, asker, go) {
     const { yes, no } = split(request.topics, (topic) => asker.topic(Operation.Describe, topic));

@@ -78,6 +78,39 @@ test("producing and fetching: each topic for itself", async () => {
   });
 });
 
+test("a fetch session reads no longer than its user may, and is no way around the rules", async () => {
+  await onStage(async ({ admin, ann, grant }) => {
+    await grant(["Topic", "mine", "Read"]);
+    is(await produce(admin, "mine", batchOf(10)), "NONE");
+    const at = (topic: string) => ({ topic, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] });
+    const poll = (wire: WireClient, sessionId: number, sessionEpoch: number, ...topics: string[]) =>
+      wire.call("fetch", 12, { maxWaitMs: 0, minBytes: 1, sessionId, sessionEpoch, topics: topics.map(at) });
+    const opened = await poll(ann, 0, 0, "mine", "theirs");
+    const { sessionId } = opened;
+    assert.ok(sessionId > 0, "a topic that is refused does not keep the others from a session");
+    const codes = new Map(opened.responses.map(({ topic, partitions }) => [topic, partitions[0]!.errorCode]));
+    assert.deepEqual([codes.get("mine"), codes.get("theirs")], [0, codeOf("TOPIC_AUTHORIZATION_FAILED")]);
+    const filters = [
+      {
+        resourceTypeFilter: 1,
+        resourceNameFilter: null,
+        patternTypeFilter: 1,
+        principalFilter: null,
+        hostFilter: null,
+        operation: 1,
+        permissionType: 1,
+      },
+    ];
+    is((await admin.call("deleteAcls", 3, { filters })).filterResults[0]!, "NONE");
+    const revoked = await poll(ann, sessionId, 1);
+    for (const { partitions } of revoked.responses) is(partitions[0]!, "TOPIC_AUTHORIZATION_FAILED");
+    assert.equal(revoked.responses.length, 2);
+    const foreign = await poll(admin, 0, 0, "mine");
+    const stolen = await poll(ann, foreign.sessionId, 1);
+    is(stolen.responses[0]!.partitions[0]!, "TOPIC_AUTHORIZATION_FAILED");
+  });
+});
+
 test("acks=0 to a topic that is not allowed ends the connection; what was allowed is stored", async () => {
   await onStage(async ({ admin, ann, grant }) => {
     await grant(["Topic", "mine", "Write"]);
