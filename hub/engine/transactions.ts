@@ -274,7 +274,8 @@ export class TransactionEngine implements TransactionGate {
     const { clock } = this.#options;
     const transaction = this.#coordinator.transactions.get(id);
     const now = clock.now();
-    if (now >= until || this.#phase !== "serving") return Promise.resolve(false);
+    if (this.#phase !== "serving") return Promise.resolve(true);
+    if (now >= until) return Promise.resolve(false);
     if (transaction === undefined || !isBusy(transaction)) return Promise.resolve(true);
     return new Promise((resolve) => {
       const watchers = this.#watchers.get(id) ?? new Set();
