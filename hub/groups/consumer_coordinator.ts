@@ -106,7 +106,7 @@ function settle(
   entry.consumer = null;
 }
 
-/** A store effect of this group ended; that of a life that is over says nothing. */
+/** A store effect of this group ended; of a life that is over only its last answers are left. */
 export function consumerStored(
   coordinator: Coordinator,
   id: string,
@@ -115,7 +115,10 @@ export function consumerStored(
   error: ErrorName,
 ): GroupEffect[] {
   const entry = coordinator.groups.get(id);
-  if (entry === undefined || entry.consumer !== life) return [];
+  if (entry === undefined || entry.consumer !== life) {
+    const { held } = life as ConsumerGroup;
+    return held.splice(0).map((answer) => (error === "NONE" ? answer.effect : answer.failed(error)));
+  }
   if (error === "NONE") entry.group.recorded = true;
   return onConsumerStored(entry.consumer, change, error);
 }

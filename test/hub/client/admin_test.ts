@@ -1,7 +1,9 @@
 // The administrator on a real hub: topics, settings, groups, offsets, and refusals that name their code.
 import assert from "node:assert/strict";
+import test from "node:test";
 import { HubError } from "../../../hub/errors.ts";
 import type { ErrorName } from "../../../hub/errors.ts";
+import { withHub } from "../../tools/test_hub.ts";
 import { bothWays, fill, pollUntil } from "./ways.ts";
 
 const kind =
@@ -121,4 +123,29 @@ bothWays("refusals name their code and what it is about", async ({ client }) => 
   await assert.rejects(admin.createPartitions("t", 1), kind("INVALID_PARTITIONS"));
   await assert.rejects(admin.deleteGroup("none"), kind("GROUP_ID_NOT_FOUND"));
   await admin.close();
+});
+
+test("groups of the server-side protocol are listed, described and deleted like the others", async () => {
+  await withHub({}, async ({ hub, wire }) => {
+    const admin = hub.client("operator").admin();
+    await admin.createTopic("t", { partitions: 2 });
+    const join = { rebalanceTimeoutMs: 10_000, subscribedTopicNames: ["t"], topicPartitions: [] };
+    const beat = { groupId: "g", memberId: "m" };
+    const joined = await wire.call("consumerGroupHeartbeat", 1, { ...beat, ...join, memberEpoch: 0 });
+    assert.equal(joined.errorCode, 0);
+    assert.deepEqual(await admin.groups(), [{ group: "g", state: "Stable", protocolType: "consumer" }]);
+    const { state, protocol, members } = await admin.describeGroup("g");
+    assert.deepEqual([state, protocol, members.length], ["Stable", "uniform", 1]);
+    assert.deepEqual(members[0]!.assignment, [
+      { topic: "t", partition: 0 },
+      { topic: "t", partition: 1 },
+    ]);
+    const offsets = [{ topic: "t", partition: 0, offset: 0 }];
+    await assert.rejects(admin.setGroupOffsets("g", offsets), kind("NON_EMPTY_GROUP"));
+    await wire.call("consumerGroupHeartbeat", 1, { ...beat, memberEpoch: -1 });
+    await admin.setGroupOffsets("g", offsets);
+    assert.deepEqual((await admin.groupOffsets("g")).length, 1);
+    await admin.deleteGroup("g");
+    await assert.rejects(admin.describeGroup("g"), kind("GROUP_ID_NOT_FOUND"));
+  });
 });

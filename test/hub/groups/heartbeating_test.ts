@@ -208,3 +208,15 @@ test("heartbeat: members go on after a restart, partitions in transit stay in tr
   stage.restart();
   assert.equal(stage.beat({ memberEpoch: 2, instanceId: "i" })?.memberEpoch, 3, "a topic that grew meanwhile is seen");
 });
+
+test("heartbeat: a leave is answered though the group turns classic before it is stored", () => {
+  const stage = stageOf();
+  stage.join("a");
+  stage.holding = true;
+  const request = stage.request();
+  assert.equal(stage.beat({ memberEpoch: -1 }), undefined);
+  stage.classicJoin({});
+  assert.equal(stage.coordinator.groups.get("g")?.consumer, null);
+  stage.release(true);
+  assert.equal(stage.answers.get(request + 1)?.error, "NONE");
+});
