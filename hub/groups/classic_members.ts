@@ -18,7 +18,7 @@ import {
 } from "./membership.ts";
 import { couldTake, reconcile } from "./reconciliation.ts";
 import type { Leaver, MemberClaim, SyncEvent } from "./syncing.ts";
-import { noticeTopics, updateTarget } from "./target.ts";
+import { noticeTopics, topicsChanged, updateTarget } from "./target.ts";
 import type { TopicPartitions } from "./topic_partitions.ts";
 import { partitionsFrom } from "./topic_partitions.ts";
 
@@ -235,10 +235,11 @@ export function onClassicHeartbeat(
   const member = speaker(group, claim);
   if (typeof member === "string") return member;
   sign(member, now);
-  noticeTopics(group, world.topics);
   const unrevoked = member.state === MemberState.Unrevoked;
   const taking = member.state === MemberState.Unreleased && couldTake(group, member);
-  if (member.epoch === group.epoch && !unrevoked && !taking) return "NONE";
+  // Topics that changed begin an epoch when the member joins again: a Heartbeat stores nothing.
+  const behind = member.epoch !== group.epoch || topicsChanged(group, world.topics);
+  if (!behind && !unrevoked && !taking) return "NONE";
   callBack(member, now);
   return "REBALANCE_IN_PROGRESS";
 }

@@ -52,13 +52,18 @@ function sameCounts(left: ReadonlyMap<string, number>, right: ReadonlyMap<string
   return true;
 }
 
-/** Begins a new epoch when a topic the group reads was made, grew or went since it looked last. */
-export function noticeTopics(group: ConsumerGroup, topics: TopicCatalogue): void {
+/** Whether a topic the group reads was made, grew or went since its target was made. */
+export function topicsChanged(group: ConsumerGroup, topics: TopicCatalogue): boolean {
   const seen = topics.changes();
-  if (group.topicsSeen === seen) return;
+  if (group.topicsSeen === seen) return false;
+  if (!sameCounts(group.counts, countsOf(resolve(group, topics), topics))) return true;
   group.topicsSeen = seen;
-  if (group.epoch > group.assignmentEpoch) return;
-  if (!sameCounts(group.counts, countsOf(resolve(group, topics), topics))) group.epoch += 1;
+  return false;
+}
+
+/** Begins a new epoch when that is so. */
+export function noticeTopics(group: ConsumerGroup, topics: TopicCatalogue): void {
+  if (group.epoch === group.assignmentEpoch && topicsChanged(group, topics)) group.epoch += 1;
 }
 
 /** The assignor most members ask for; members without a wish follow. A tie goes to the one configured first. */

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as consumers from "../../../hub/groups/consumer_coordinator.ts";
 import * as groups from "../../../hub/groups/coordinator.ts";
-import type { HeartbeatReply } from "../../../hub/groups/group.ts";
+import { byId } from "../../../hub/groups/classic_members.ts";
+import type { HeartbeatReply, SyncReply } from "../../../hub/groups/group.ts";
 import type { TopicPartitions } from "../../../hub/groups/topic_partitions.ts";
 import { countOf, noPartitions, without } from "../../../hub/groups/topic_partitions.ts";
-import { ConsumerStage, idOf } from "./consumer_stage.ts";
+import { ConsumerStage, embedded } from "./consumer_stage.ts";
 
 /** mulberry32 */
 function randomOf(seed: number): () => number {
@@ -37,8 +38,25 @@ class Client {
   }
 }
 
+/** A classic consumer of a mixed group: eager ones let go of all before they join, cooperative ones of what they lose. */
+class ClassicClient {
+  memberId = "";
+  generation = -1;
+  owned: TopicPartitions = noPartitions;
+  joins = true;
+  readonly topics: string[];
+  readonly eager: boolean;
+
+  constructor(topics: string[], eager: boolean) {
+    this.topics = topics;
+    this.eager = eager;
+  }
+}
+
 class Life {
-  readonly stage = new ConsumerStage();
+  // Classic groups have a model of their own: this one stays what it is.
+  readonly stage = new ConsumerStage({ migration: "upgrade" });
+  classics: ClassicClient[] = [];
   readonly random: () => number;
   clients: Client[] = [];
   #names = 0;
@@ -77,6 +95,53 @@ class Life {
     else if (dice < 0.16) this.stage.wait(Math.floor(this.random() * 8_000));
     else if (client !== undefined && dice < 0.45) this.obey(client);
     else if (client !== undefined) this.beat(client);
+    this.check();
+  }
+
+  /** One turn of a classic client. */
+  turn(client: ClassicClient): void {
+    const { stage } = this;
+    if (!client.joins) {
+      const claim = { memberId: client.memberId, generation: client.generation, instanceId: null };
+      this.heed(client, groups.heartbeat(stage.coordinator, "g", claim, stage.now));
+      return;
+    }
+    if (client.eager) client.owned = noPartitions;
+    const owned = [...client.owned].map(([id, list]) => [stage.nameOf(id), list] as const);
+    const protocols = [{ name: "p", metadata: embedded(client.topics, owned) }];
+    const joined = stage.classicJoin({ memberId: client.memberId, protocols })!;
+    this.heed(client, joined.error);
+    if (joined.error !== "NONE") return;
+    client.memberId = joined.memberId;
+    client.generation = joined.generation;
+    const synced = stage.classicSync(client.memberId, client.generation) as SyncReply;
+    this.heed(client, synced.error);
+    if (synced.error !== "NONE") return;
+    const told = byId(stage.world.embedded.readAssignment(synced.assignment) ?? [], stage.world.topics);
+    client.joins = without(client.owned, told).size > 0;
+    client.owned = told;
+  }
+
+  heed(client: ClassicClient, error: string): void {
+    if (error === "NONE") return;
+    client.joins = true;
+    if (error === "REBALANCE_IN_PROGRESS") return;
+    assert.ok(["UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"].includes(error), error);
+    client.owned = noPartitions;
+    if (error === "UNKNOWN_MEMBER_ID") client.memberId = "";
+  }
+
+  /** A step of a group of both kinds: there is always a member of the server-side protocol. */
+  mixedStep(): void {
+    if (this.clients.length === 0) this.clients.push(new Client(`p${this.beats}`, this.topics()));
+    const classic = this.pick(this.classics);
+    const dice = this.random();
+    if (this.clients.every(({ epoch }) => epoch === 0)) this.beat(this.clients[0]!);
+    else if (dice < 0.04 && this.classics.length < 4) {
+      this.classics.push(new ClassicClient(this.topics(), this.random() < 0.5));
+    } else if (dice < 0.05 && classic !== undefined) this.classics = this.classics.filter((each) => each !== classic);
+    else if (dice < 0.4 && classic !== undefined) this.turn(classic);
+    else this.step();
     this.check();
   }
 
@@ -142,6 +207,21 @@ class Life {
         }
       }
     }
+    this.checkClassic(owner);
+  }
+
+  /** What classic members own is theirs alone, too. */
+  checkClassic(owner: Map<string, string>): void {
+    for (const { memberId, owned } of this.classics) {
+      if (!this.stage.group().members.has(memberId)) continue;
+      for (const [topicId, partitions] of owned) {
+        for (const partition of partitions) {
+          const key = `${topicId}-${partition}`;
+          assert.equal(owner.get(key) ?? memberId, memberId, `no two owners: ${key}`);
+          owner.set(key, memberId);
+        }
+      }
+    }
   }
 
   /** Everybody beats and obeys until nothing moves. */
@@ -154,18 +234,22 @@ class Life {
         this.beat(client);
         this.check();
       }
+      for (const client of this.classics) {
+        this.turn(client);
+        this.check();
+      }
     }
     if (this.clients.length === 0) return;
     const found = consumers.describeConsumer(this.stage.coordinator, "g");
     assert.equal(found?.state, "Stable", "it comes to rest");
     this.stable += 1;
     const wanted = new Set<string>();
-    for (const client of this.clients) {
+    for (const client of [...this.clients, ...this.classics]) {
       for (const name of client.topics) if (this.stage.topics.has(name)) wanted.add(name);
     }
     let partitions = 0;
     for (const name of wanted) partitions += this.stage.topics.get(name)!.partitions;
-    const owned = this.clients.reduce((sum, client) => sum + countOf(client.owned), 0);
+    const owned = [...this.clients, ...this.classics].reduce((sum, client) => sum + countOf(client.owned), 0);
     assert.equal(owned, partitions, "every partition assigned when stable");
     this.sticky();
   }
@@ -174,7 +258,7 @@ class Life {
   sticky(): void {
     const { stage } = this;
     const alike = this.clients.every(({ topics }) => topics.join() === this.clients[0]!.topics.join());
-    if (!alike || this.clients.length > 7) return;
+    if (!alike || this.clients.length > 7 || this.classics.length > 0) return;
     const before = new Map(stage.group().target);
     const newcomer = new Client(`s${this.beats}`, [...this.clients[0]!.topics]);
     this.clients.push(newcomer);
@@ -188,14 +272,15 @@ class Life {
   }
 }
 
-test("consumer groups: random lives keep every promise", () => {
+/** Runs the lives of many seeds, or of the one that is given. */
+function live(step: (life: Life) => void): void {
   const given = process.env.SEED === undefined ? null : Number(process.env.SEED);
   let stable = 0;
   for (let seed = given ?? 1; seed <= (given ?? 25); seed += 1) {
     const life = new Life(seed);
     try {
       for (let i = 0; i < 400; i += 1) {
-        life.step();
+        step(life);
         if (i % 100 === 99) life.calm();
       }
     } catch (error) {
@@ -204,4 +289,12 @@ test("consumer groups: random lives keep every promise", () => {
     stable += life.stable;
   }
   if (given === null) assert.ok(stable > 40, `${stable} rests`);
+}
+
+test("consumer groups: random lives keep every promise", () => {
+  live((life) => life.step());
+});
+
+test("consumer groups: random lives of old and new members together keep every promise", () => {
+  live((life) => life.mixedStep());
 });
