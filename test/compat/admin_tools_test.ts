@@ -120,7 +120,7 @@ compat("console tools", "kafka-leader-election, kafka-reassign-partitions: nothi
     const begun = await tool("reassign", `--reassignment-json-file ${moves} --execute --throttle 1000000`);
     assert.match(begun, /Successfully started partition reassignments for t-0,t-1/);
     const done = await tool("reassign", `--reassignment-json-file ${moves} --verify`);
-    assert.match(done, /Reassignment of partition t-1 is completed[^]*Clearing topic-level throttles on topic t/);
+    assert.match(done, /Reassignment of partition t-1 is completed[\s\S]*Clearing topic-level throttles on topic t/);
     assert.match(await tool("reassign", "--list"), /No partition reassignments found/);
     const own = await tool("configs", "--describe --entity-type topics --entity-name t");
     assert.doesNotMatch(own, /throttled/);

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { runCli, scratch } from "../tools/hub_process.ts";
 import { type JavaProcess, startJava } from "./java_process.ts";
-import { served, withHub } from "./program.ts";
+import { withHub } from "./program.ts";
 import { compat } from "./table.ts";
 
 const cli = "org.apache.kafka.connect.cli";
@@ -246,11 +246,9 @@ compat(
   },
 );
 
-if (served.transactions) {
-  compat("Kafka Connect", "distributed: an exactly-once source, its zombie tasks fenced", async () => {
-    await withPlace(async (place) => {
-      const factors = ["config", "offset", "status"].map((one) => [`${one}.storage.replication.factor`, "1"]);
-      await distributed(place, { ...Object.fromEntries(factors), "exactly.once.source.support": "enabled" });
-    });
+compat("Kafka Connect", "distributed: an exactly-once source, its zombie tasks fenced", async () => {
+  await withPlace(async (place) => {
+    const factors = ["config", "offset", "status"].map((one) => [`${one}.storage.replication.factor`, "1"]);
+    await distributed(place, { ...Object.fromEntries(factors), "exactly.once.source.support": "enabled" });
   });
-}
+});

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { apis } from "../../hub/wire/apis.ts";
 import { scratch } from "../tools/hub_process.ts";
-import { served, withHub } from "./program.ts";
+import { withHub } from "./program.ts";
 import { compat } from "./table.ts";
 import { startTools, type Tools } from "./tool_server.ts";
 
@@ -29,11 +29,9 @@ async function records(
   await tell("consume packed", "consume", "--topic packed --partition 0 --offset earliest --max-messages 1");
   const member = "--topic lines --group readers --from-beginning --max-messages 3";
   await tell("consume in a group", "consume", member);
-  if (served.consumerProtocol) {
-    const next = "--topic lines --group next --from-beginning --max-messages 3";
-    await tell("consume in a new group", "consume", `${next} --command-property group.protocol=consumer`);
-    await tell("new group", "groups", "--describe --group next --state");
-  }
+  const next = "--topic lines --group next --from-beginning --max-messages 3";
+  await tell("consume in a new group", "consume", `${next} --command-property group.protocol=consumer`);
+  await tell("new group", "groups", "--describe --group next --state");
 }
 
 async function rest(tell: Parameters<typeof records>[0], folder: string): Promise<void> {
@@ -62,7 +60,6 @@ async function rest(tell: Parameters<typeof records>[0], folder: string): Promis
   await tell("consumer speed", "consumerPerformance", "--topic fast --num-records 1000 --timeout 20000");
   await tell("latency", "endToEndLatency", "--topic fast --num-records 20 --record-size 100 --producer-acks all");
   await tell("streams reset", "streamsReset", "--application-id app --input-topics lines");
-  if (!served.transactions) return;
   const open = "--topic fast --num-records 5 --record-size 10 --throughput -1 --transactional-id tx";
   await tell("transactions", "producerPerformance", open);
   await tell("list transactions", "transactions", "list");
@@ -110,12 +107,10 @@ check("kafka-console-producer and -consumer: keys, headers, a codec, one partiti
   assert.match(text("consume in a group"), /Processed a total of 3 messages/);
 });
 
-if (served.consumerProtocol) {
-  check("kafka-console-consumer: a group of the new protocol", (text) => {
-    assert.match(text("consume in a new group"), /Processed a total of 3 messages/);
-    assert.match(text("new group"), /next .* uniform +Empty/);
-  });
-}
+check("kafka-console-consumer: a group of the new protocol", (text) => {
+  assert.match(text("consume in a new group"), /Processed a total of 3 messages/);
+  assert.match(text("new group"), /next .* uniform +Empty/);
+});
 
 check("kafka-consumer-groups: list, describe, reset, delete; kafka-groups", (text) => {
   assert.match(text("list groups"), /^readers$/m);
@@ -160,12 +155,10 @@ check("kafka-streams-application-reset: input topics", (text) => {
   assert.match(text("streams reset"), /Topic: lines Partition: 0 Offset: 1\nTopic: lines Partition: 1 Offset: 0/);
 });
 
-if (served.transactions) {
-  check("kafka-transactions: list, describe, producers, hanging ones", (text) => {
-    assert.match(text("transactions"), /^5 records sent/);
-    assert.match(text("list transactions"), /^tx\s+1\s+\d+\s+CompleteCommit/m);
-    assert.match(text("describe transaction"), /^1\s+tx\s+\d+\s+\d+\s+CompleteCommit\s+\d+\s+None\s+None/m);
-    assert.match(text("producers"), /^\d+\s+1\s+0\s+-1\s+\d+\s+None/m);
-    assert.equal(text("hanging").trim().split("\n").length, 1, text("hanging"));
-  });
-}
+check("kafka-transactions: list, describe, producers, hanging ones", (text) => {
+  assert.match(text("transactions"), /^5 records sent/);
+  assert.match(text("list transactions"), /^tx\s+1\s+\d+\s+CompleteCommit/m);
+  assert.match(text("describe transaction"), /^1\s+tx\s+\d+\s+\d+\s+CompleteCommit\s+\d+\s+None\s+None/m);
+  assert.match(text("producers"), /^\d+\s+1\s+0\s+-1\s+\d+\s+None/m);
+  assert.equal(text("hanging").trim().split("\n").length, 1, text("hanging"));
+});

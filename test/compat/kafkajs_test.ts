@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import path from "node:path";
-import test from "node:test";
 import { root, scratch, startHub } from "../tools/hub_process.ts";
+import { callsBut, standard } from "./cases.ts";
+import { node24 } from "./clients.ts";
+import { here, session } from "./program.ts";
+import { compat } from "./table.ts";
 
 // It is only here for the tests, so it lies with their tools, and comes without types.
 const require = createRequire(path.join(root, "test/.tools/package.json"));
@@ -22,7 +25,7 @@ async function withClient(use: (kafka: InstanceType<typeof Kafka>) => Promise<vo
   }
 }
 
-test("keys stay together, two groups each get everything, members of one group share", async () => {
+compat("kafkajs", "group: keys stay together, two groups each get everything", async () => {
   await withClient(async (kafka) => {
     const admin = kafka.admin();
     await admin.connect();
@@ -72,7 +75,7 @@ test("keys stay together, two groups each get everything, members of one group s
   });
 });
 
-test("the admin client sees and changes topics, settings, groups and offsets", async () => {
+compat("kafkajs", "admin: a whole life of a topic", async () => {
   await withClient(async (kafka) => {
     const admin = kafka.admin();
     await admin.connect();
@@ -124,7 +127,7 @@ test("the admin client sees and changes topics, settings, groups and offsets", a
   });
 });
 
-test("an idempotent producer, and a consumer that goes on after a restart of its own", async () => {
+compat("kafkajs", "group: goes on after a restart of its own", async () => {
   await withClient(async (kafka) => {
     const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 5 });
     await producer.connect();
@@ -152,3 +155,9 @@ test("an idempotent producer, and a consumer that goes on after a restart of its
     await producer.disconnect();
   });
 });
+
+const program = session(async (server) => ({ command: node24, args: [path.join(here, "kafkajs/main.ts"), server] }));
+
+// It brings gzip alone; it has no static members, no offsets by time in a consumer, and a smaller admin client.
+const missing = /snappy|lz4|zstd|by time|static|^new group|alter, delete$|every kind$|list and describe$/;
+standard("kafkajs", program, callsBut(missing, ["admin: group offsets: list, alter"]));

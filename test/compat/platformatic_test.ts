@@ -2,12 +2,11 @@
 import path from "node:path";
 import { callsBut, standard } from "./cases.ts";
 import { node24 } from "./clients.ts";
-import { here, servedNames, session } from "./program.ts";
+import { here, session } from "./program.ts";
 
 const program = session(async (server) => ({
   command: node24,
   args: [path.join(here, "platformatic/main.ts"), server],
-  env: { PARTIDOR_SERVED: servedNames },
 }));
 
 // It neither subscribes to patterns, nor is a static member by itself, nor asks about transactions. It begins with

@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import path from "node:path";
-import { apis } from "../../hub/wire/apis.ts";
 import { python, pythonClient } from "./clients.ts";
 import { type HubProcess, root, scratch, startHub } from "../tools/hub_process.ts";
 
@@ -119,19 +118,8 @@ export function session(program: (server: string) => Promise<Program>, timeoutMs
 /** A Python program of this folder with its client and the cases on its path. */
 export async function pythonProgram(client: string, file: string, server: string): Promise<Program> {
   const folders = [await pythonClient(client), path.join(here, "python")];
-  const env = { PYTHONPATH: folders.join(":"), PYTHONDONTWRITEBYTECODE: "1", PARTIDOR_SERVED: servedNames };
+  const env = { PYTHONPATH: folders.join(":"), PYTHONDONTWRITEBYTECODE: "1" };
   return { command: python, args: [path.join(here, file), server], env };
 }
-
-/** What later issues bring; a suite asks for it only where the hub advertises it. */
-export const served = {
-  transactions: apis.endTxn.max >= 0,
-  consumerProtocol: apis.consumerGroupHeartbeat.max >= 0,
-};
-
-export const servedNames = Object.entries(served)
-  .filter(([, is]) => is)
-  .map(([name]) => name)
-  .join(",");
 
 export const here = path.join(root, "test/compat");

@@ -4,7 +4,6 @@ import { createInterface } from "node:readline";
 // biome-ignore lint/suspicious/noExplicitAny: untyped foreign clients
 export type Any = any;
 
-const served = (process.env["PARTIDOR_SERVED"] ?? "").split(",");
 const words = "of the same words ".repeat(20);
 const caseMs = 60_000;
 const all: [name: string, body: () => Promise<unknown>][] = [];
@@ -44,16 +43,11 @@ export function codecGot(records: readonly (readonly string[])[]): unknown {
   return { count: records.length, keys, inOrder: same(0, 2), headersMatch: same(2, 3) };
 }
 
-function wanted(name: string): boolean {
-  if (name.startsWith("transactions: ")) return served.includes("transactions");
-  return !name.startsWith("new group protocol: ") || served.includes("consumerProtocol");
-}
-
 /** Runs every case, or those that have one of the words after the server in their name; ends the process. */
 export async function runAll(): Promise<void> {
   const only = process.argv.slice(3);
   for (const [name, body] of all) {
-    if (!wanted(name) || (only.length > 0 && !only.some((word) => name.includes(word)))) continue;
+    if (only.length > 0 && !only.some((word) => name.includes(word))) continue;
     let late: NodeJS.Timeout | undefined;
     try {
       const limit = new Promise<never>((_, reject) => {
