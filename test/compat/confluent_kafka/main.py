@@ -439,6 +439,8 @@ def _():
             send(sender, "txn-out", message.value(), partition=0)
         offsets = reader.position(reader.assignment())
         sender.send_offsets_to_transaction(offsets, reader.consumer_group_metadata(), 30)
+        # an abort drops what was not sent yet, and reports each record of it as purged
+        sender.flush(30)
         sender.commit_transaction(30) if commit else sender.abort_transaction(30)
         [found] = reader.committed([TopicPartition("txn-in", 0)], timeout=10)
         got[name] = found.offset if found.offset >= 0 else None
