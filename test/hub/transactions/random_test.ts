@@ -248,6 +248,18 @@ class Life {
     this.retries += 1;
   }
 
+  /** However far the cleaner came, a start reads the same. */
+  #checkCompaction(): void {
+    const transaction = this.coordinator.transactions.get("x");
+    const cut = Math.floor(this.#chance() * (this.#log.length + 1));
+    const again = machine.newTransactionCoordinator(settings);
+    for (const record of compacted(this.#log, cut, this.#chance() < 0.5)) machine.replay(again, record, this.#now);
+    machine.resume(again);
+    const found = again.transactions.get("x");
+    assert.deepEqual(found?.image ?? null, transaction?.image ?? null, "CompactionKeepsTheState");
+    assert.deepEqual(found?.offsets ?? new Map(), transaction?.offsets ?? new Map(), "CompactionKeepsTheState");
+  }
+
   #check(): void {
     const transaction = this.coordinator.transactions.get("x");
     const image = transaction?.image ?? null;
@@ -255,12 +267,24 @@ class Life {
     for (const record of this.#log) machine.replay(again, record, this.#now);
     assert.deepEqual(again.transactions.get("x")?.image ?? null, image, "TheLogIsTheState");
     assert.deepEqual(again.transactions.get("x")?.offsets ?? new Map(), transaction?.offsets ?? new Map());
+    this.#checkCompaction();
     if (image === null) return;
     const open = image.state === TransactionState.Ongoing || isPrepared(image);
     assert.ok(open || image.partitions.size + image.groups.size === 0, "NothingIsLeftOfWhatEnded");
     assert.ok(open || transaction!.offsets.size === 0, "NoOffsetsOfWhatEnded");
     assert.ok(image.epoch >= 0 && image.epoch <= 32_767, "EpochsStayInTheirRange");
   }
+}
+
+/** What compaction leaves of the first `cut` records: the last of each key; `whole`: without what takes back. */
+function compacted(log: readonly LogRecord[], cut: number, whole: boolean): LogRecord[] {
+  const keyOf = (record: LogRecord): string => (record.kind === "offsets" ? `${record.id} ${record.group}` : record.id);
+  const last = new Map(log.slice(0, cut).map((record, i) => [keyOf(record), i]));
+  return log.filter((record, i) => {
+    if (i >= cut) return true;
+    const value = record.kind === "offsets" ? record.offsets : record.image;
+    return last.get(keyOf(record)) === i && (whole || value !== null);
+  });
 }
 
 function isOpening(record: LogRecord): boolean {
