@@ -1,7 +1,8 @@
 // kcat (librdkafka) against a hub: metadata, produce with every codec, consume, time queries, groups.
 import assert from "node:assert/strict";
-import test from "node:test";
+import { spawn } from "node:child_process";
 import { type HubProcess, run, scratch, startHub } from "../tools/hub_process.ts";
+import { compat } from "./table.ts";
 
 async function withHub(use: (hub: HubProcess, kcat: Kcat) => Promise<void>): Promise<void> {
   const { folder, remove } = scratch();
@@ -20,7 +21,7 @@ type Kcat = (args: readonly string[], input?: string) => Promise<string>;
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `key-${i % 7}:value ${i}`);
 
-test("kcat lists a hub, produces keyed records with each codec and reads them back in order", async () => {
+compat("kcat", "producer: metadata, keys, gzip, snappy, lz4, zstd, read back in order", async () => {
   await withHub(async (hub, kcat) => {
     await kcat(["-P", "-t", "metals", "-K:"], numbered(10).join("\n"));
     const listing = await kcat(["-L"]);
@@ -39,7 +40,7 @@ test("kcat lists a hub, produces keyed records with each codec and reads them ba
   });
 });
 
-test("kcat asks for offsets by time and reads one partition from an offset", async () => {
+compat("kcat", "consumer: offsets by time, one partition from an offset", async () => {
   await withHub(async (_hub, kcat) => {
     await kcat(["-P", "-t", "times", "-p", "0"], "a\nb\nc");
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -53,7 +54,7 @@ test("kcat asks for offsets by time and reads one partition from an offset", asy
   });
 });
 
-test("a kcat group goes on where it stopped", async () => {
+compat("kcat", "group: goes on where it stopped", async () => {
   await withHub(async (_hub, kcat) => {
     const read = async (): Promise<string[]> =>
       lines(await kcat(["-G", "readers", "-q", "-e", "-X", "auto.offset.reset=earliest", "jobs"])).sort();
@@ -64,11 +65,58 @@ test("a kcat group goes on where it stopped", async () => {
   });
 });
 
-test("an idempotent librdkafka producer, and acks 0, 1 and all", async () => {
+compat("kcat", "producer: idempotent, acks 0, 1 and all", async () => {
   await withHub(async (_hub, kcat) => {
     await kcat(["-P", "-t", "acks", "-X", "enable.idempotence=true"], "all");
     for (const acks of ["0", "1", "-1"]) await kcat(["-P", "-t", "acks", "-X", `acks=${acks}`], acks);
     const got = lines(await kcat(["-C", "-t", "acks", "-o", "beginning", "-e", "-q"])).sort();
     assert.deepEqual(got, ["-1", "0", "1", "all"]);
+  });
+});
+
+compat("kcat", "group: two members share, one leaves", async () => {
+  await withHub(async (hub, kcat) => {
+    for (const partition of ["0", "1", "2", "3"])
+      await kcat(["-P", "-t", "shared", "-p", partition], `first ${partition}`);
+    const flags = ["-b", `127.0.0.1:${hub.kafka}`, "-u", "-G", "shared", "-X", "auto.offset.reset=earliest", "shared"];
+    const members = [0, 1].map(() => {
+      const child = spawn("kcat", flags);
+      let words = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (bytes: Buffer) => (words += bytes.toString()));
+      // what it says of a rebalance: "assigned: shared [0], shared [1]"
+      const held = (): number =>
+        [...(/.*assigned: (.*)$/m.exec(words.split("% Group").at(-1)!)?.[1] ?? "").matchAll(/\[/g)].length;
+      return { child, held, words: () => words };
+    });
+    const until = async (holds: () => boolean): Promise<void> => {
+      for (const end = Date.now() + 40_000; !holds(); await new Promise((resolve) => setTimeout(resolve, 50))) {
+        assert.ok(Date.now() < end, members.map(({ words }) => words()).join("\n----\n"));
+      }
+    };
+    try {
+      await until(() => members.every(({ held }) => held() === 2));
+      members[1]!.child.kill("SIGTERM");
+      await until(() => members[0]!.held() === 4);
+      const seen = (): string => members.map(({ words }) => words()).join("\n");
+      await until(() => ["0", "1", "2", "3"].every((partition) => seen().includes(`first ${partition}\n`)));
+    } finally {
+      for (const { child } of members) child.kill("SIGKILL");
+    }
+  });
+});
+
+compat("kcat", "consumer: headers, null and empty values, as JSON", async () => {
+  await withHub(async (_hub, kcat) => {
+    await kcat(["-P", "-t", "shapes", "-p", "0", "-k", "a", "-H", "unit=C", "-H", "site=north"], "21.5");
+    await kcat(["-P", "-t", "shapes", "-p", "0", "-K:", "-Z"], "b:");
+    const got = lines(await kcat(["-C", "-t", "shapes", "-o", "beginning", "-e", "-q", "-J"])).map(
+      (line) => JSON.parse(line) as { key: string; payload: string | null; headers?: string[]; offset: number },
+    );
+    const seen = got.map(({ key, payload, headers, offset }) => ({ key, payload, headers: headers ?? [], offset }));
+    assert.deepEqual(seen, [
+      { key: "a", payload: "21.5", headers: ["unit", "C", "site", "north"], offset: 0 },
+      { key: "b", payload: null, headers: [], offset: 1 },
+    ]);
   });
 });
