@@ -307,5 +307,6 @@ test("random lives keep the invariants, whatever is lost, refused, killed or lat
       throw new Error(`SEED=${seed}: ${(error as Error).message}`, { cause: error });
     }
   }
+  if (base !== undefined) return; // one life need not meet everything
   assert.ok(answers > 50 * seeds.length && retries > 2 * seeds.length, `${answers} answers, ${retries} retries`);
 });
