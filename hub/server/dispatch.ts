@@ -25,7 +25,7 @@ export type Handler<N extends ApiName> = (
   context: RequestContext,
 ) => ResponseOf<N> | null | Promise<ResponseOf<N> | null>;
 
-export type Handlers = { readonly [N in ApiName]?: Handler<N> };
+export type Handlers = { readonly [N in ApiName]: Handler<N> };
 
 /** Handlers that other rooms bring: groups and their offsets. */
 export type GroupHandlers = Pick<

@@ -104,9 +104,6 @@ function api<Request extends Message, Response extends Message>(
   return { key, min, max, advertisedMin, request, response };
 }
 
-/** A message that is known and not served: neither advertised nor answered. */
-const none = [0, -1] as const;
-
 /** Every API of this hub. ApiVersions is printed from it. */
 export const apis = {
   produce: api(0, [3, 13], produceRequest, produceResponse, 0),
@@ -195,9 +192,9 @@ export type Request = { [N in ApiName]: RequestHeader & { readonly api: N; reado
 
 /** Rows for an ApiVersions response, in the order of the keys. */
 export function advertised(): { apiKey: number; minVersion: number; maxVersion: number }[] {
-  return apiNames.flatMap((name) => {
+  return apiNames.map((name) => {
     const { key, advertisedMin, max } = apis[name];
-    return max < 0 ? [] : [{ apiKey: key, minVersion: advertisedMin, maxVersion: max }];
+    return { apiKey: key, minVersion: advertisedMin, maxVersion: max };
   });
 }
 
