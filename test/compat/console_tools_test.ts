@@ -92,7 +92,7 @@ function told(): Promise<Told> {
 }
 
 /** The tools ran once for all; each check is a test of its own. */
-function check(call: string, body: (text: (name: string) => string) => void): void {
+function check(call: `${string}: ${string}`, body: (text: (name: string) => string) => void): void {
   compat("console tools", call, async () => {
     const all = await told();
     body((name) => all.get(name) ?? `${name} was not run`);
@@ -128,7 +128,7 @@ check("kafka-consumer-groups: list, describe, reset, delete; kafka-groups", (tex
   assert.doesNotMatch(text("list all groups"), /readers/);
 });
 
-check("kafka-get-offsets and kafka-delete-records", (text) => {
+check("kafka-get-offsets, kafka-delete-records: ends, starts, a cut", (text) => {
   const ends = [...text("latest").matchAll(/^lines:\d:(\d)$/gm)].map(([, end]) => Number(end));
   assert.equal(ends[0]! + ends[1]!, 3);
   assert.match(text("earliest"), /^lines:0:0\nlines:1:0$/m);
@@ -145,7 +145,7 @@ check("kafka-broker-api-versions: every API at its newest usable version; kafka-
   assert.match(text("end points"), /^1 +127\.0\.0\.1 +\d+ +null +unfenced +broker/m);
 });
 
-check("kafka-producer-perf-test, -consumer-perf-test, EndToEndLatency", (text) => {
+check("kafka-producer-perf-test, kafka-consumer-perf-test, EndToEndLatency: measure", (text) => {
   assert.match(text("producer speed"), /^1000 records sent/);
   assert.match(text("consumer speed"), /, 1000, /);
   assert.match(text("latency"), /^Avg latency: \d/m);

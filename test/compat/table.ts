@@ -25,7 +25,7 @@ process.on("exit", () => {
 });
 
 /** One test and one entry of the table; `call` is "area: what", as "producer: acks 0". */
-export function compat(client: ClientName, call: string, body: () => Promise<void> | void): void {
+export function compat(client: ClientName, call: `${string}: ${string}`, body: () => Promise<void> | void): void {
   void test(`${client}, ${call}`, async () => {
     try {
       await body();
@@ -49,6 +49,9 @@ export function clearNotes(): void {
 
 const [begin, end] = ["<!-- written by the run: begin -->", "<!-- written by the run: end -->"];
 
+/** Areas come in this order, others behind them as they were noted. */
+const areaOrder = ["producer", "consumer", "group", "new group protocol", "transactions", "admin"];
+
 function row(name: ClientName, all: readonly Note[]): string {
   const { language, from, version } = clients.find((client) => client.name === name)!;
   const areas = new Map<string, string[]>();
@@ -56,7 +59,9 @@ function row(name: ClientName, all: readonly Note[]): string {
     const [, area, what] = /^([^:]+): (.*)$/.exec(call)!;
     areas.set(area!, [...(areas.get(area!) ?? []), what!]);
   }
-  const calls = [...areas].map(([area, whats]) => `**${area}** ${whats.join("; ")}`).join("<br>");
+  const place = (area: string): number => (areaOrder.includes(area) ? areaOrder.indexOf(area) : areaOrder.length);
+  const inOrder = [...areas].sort(([one], [other]) => place(one) - place(other));
+  const calls = inOrder.map(([area, whats]) => `**${area}** ${whats.join("; ")}`).join("<br>");
   const bad = all.filter(({ good }) => !good).map(({ call }) => call);
   const result = bad.length === 0 ? `all ${all.length} pass` : `${bad.length} of ${all.length} fail: ${bad.join("; ")}`;
   return `| ${name} | ${version()} | ${language} | ${from} | ${calls} | ${result} |`;
