@@ -161,5 +161,5 @@ export async function fetchAll(): Promise<string[]> {
   return results.flatMap((result) => (result.status === "rejected" ? [(result.reason as Error).message] : []));
 }
 
-/** True where a client may be left out with a line: PARTIDOR_TESTS=partial, and never in CI. */
-export const mayLeaveOut = process.env["PARTIDOR_TESTS"] === "partial" && process.env["CI"] !== "true";
+/** True where a client may be left out with a line: TESTS=partial, and never in CI. */
+export const mayLeaveOut = process.env["TESTS"] === "partial" && process.env["CI"] !== "true";
