@@ -24,12 +24,16 @@ export function checkLeaderEpoch(partition: Partition, epoch: number): void {
   throw new HubError(epoch < partition.leader.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH", detail);
 }
 
-/** Where the largest epoch up to this one ended; (-1, -1) when none is known. An epoch counts before it writes. */
+/**
+ * Where the largest epoch up to this one ended; (-1, -1) when none is known, and for an epoch that is yet to come: who
+ * read in it read from a log that is lost. An epoch counts before it writes.
+ */
 export function endOfEpoch(
   partition: Partition,
   epoch: number,
 ): { readonly epoch: number; readonly endOffset: number } {
   const { log, leader } = partition;
+  if (epoch > leader.epoch) return { epoch: -1, endOffset: -1 };
   return epoch === leader.epoch ? { epoch, endOffset: log.logEnd } : log.endOffsetForEpoch(epoch);
 }
 
@@ -108,6 +112,10 @@ async function deleteBefore(
 ): Promise<Deleted> {
   try {
     const partition = partitions.must(topic, partitionIndex);
+    const { topics } = partitions;
+    if (!topics.settingsOf(topics.byName(topic)!).text("cleanup.policy").includes("delete")) {
+      throw new HubError("POLICY_VIOLATION", `${topic} is compacted, and nothing is deleted from it`);
+    }
     const to = offset === -1 ? partition.highWatermark : offset;
     if (to < 0 || to > partition.highWatermark) {
       throw new HubError("OFFSET_OUT_OF_RANGE", `${to} is beyond the watermark ${partition.highWatermark}`);

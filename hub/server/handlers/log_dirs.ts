@@ -30,8 +30,8 @@ export function logDirHandlers(services: HubServices) {
           answers.set(name, answer);
           for (const partitionIndex of indexes) {
             const known = partitions.get(name, partitionIndex) !== undefined;
-            const there = path === folder.path ? "NONE" : "LOG_DIR_NOT_FOUND";
-            answer.push({ partitionIndex, errorCode: codeOf(known ? there : "UNKNOWN_TOPIC_OR_PARTITION") });
+            const there = known ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
+            answer.push({ partitionIndex, errorCode: codeOf(path === folder.path ? there : "LOG_DIR_NOT_FOUND") });
           }
         }
       }

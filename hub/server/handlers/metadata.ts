@@ -24,8 +24,11 @@ export function metadataHandlers(services: HubServices) {
       const topics: TopicAnswer[] = [];
       if (wantsAll) for (const topic of services.partitions.topics.all()) topics.push(describeTopic(services, topic));
       else {
+        const asked = new Set<string>();
         for (const { name, topicId } of request.topics ?? []) {
-          topics.push(await find(services, name, topicId, mayCreate));
+          const key = name ?? topicId;
+          if (!asked.has(key)) topics.push(await find(services, name, topicId, mayCreate));
+          asked.add(key); // what stands twice is told once
         }
       }
       const operations = request.includeTopicAuthorizedOperations ? allTopicOperations : notAsked;

@@ -69,10 +69,11 @@ function write(
   data: Request["topicData"][number]["partitionData"][number],
   version: number,
 ): Slot {
+  let partition: Partition | null = null;
   try {
     if (topic === null) throw new HubError("UNKNOWN_TOPIC_ID");
     if (isInternalName(topic)) throw new HubError("INVALID_TOPIC_EXCEPTION", `${topic} is internal`);
-    const partition = services.partitions.must(topic, data.index);
+    partition = services.partitions.must(topic, data.index);
     const batch = data.records;
     if (batch === null || batch.length === 0) throw new HubError("INVALID_RECORD", "A produce without a batch");
     if (version < zstdSince && batch.length > 22 && (batch[22]! & 7) === zstd) {
@@ -85,7 +86,7 @@ function write(
     const entry = appendTransactional(partitions, transactionGate, partition, batch, acks, claim);
     return entry instanceof Promise ? entering(partition, data.index, entry) : wroteAt(partition, data.index, entry);
   } catch (error) {
-    return { partition: null, written: null, answer: refusal(data.index, error), gated: null };
+    return { partition: null, written: null, answer: refusal(data.index, error, partition), gated: null };
   }
 }
 
@@ -111,7 +112,7 @@ function entering(partition: Partition, index: number, entry: Promise<Written>):
   const slot: Slot = { partition, written: null, answer: refusal(index, late), gated: null };
   slot.gated = entry.then(
     (written) => Object.assign(slot, wroteAt(partition, index, written)),
-    (error: unknown) => Object.assign(slot, { answer: refusal(index, error), gated: null }),
+    (error: unknown) => Object.assign(slot, { answer: refusal(index, error, partition), gated: null }),
   );
   return slot;
 }
@@ -129,7 +130,11 @@ function withLeader(services: HubServices, topic: string | null, answer: Partiti
   return leader ? { ...answer, currentLeader: leader } : answer;
 }
 
-function refusal(index: number, error: unknown): PartitionAnswer {
+/**
+ * @param partition that judged the batch. A producer that is not known (any more) is told where the log begins: without
+ *   it the Java client sends the same batch until its time is up.
+ */
+function refusal(index: number, error: unknown, partition: Partition | null = null): PartitionAnswer {
   const message = error instanceof Error ? error.message : String(error);
   const keyless = error instanceof KeylessRecords ? error.recordIndexes : [];
   return {
@@ -137,7 +142,7 @@ function refusal(index: number, error: unknown): PartitionAnswer {
     errorCode: codeOfThrown(error),
     baseOffset: -1,
     logAppendTimeMs: -1,
-    logStartOffset: -1,
+    logStartOffset: partition?.log.logStart ?? -1,
     recordErrors: keyless.map((batchIndex) => ({ batchIndex, batchIndexErrorMessage: "a record without a key" })),
     errorMessage: message,
   };

@@ -20,12 +20,19 @@ function doubled(names: readonly string[]): Set<string> {
   return new Set(names.filter((name, i) => names.indexOf(name) !== i));
 }
 
+/** The first of those with the same key: what stands twice is answered once, as Kafka does. */
+function oncePer<T>(all: readonly T[], keyOf: (one: T) => string): T[] {
+  const firsts = new Map<string, T>();
+  for (const one of all) if (!firsts.has(keyOf(one))) firsts.set(keyOf(one), one);
+  return [...firsts.values()];
+}
+
 export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted) {
   return {
     async createTopics(request: RequestOf<"createTopics">): Promise<ResponseOf<"createTopics">> {
       const twice = doubled(request.topics.map((topic) => topic.name));
       const topics: Created[] = [];
-      for (const wanted of request.topics) {
+      for (const wanted of oncePer(request.topics, ({ name }) => name)) {
         try {
           if (twice.has(wanted.name))
             throw new HubError("INVALID_REQUEST", `${wanted.name} stands twice in the request`);
@@ -49,14 +56,19 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
     ): Promise<ResponseOf<"deleteTopics">> {
       const wanted =
         context.version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }));
-      const twice = doubled(wanted.map(({ name, topicId }) => name ?? topicId));
+      const { topics } = services.partitions;
+      // by its name and by its id is twice, too
+      const keyOf = ({ name, topicId }: { name: string | null; topicId: string }): string =>
+        name ?? topics.byId(topicId)?.name ?? topicId;
+      const twice = doubled(wanted.map(keyOf));
       const responses: ResponseOf<"deleteTopics">["responses"][number][] = [];
-      for (const { name, topicId } of wanted) {
-        const { topics } = services.partitions;
+      for (const { name, topicId } of oncePer(wanted, keyOf)) {
         const topic = name === null ? topics.byId(topicId) : topics.byName(name);
         const answer = { name: topic?.name ?? name, topicId: topic?.topicId ?? topicId };
         try {
-          checkDeletion(services, name, topicId, twice, context.version);
+          checkDeletion(services, name, topicId, context.version);
+          if (twice.has(keyOf({ name, topicId })))
+            throw new HubError("INVALID_REQUEST", `${name ?? topicId} stands twice`);
           if (!topic) throw new HubError(name === null ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION");
           if (topic.internal) throw new HubError("TOPIC_DELETION_DISABLED", `${topic.name} is internal`);
           await services.partitions.deleteTopic(topic.name);
@@ -73,7 +85,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
     async createPartitions(request: RequestOf<"createPartitions">): Promise<ResponseOf<"createPartitions">> {
       const twice = doubled(request.topics.map((topic) => topic.name));
       const results: ResponseOf<"createPartitions">["results"][number][] = [];
-      for (const { name, count, assignments } of request.topics) {
+      for (const { name, count, assignments } of oncePer(request.topics, ({ name }) => name)) {
         try {
           if (twice.has(name)) throw new HubError("INVALID_REQUEST", `${name} stands twice in the request`);
           if (assignments !== null) checkGrowth(services, name, count, assignments);
@@ -89,13 +101,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
 }
 
 /** What is wrong with a deletion whatever topics there are. */
-function checkDeletion(
-  services: HubServices,
-  name: string | null,
-  topicId: string,
-  twice: ReadonlySet<string>,
-  version: number,
-): void {
+function checkDeletion(services: HubServices, name: string | null, topicId: string, version: number): void {
   if (services.settings.get("delete.topic.enable") === "false") {
     // older clients do not know the code (KIP-322)
     const kind = version < 3 ? "INVALID_REQUEST" : "TOPIC_DELETION_DISABLED";
@@ -103,8 +109,6 @@ function checkDeletion(
   }
   if (name !== null && topicId !== zeroUuid) throw new HubError("INVALID_REQUEST", "Give a topic's name or its id");
   if (name === null && topicId === zeroUuid) throw new HubError("INVALID_REQUEST", "Neither a name nor an id is given");
-  const key = name ?? topicId;
-  if (twice.has(key)) throw new HubError("INVALID_REQUEST", `${key} stands twice in the request`);
 }
 
 /** An assignment of a growth names the replicas of each new partition, and of no other. */

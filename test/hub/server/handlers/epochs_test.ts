@@ -5,6 +5,7 @@ import { codeOf } from "../../../../hub/errors.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
 import { apis } from "../../../../hub/wire/apis.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
+import { makeTopic } from "../../../tools/wire_calls.ts";
 import { scratch } from "../../../tools/hub_process.ts";
 import type { WireClient } from "../../../tools/wire_client.ts";
 
@@ -78,6 +79,8 @@ test("epochs: the lone leader's is the only one", async () => {
     assert.deepEqual([found.leaderEpoch, found.endOffset], [0, 2]);
     const older = await ask(-1);
     assert.deepEqual([older.errorCode, older.leaderEpoch, older.endOffset], [0, -1, -1]);
+    const yetToCome = await ask(5);
+    assert.deepEqual([yetToCome.errorCode, yetToCome.leaderEpoch, yetToCome.endOffset], [0, -1, -1]);
     assert.equal((await ask(0, -2)).errorCode, codeOf("FENCED_LEADER_EPOCH"));
     assert.equal((await ask(0, 7)).errorCode, codeOf("UNKNOWN_LEADER_EPOCH"));
   });
@@ -90,12 +93,14 @@ test("deleted records stay deleted over a restart; beyond the watermark is refus
     await opened.hub.ensureTopic("t");
     await append(opened.wire, [1, 2, 3]);
     await append(opened.wire, [4]);
-    const drop = async (offset: number, partitionIndex = 0) => {
-      const topics = [{ name: "t", partitions: [{ partitionIndex, offset }] }];
+    const drop = async (offset: number, partitionIndex = 0, name = "t") => {
+      const topics = [{ name, partitions: [{ partitionIndex, offset }] }];
       return (await opened.wire.call("deleteRecords", 2, { topics, timeoutMs: 1000 })).topics[0]!.partitions[0]!;
     };
     assert.equal((await drop(5)).errorCode, codeOf("OFFSET_OUT_OF_RANGE"));
     assert.equal((await drop(0, 99)).errorCode, codeOf("UNKNOWN_TOPIC_OR_PARTITION"));
+    await makeTopic(opened.wire, "compacted", 1, { "cleanup.policy": "compact" });
+    assert.equal((await drop(0, 0, "compacted")).errorCode, codeOf("POLICY_VIOLATION"));
     assert.deepEqual(await drop(2), { partitionIndex: 0, lowWatermark: 2, errorCode: 0 });
     assert.equal((await offsetAt(opened.wire, -2)).offset, 2);
     await opened.close();
