@@ -52,11 +52,15 @@ export function appendTransactional(
   const header = readBatchHeader(batch);
   const { producerId } = header;
   const before = partition.gated.get(producerId);
-  const free = !header.transactional || partition.log.producers.hasOpen(producerId, header.producerEpoch);
-  if (before === undefined && free) return partitions.append(partition, batch, acks, true);
-  const turn = (before ?? Promise.resolve())
-    .then(() => admitted(partitions, gate, partition, header, claim))
-    .then(() => partitions.append(partition, batch, acks, true));
+  if (before === undefined && !isFirst(partition, header)) return partitions.append(partition, batch, acks, true);
+  const turn = (before ?? Promise.resolve()).then(async () => {
+    if (isFirst(partition, header)) {
+      await admitted(gate, partition, header, claim);
+      // In one turn with the append: no end of the transaction comes between, whose marker would not cover the batch.
+      mustHold(partitions, gate!, partition, header, claim);
+    }
+    return partitions.append(partition, batch, acks, true);
+  });
   partition.gated.set(producerId, turn);
   const leave = (): void => {
     if (partition.gated.get(producerId) === turn) partition.gated.delete(producerId);
@@ -65,9 +69,13 @@ export function appendTransactional(
   return turn;
 }
 
-/** Resolves when the batch may be appended in this turn. */
+/** True when the batch would open a transaction in the partition. */
+function isFirst({ log }: Partition, { transactional, producerId, producerEpoch }: BatchHeader): boolean {
+  return transactional && !log.producers.hasOpen(producerId, producerEpoch);
+}
+
+/** Resolves when the coordinator has agreed, and has added the partition where that is left to it. */
 async function admitted(
-  partitions: Partitions,
   gate: TransactionGate | null,
   partition: Partition,
   header: BatchHeader,
@@ -76,22 +84,35 @@ async function admitted(
   const implicit = version >= implicitSince;
   const { topic, log } = partition;
   const { producerId, producerEpoch, baseSequence } = header;
-  if (!header.transactional || log.producers.hasOpen(producerId, producerEpoch)) return;
   if (gate === null) throw new HubError("INVALID_TXN_STATE", "Transactions are not served");
   // With an epoch for each transaction there is nothing a forgotten producer could go on from.
   if (implicit && baseSequence !== 0 && !log.producers.knows(producerId)) {
     throw new HubError("OUT_OF_ORDER_SEQUENCE_NUMBER", `producer ${producerId} begins with sequence ${baseSequence}`);
   }
-  const marked = log.producers.markedAt(producerId);
   const answer = await gate.admit(transactionalId, producerId, producerEpoch, topic, log.partition, implicit);
-  if (answer !== "NONE") {
-    throw new HubError(toldAs(answer, version), `${topic}-${log.partition}, transaction ${transactionalId}: ${answer}`);
-  }
+  if (answer !== "NONE") throw refusal(answer, partition, { transactionalId, version });
+}
+
+function refusal(
+  answer: ErrorName,
+  { topic, log }: Partition,
+  { transactionalId, version }: TransactionClaim,
+): HubError {
+  return new HubError(toldAs(answer, version), `${topic}-${log.partition}, transaction ${transactionalId}: ${answer}`);
+}
+
+/** Throws unless the transaction is open in this partition now, and the partition still there. */
+function mustHold(
+  partitions: Partitions,
+  gate: TransactionGate,
+  partition: Partition,
+  { producerId, producerEpoch }: BatchHeader,
+  claim: TransactionClaim,
+): void {
+  const { topic, log } = partition;
   if (partitions.get(topic, log.partition) !== partition) {
     throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `Topic ${topic} was deleted`);
   }
-  // A marker that came meanwhile ended the very transaction that was asked about: the batch would open one for ever.
-  if (log.producers.markedAt(producerId) !== marked) {
-    throw new HubError("INVALID_TXN_STATE", `transaction ${transactionalId} ended while its batch waited`);
-  }
+  const answer = gate.verify(claim.transactionalId, producerId, producerEpoch, topic, log.partition);
+  if (answer !== "NONE") throw refusal(answer, partition, claim);
 }

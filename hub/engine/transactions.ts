@@ -51,6 +51,11 @@ export interface TransactionEngineOptions {
   };
 }
 
+/** A producer knows its own epoch by another name. */
+function toProducer(error: ErrorName): ErrorName {
+  return error === "PRODUCER_FENCED" ? "INVALID_PRODUCER_EPOCH" : error;
+}
+
 /**
  * Starts the coordinator and reads its log. What cannot be read now is tried again for as long as it takes; meanwhile
  * everything is answered with COORDINATOR_LOAD_IN_PROGRESS.
@@ -206,15 +211,17 @@ export class TransactionEngine implements TransactionGate {
     partition: number,
     implicit: boolean,
   ): Promise<ErrorName> {
+    const error = this.verify(transactionalId, producerId, epoch, topic, partition);
+    const absent = error === "TRANSACTION_ABORTABLE" || error === "CONCURRENT_TRANSACTIONS";
+    if (!implicit || !absent) return error;
+    return toProducer(await this.#gathered.add({ id: transactionalId, producerId, epoch }, topic, partition));
+  }
+
+  verify(id: string, producerId: number, epoch: number, topic: string, partition: number): ErrorName {
     const unready = this.#unready();
     if (unready !== "NONE") return unready;
-    const producer = { id: transactionalId, producerId, epoch };
-    const found = this.#coordinator.transactions.get(transactionalId);
-    let error = verify(found, { ...producer, request: 0 }, topic, partition);
-    const absent = error === "TRANSACTION_ABORTABLE" || error === "CONCURRENT_TRANSACTIONS";
-    if (implicit && absent) error = await this.#gathered.add(producer, topic, partition);
-    // A producer knows its own epoch by this name.
-    return error === "PRODUCER_FENCED" ? "INVALID_PRODUCER_EPOCH" : error;
+    const found = this.#coordinator.transactions.get(id);
+    return toProducer(verify(found, { id, producerId, epoch, request: 0 }, topic, partition));
   }
 
   list(filter: ListFilter): { readonly error: ErrorName } & ReturnType<typeof listTransactions> {

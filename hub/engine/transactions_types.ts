@@ -35,4 +35,12 @@ export interface TransactionGate {
     partition: number,
     implicit: boolean,
   ): Promise<ErrorName>;
+  /** Whether the partition belongs to the open transaction of this producer at this moment. */
+  verify(
+    transactionalId: string,
+    producerId: number,
+    producerEpoch: number,
+    topic: string,
+    partition: number,
+  ): ErrorName;
 }

@@ -25,8 +25,6 @@ interface Producer {
   batches: ProducedBatch[];
   /** Time of its last batch or marker. */
   timestamp: number;
-  /** Offset of its last marker since the start; -1 for none. */
-  markedAt: number;
   /** Monotonic ms of the last append; since the start for what was loaded. */
   seenAt: number;
 }
@@ -83,11 +81,6 @@ export class Producers {
   /** True when a transaction of exactly this epoch of the producer has records here already. */
   hasOpen(producerId: number, producerEpoch: number): boolean {
     return this.#open.firstOffsetOf(producerId) >= 0 && this.#producers.get(producerId)?.epoch === producerEpoch;
-  }
-
-  /** Offset of the producer's last marker since the start; -1 for none. */
-  markedAt(producerId: number): number {
-    return this.#producers.get(producerId)?.markedAt ?? -1;
   }
 
   /** The last stable offset under this high watermark (open_transactions.ts); may be below the log start. */
@@ -187,7 +180,6 @@ export class Producers {
     if (marker === null) return null;
     const known = this.#use(header, now);
     known.coordinatorEpoch = Math.max(known.coordinatorEpoch, marker.coordinatorEpoch);
-    known.markedAt = header.lastOffset;
     return this.#open.end(header.producerId, header.lastOffset, !marker.commit);
   }
 
@@ -195,7 +187,7 @@ export class Producers {
   #use({ producerId, producerEpoch, maxTimestamp }: BatchHeader, now: number): Producer {
     let known = this.#producers.get(producerId);
     if (known) this.#producers.delete(producerId);
-    else known = { epoch: producerEpoch, coordinatorEpoch: -1, batches: [], timestamp: -1, markedAt: -1, seenAt: now };
+    else known = { epoch: producerEpoch, coordinatorEpoch: -1, batches: [], timestamp: -1, seenAt: now };
     if (known.epoch !== producerEpoch) {
       known.epoch = producerEpoch;
       known.batches = [];
@@ -257,7 +249,7 @@ export class Producers {
         return { firstSequence, lastSequence, baseOffset, lastOffset, timestamp: time } as ProducedBatch;
       });
       const known = { epoch: Number(epoch), coordinatorEpoch: Number(coordinatorEpoch), timestamp: Number(timestamp) };
-      producers.#producers.set(Number(id), { ...known, batches, markedAt: -1, seenAt: now });
+      producers.#producers.set(Number(id), { ...known, batches, seenAt: now });
       if (Number(openFrom) >= 0) open.push([Number(openFrom), Number(id)]);
     }
     for (const [firstOffset, id] of open.sort(([a], [b]) => a - b)) producers.#open.begin(id, firstOffset);

@@ -20,7 +20,7 @@ async function opened(settings: Readonly<Record<string, string>> = {}): Promise<
   const stage = new PartitionStage();
   await stage.open();
   await stage.topic("t", settings);
-  stage.gate = { admit: async () => "NONE" };
+  stage.gate = { admit: async () => "NONE", verify: () => "NONE" };
   return stage;
 }
 

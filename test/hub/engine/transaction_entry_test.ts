@@ -12,10 +12,11 @@ interface Question {
   answer(error: ErrorName): void;
 }
 
-/** A coordinator that answers when told. */
-function slowGate(stage: PartitionStage): Question[] {
+/** A coordinator that answers when told, and says `holds` of what it agreed to. */
+function slowGate(stage: PartitionStage, holds: () => ErrorName = () => "NONE"): Question[] {
   const questions: Question[] = [];
   stage.gate = {
+    verify: holds,
     admit: (transactionalId, _producerId, producerEpoch, _topic, _partition, implicit) =>
       new Promise((answer) => questions.push({ transactionalId, producerEpoch, implicit, answer })),
   };
@@ -99,7 +100,7 @@ test("refusals of the coordinator as each Produce version knows them", async () 
   ];
   const stage = await opened();
   for (const [refusal, before12, since12] of wanted) {
-    stage.gate = { admit: async () => refusal };
+    stage.gate = { admit: async () => refusal, verify: () => "NONE" };
     assert.equal((await stage.settle(stage.produce(of(0), tx))).error, before12, refusal);
     assert.equal((await stage.settle(stage.produce(of(0), { ...tx, version: 12 }))).error, since12, refusal);
   }
@@ -108,7 +109,7 @@ test("refusals of the coordinator as each Produce version knows them", async () 
 test("no coordinator, no transactional id, no producer id: refused", async () => {
   const stage = await opened();
   assert.equal((await stage.settle(stage.produce(of(0), tx))).error, "INVALID_TXN_STATE");
-  stage.gate = { admit: async () => "NONE" };
+  stage.gate = { admit: async () => "NONE", verify: () => "NONE" };
   assert.equal((await stage.settle(stage.produce(of(0), {}))).error, "INVALID_TXN_STATE");
   const nobody = of(-1, { producerId: -1, producerEpoch: -1 });
   assert.equal((await stage.settle(stage.produce(nobody, tx))).error, "INVALID_RECORD");
@@ -122,20 +123,25 @@ test("no coordinator, no transactional id, no producer id: refused", async () =>
 
 test("a plain batch of the producer amid its transaction is refused", async () => {
   const stage = await opened();
-  stage.gate = { admit: async () => "NONE" };
+  stage.gate = { admit: async () => "NONE", verify: () => "NONE" };
   await stage.settle(stage.produce(of(0), tx));
   assert.equal((await stage.settle(stage.produce(of(1, { transactional: false }), tx))).error, "INVALID_TXN_STATE");
 });
 
-test("a marker that comes while a batch waits ends what it was asked about: refused", async () => {
-  const stage = await opened();
-  const questions = slowGate(stage);
-  const late = stage.produce(of(0), tx);
-  await stage.clock.advance(1);
-  const marker = { producerId: 5, producerEpoch: 0, coordinatorEpoch: 0, commit: false };
-  await stage.settle(stage.partitions.endTransaction("t", 0, marker));
-  questions[0]!.answer("NONE");
-  assert.equal((await stage.settle(late)).error, "INVALID_TXN_STATE");
+test("a transaction that ends between the coordinator's word and the append: refused, whether a marker came or not", async () => {
+  for (const [told, version, error] of [
+    ["TRANSACTION_ABORTABLE", 9, "INVALID_TXN_STATE"],
+    ["CONCURRENT_TRANSACTIONS", 12, "CONCURRENT_TRANSACTIONS"],
+    ["INVALID_PRODUCER_EPOCH", 12, "INVALID_PRODUCER_EPOCH"],
+  ] as const) {
+    const stage = await opened();
+    const questions = slowGate(stage, () => told);
+    const late = stage.produce(of(0), { ...tx, version });
+    await stage.clock.advance(1);
+    questions[0]!.answer("NONE");
+    assert.equal((await stage.settle(late)).error, error);
+    assert.equal(stage.partitions.must("t", 0).log.logEnd, 0, "nothing that no marker would end");
+  }
 });
 
 test("a topic that goes while a batch waits, and a coordinator that never answers", async () => {

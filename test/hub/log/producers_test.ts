@@ -127,7 +127,6 @@ test("a transaction opens with its first batch, holds the stable end, and ends w
   assert.equal(mark(producers, 16, { producerId: 8, commit: true })!.stableEnd, 17);
   assert.equal(producers.lastStable(17), 17);
   assert.equal(producers.transactionsFrom, 10);
-  assert.equal(producers.markedAt(7), 15);
 });
 
 test("a plain batch amid a transaction is refused; after its end it is welcome", () => {

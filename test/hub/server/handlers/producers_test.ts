@@ -40,7 +40,7 @@ test("an open transaction's first offset is told until its marker comes, and the
   const stage = new PartitionStage();
   await stage.open();
   await stage.topic("t");
-  stage.gate = { admit: async () => "NONE" };
+  stage.gate = { admit: async () => "NONE", verify: () => "NONE" };
   await stage.settle(stage.produce(batchOf(["plain"])));
   const producer = { producerId: 5, producerEpoch: 0, baseSequence: 0, transactional: true };
   await stage.settle(stage.produce(batchOf(["a", "b"], producer), { transactionalId: "tx" }));
