@@ -10,7 +10,7 @@ import type { EffectiveSettings } from "../topic_settings.ts";
 import { admitBatch, batchRulesOf, inTopicCodec, prepareCodecs } from "./admission.ts";
 import { Partition } from "./partition.ts";
 import type { Topic, Topics } from "./topics.ts";
-import type { Marker, TransactionPartitions } from "./transactions_types.ts";
+import type { Marker, OpenTransaction, TransactionPartitions } from "./transactions_types.ts";
 import { type Committed, FetchRoom } from "./waiting_room.ts";
 
 export { Partition } from "./partition.ts";
@@ -293,6 +293,14 @@ export class Partitions implements TransactionPartitions {
 
   exists(topic: string, partition: number): boolean {
     return this.get(topic, partition) !== undefined;
+  }
+
+  *openTransactions(): Iterable<OpenTransaction> {
+    for (const { topic, log } of this.all()) {
+      for (const { producerId, producerEpoch, openFrom } of log.producers.active()) {
+        if (openFrom >= 0) yield { topic, partition: log.partition, producerId, producerEpoch };
+      }
+    }
   }
 
   /**

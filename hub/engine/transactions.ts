@@ -99,7 +99,11 @@ export class TransactionEngine implements TransactionGate {
     const { clock, trace, settings } = this.#options;
     const coordinator = machine.newTransactionCoordinator(settings);
     try {
-      const records = await this.#log.read((record) => machine.replay(coordinator, record, clock.now()));
+      const decidedAt = new Map<string, number>();
+      const records = await this.#log.read((record, time) => {
+        machine.replay(coordinator, record, clock.now());
+        if (record.kind === "transaction") decidedAt.set(record.id, time);
+      });
       if (this.#phase !== "loading") return;
       this.#coordinator = coordinator;
       this.#phase = "serving";
@@ -109,7 +113,11 @@ export class TransactionEngine implements TransactionGate {
       this.#pending.loaded();
       if (records > 0) trace.event("info", "transactions_loaded", { records, ids: transactions.size });
       for (const id of transactions.keys()) this.#arm(id);
-      for (const effect of effects) this.#do(effect);
+      for (const effect of effects) if (effect.kind !== "end") this.#do(effect);
+      const ends = effects.filter((effect) => effect.kind === "end");
+      ends.sort((one, other) => decidedAt.get(one.id)! - decidedAt.get(other.id)!);
+      for (const { id, end } of ends) this.#ends.start(id, end);
+      this.#ends.startLost(machine.endsOfLost(coordinator, this.#options.partitions.openTransactions()));
       this.#armSweep();
     } catch (error) {
       trace.event("error", "transactions_load_failed", { error: String(error) });

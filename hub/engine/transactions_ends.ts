@@ -16,10 +16,18 @@ export interface EndsOptions {
   readonly coordinatorEpoch: number;
 }
 
+/** One end, and how many of its steps are left. */
+interface Work {
+  readonly id: string;
+  left: number;
+}
+
 /** One step of an end; it is repeated until it succeeds. */
 interface Step {
-  readonly id: string;
+  readonly work: Work;
   readonly what: string;
+  /** Whose offsets these are; null for a marker. */
+  readonly group: string | null;
   readonly run: () => Promise<void>;
   failures: number;
 }
@@ -27,8 +35,11 @@ interface Step {
 export class TransactionEnds {
   readonly #options: EndsOptions;
   readonly #ended: (id: string) => void;
-  /** Steps left per transactional id. */
-  readonly #left = new Map<string, number>();
+  /**
+   * Steps of each group in the order of the decisions, the first one under way: were a later decision applied before an
+   * earlier one that is tried again, the group would go back.
+   */
+  readonly #lines = new Map<string, Step[]>();
   readonly #queue: Step[] = [];
   readonly #timers = new Set<Timer>();
   readonly #running = new Set<Promise<void>>();
@@ -41,30 +52,54 @@ export class TransactionEnds {
 
   /** Steps that wait or run, all transactions together. */
   get count(): number {
-    return this.#queue.length + this.#running.size + this.#timers.size;
+    let count = this.#queue.length + this.#running.size + this.#timers.size;
+    for (const line of this.#lines.values()) count += line.length - 1;
+    return count;
   }
 
+  /** Ends are to be started in the order of their decisions. */
   start(id: string, end: End): void {
     const { partitions, groups, coordinatorEpoch } = this.#options;
     const { producerId, epoch: producerEpoch, commit } = end;
     const marker = { producerId, producerEpoch, coordinatorEpoch, commit };
-    const steps: Step[] = [];
-    const step = (what: string, run: () => Promise<void>): void => void steps.push({ id, what, run, failures: 0 });
+    const work: Work = { id, left: 0 };
+    const step = (what: string, group: string | null, run: () => Promise<void>): void => {
+      work.left += 1;
+      this.#enter({ work, what, group, run, failures: 0 });
+    };
     for (const [topic, indexes] of end.partitions) {
       for (const partition of indexes) {
-        step(`${topic}-${partition}`, () => partitions.endTransaction(topic, partition, marker));
+        step(`${topic}-${partition}`, null, () => partitions.endTransaction(topic, partition, marker));
       }
     }
     for (const [group, offsets] of end.offsets) {
-      step(`offsets of ${group}`, async () => {
+      step(`offsets of ${group}`, group, async () => {
         const error = await groups.commitDecided(group, offsets);
         if (error !== "NONE") throw new Error(error);
       });
     }
-    if (steps.length === 0) return this.#ended(id);
-    this.#left.set(id, steps.length);
-    this.#queue.push(...steps);
+    if (work.left === 0) return this.#ended(id);
     this.#pump();
+  }
+
+  /** Ends what no id will end: else readers of committed records would wait behind it for ever. */
+  startLost(ends: readonly End[]): void {
+    for (const end of ends) {
+      const { producerId, epoch, commit } = end;
+      const [topic = "", indexes] = [...end.partitions][0] ?? [];
+      const partition = [...(indexes ?? [])][0] ?? -1;
+      this.#options.trace.event("warn", "transaction_without_marker", { topic, partition, producerId, epoch, commit });
+      this.start("", end); // nobody's id
+    }
+  }
+
+  #enter(step: Step): void {
+    if (step.group !== null) {
+      const line = this.#lines.get(step.group);
+      if (line !== undefined) return void line.push(step);
+      this.#lines.set(step.group, [step]);
+    }
+    this.#queue.push(step);
   }
 
   #pump(): void {
@@ -86,13 +121,14 @@ export class TransactionEnds {
     } catch (error) {
       // A newer epoch stands in the partition: this end was overtaken there and has nothing left to end.
       if (error instanceof HubError && error.kind === "INVALID_PRODUCER_EPOCH") {
-        trace.event("error", "transaction_marker_overtaken", { id: step.id, at: step.what, error: error.message });
+        trace.event("error", "transaction_marker_overtaken", { id: step.work.id, at: step.what, error: error.message });
         return this.#done(step);
       }
       step.failures += 1;
       trace.count("transaction_marker_retries");
-      const { id, what, failures } = step;
-      if (failures === 1) trace.event("warn", "transaction_end_delayed", { id, at: what, error: String(error) });
+      const { work, what, failures } = step;
+      if (failures === 1)
+        trace.event("warn", "transaction_end_delayed", { id: work.id, at: what, error: String(error) });
       this.#later(step);
       return;
     }
@@ -100,10 +136,15 @@ export class TransactionEnds {
   }
 
   #done(step: Step): void {
-    const left = (this.#left.get(step.id) ?? 1) - 1;
-    if (left > 0) return void this.#left.set(step.id, left);
-    this.#left.delete(step.id);
-    if (!this.#closed) this.#ended(step.id);
+    const { work, group } = step;
+    if (group !== null) {
+      const line = this.#lines.get(group)!;
+      line.shift();
+      if (line.length > 0) this.#queue.push(line[0]!);
+      else this.#lines.delete(group);
+    }
+    work.left -= 1;
+    if (work.left === 0 && !this.#closed) this.#ended(work.id);
   }
 
   /** Waits outside the bound, so that a partition that refuses holds up nobody else. */

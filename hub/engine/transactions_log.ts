@@ -31,6 +31,8 @@ export class TransactionLog {
   /** Ids that were found in another partition than their own: the topic has grown since. */
   readonly #homes = new Map<string, number>();
   #making: Promise<void> | null = null;
+  /** Time of the newest batch. Times only rise, so that they put the decisions of all partitions in one order. */
+  #time = 0;
 
   constructor(partitions: Partitions, clock: Clock, partitionCount: () => number) {
     this.#partitions = partitions;
@@ -60,28 +62,37 @@ export class TransactionLog {
   append(id: string, records: readonly LogRecord[]): Promise<void> {
     const count = this.#partitions.of(transactionTopic)?.length ?? 0;
     const partition = this.#partitions.must(transactionTopic, this.#homes.get(id) ?? partitionOf(id, count));
-    const batch = encodeBatch(records.map(encodeLogRecord), {}, this.#clock.wall());
+    const batch = encodeBatch(records.map(encodeLogRecord), {}, this.#nextTime());
     const written = this.#partitions.append(partition, batch, -1);
     return new Promise((resolve, reject) => {
       this.#partitions.whenCommitted(partition, written, -1, (error) => (error ? reject(error) : resolve()));
     });
   }
 
-  /** Gives every committed record to `each`, those of one id in the order of their writes. */
-  async read(each: (record: LogRecord) => void): Promise<number> {
+  #nextTime(): number {
+    this.#time = Math.max(this.#time + 1, Math.floor(this.#clock.wall()));
+    return this.#time;
+  }
+
+  /**
+   * Gives every committed record to `each`, those of one id in the order of their writes.
+   * @param each told the record's time too: a record that was written later has a later one, whatever its partition
+   */
+  async read(each: (record: LogRecord, time: number) => void): Promise<number> {
     const partitions = this.#partitions.of(transactionTopic) ?? [];
     let records = 0;
     for (const [index, partition] of partitions.entries()) {
-      records += await readPartition(partition, (record) => {
+      records += await readPartition(partition, (record, time) => {
         if (partitionOf(record.id, partitions.length) !== index) this.#homes.set(record.id, index);
-        each(record);
+        this.#time = Math.max(this.#time, time);
+        each(record, time);
       });
     }
     return records;
   }
 }
 
-async function readPartition(partition: Partition, each: (record: LogRecord) => void): Promise<number> {
+async function readPartition(partition: Partition, each: (record: LogRecord, time: number) => void): Promise<number> {
   const { log, highWatermark } = partition;
   let records = 0;
   for (let offset = log.logStart; offset < highWatermark; ) {
@@ -90,8 +101,8 @@ async function readPartition(partition: Partition, each: (record: LogRecord) => 
     for (let at = 0; at < bytes.length; ) {
       const header = readBatchHeader(bytes.subarray(at));
       if (header.size > bytes.length - at) throw new HubError("CORRUPT_MESSAGE", `${log.key}: a batch is cut short`);
-      for (const { key, value } of decodeRecords(bytes.subarray(at, at + header.size))) {
-        each(decodeLogRecord(key, value));
+      for (const { key, value, timestamp } of decodeRecords(bytes.subarray(at, at + header.size))) {
+        each(decodeLogRecord(key, value), timestamp);
         records += 1;
       }
       at += header.size;

@@ -29,6 +29,7 @@ export class PendingOffsets implements UnstableOffsets {
   /** Until everything is read from the log, any partition may have offsets that wait. */
   loaded(): void {
     this.#complete = true;
+    for (const group of [...this.#waiting.keys()]) this.#settle(group);
   }
 
   /** Takes over what a transaction holds now; undefined: the id is gone. */
@@ -61,6 +62,7 @@ export class PendingOffsets implements UnstableOffsets {
   }
 
   #isDeciding(group: string): boolean {
+    if (!this.#complete) return true; // a decision may stand in the log, and will be applied
     for (const { decided } of this.#held.get(group)?.values() ?? []) if (decided) return true;
     return false;
   }

@@ -18,6 +18,16 @@ export interface TransactionPartitions {
    */
   endTransaction(topic: string, partition: number, marker: Marker): Promise<void>;
   exists(topic: string, partition: number): boolean;
+  /** Transactions that are open in the partitions of this hub now. */
+  openTransactions(): Iterable<OpenTransaction>;
+}
+
+/** A transaction without its marker, as a partition has it. */
+export interface OpenTransaction {
+  readonly topic: string;
+  readonly partition: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
 }
 
 /** The coordinator, as the leader of a partition needs it (KIP-890). */

@@ -7,8 +7,8 @@ import type { EndEvent } from "./ending.ts";
 import { complete, endOf, fence, onEnd } from "./ending.ts";
 import type { InitEvent } from "./initializing.ts";
 import { onInit } from "./initializing.ts";
-import type { LogRecord, Transaction, TransactionEffect, TransactionSettings } from "./transaction.ts";
-import { answer, isBusy, isPrepared, refused, TransactionState, write } from "./transaction.ts";
+import type { End, Image, LogRecord, Transaction, TransactionEffect, TransactionSettings } from "./transaction.ts";
+import { answer, isBefore, isBusy, isPrepared, refused, TransactionState, write } from "./transaction.ts";
 
 export interface TransactionCoordinator {
   readonly settings: TransactionSettings;
@@ -66,6 +66,41 @@ export function resume(coordinator: TransactionCoordinator): TransactionEffect[]
     }
   }
   return effects;
+}
+
+/** A transaction that a partition has open. */
+export interface Found {
+  readonly topic: string;
+  readonly partition: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+/**
+ * The ends of transactions that no id will end: a power cut took their markers, and left what had been synced of their
+ * records and what was decided, as it may where `log.fsync` is not `always`. Where the decision is known for certain it
+ * is repeated (an epoch has one transaction under transaction.version 2); else they are aborted: the records may go,
+ * but none of an aborted transaction may be seen.
+ */
+export function endsOfLost(coordinator: TransactionCoordinator, open: Iterable<Found>): End[] {
+  const ends: End[] = [];
+  let images: Map<number, Image> | null = null;
+  for (const { topic, partition, producerId, producerEpoch } of open) {
+    images ??= imagesByProducer(coordinator);
+    const image = images.get(producerId);
+    if (image?.partitions.get(topic)?.has(partition)) continue; // Ongoing or Prepare*: its own end is to come
+    const decided = image?.state === TransactionState.CompleteCommit && isBefore(image, producerId, producerEpoch);
+    const epoch = Math.max(producerEpoch, image?.epoch ?? 0);
+    const partitions = new Map([[topic, new Set([partition])]]);
+    ends.push({ commit: decided, producerId, epoch, partitions, offsets: new Map() });
+  }
+  return ends;
+}
+
+function imagesByProducer({ transactions }: TransactionCoordinator): Map<number, Image> {
+  const images = new Map<number, Image>();
+  for (const { image } of transactions.values()) if (image !== null) images.set(image.producerId, image);
+  return images;
 }
 
 /** InitProducerId (KIP-98, KIP-360). */

@@ -66,6 +66,7 @@ export class TransactionStage extends PartitionStage {
         topics: partitions,
         partitions: {
           exists: (topic, partition) => partitions.exists(topic, partition),
+          openTransactions: () => partitions.openTransactions(),
           endTransaction: async (topic, partition, marker) => {
             await this.beforeMarker(topic, partition, marker);
             await partitions.endTransaction(topic, partition, marker);
