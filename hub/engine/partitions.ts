@@ -11,6 +11,7 @@ import { admitBatch, batchRulesOf, inTopicCodec, prepareCodecs } from "./admissi
 import { Partition } from "./partition.ts";
 import type { Topic, Topics } from "./topics.ts";
 import type { Marker, OpenTransaction, TransactionPartitions } from "./transactions_types.ts";
+import { Turns } from "./turns.ts";
 import { type Committed, FetchRoom } from "./waiting_room.ts";
 
 export { Partition } from "./partition.ts";
@@ -78,6 +79,7 @@ export class Partitions implements TransactionPartitions {
   #line: Promise<void> | null = null;
   /** Topics whose fact is being written or whose logs are being made. */
   readonly #making = new Map<string, Promise<Topic>>();
+  readonly #turns = new Turns();
   readonly #byTopic = new Map<string, Partition[]>();
   readonly #byLog = new Map<PartitionLog, Partition>();
 
@@ -166,7 +168,7 @@ export class Partitions implements TransactionPartitions {
 
   /** Notes for as long as it takes that this topic's logs are being made. */
   #make(name: string, make: () => Promise<Topic>): Promise<Topic> {
-    const making = make();
+    const making = this.#turns.take(name, make);
     this.#making.set(name, making);
     return making.finally(() => this.#making.delete(name));
   }
@@ -187,20 +189,14 @@ export class Partitions implements TransactionPartitions {
     await this.#making.get(name);
   }
 
-  /** Resolves when no logs of this name are being made: what changes a topic takes turns with what makes it. */
-  async #whenStill(name: string): Promise<void> {
-    for (let making = this.#making.get(name); making; making = this.#making.get(name)) await making.catch(() => {});
-  }
-
   /**
    * Adds partitions up to `partitions` in all. Their logs are made before the topic tells of them, so a growth that
    * fails leaves the topic as it was; logs that a crash left beyond its count go at the next start.
    */
   async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
-    await this.#whenStill(name);
-    const topic = await this.topics.grow(name, partitions, true);
-    if (validateOnly) return;
-    await this.#make(name, async () => {
+    if (validateOnly) return void (await this.topics.grow(name, partitions, true));
+    await this.#turns.take(name, async () => {
+      const topic = await this.topics.grow(name, partitions, true);
       try {
         await this.#logsOf(topic, topic.partitions, partitions);
         await this.topics.grow(name, partitions, false);
@@ -209,7 +205,6 @@ export class Partitions implements TransactionPartitions {
         throw error;
       }
       await this.#openTopic(this.topics.byName(name)!);
-      return topic;
     });
   }
 
@@ -219,12 +214,12 @@ export class Partitions implements TransactionPartitions {
     change: (own: ReadonlyMap<string, string>) => ReadonlyMap<string, string>,
     validateOnly: boolean,
   ): Promise<void> {
-    await this.#whenStill(name);
-    const before = this.topics.byName(name);
-    if (!before) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
-    const topic = await this.topics.configure(name, change(before.configs), validateOnly);
-    if (validateOnly) return;
-    await this.#applySettings(topic);
+    await this.#turns.take(name, async () => {
+      const before = this.topics.byName(name);
+      if (!before) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
+      const topic = await this.topics.configure(name, change(before.configs), validateOnly);
+      if (!validateOnly) await this.#applySettings(topic);
+    });
   }
 
   /** Applies the hub's settings as they are now to every topic. */
@@ -244,8 +239,11 @@ export class Partitions implements TransactionPartitions {
     await Promise.all((this.#byTopic.get(topic.name) ?? []).map(configure));
   }
 
-  async deleteTopic(name: string): Promise<Topic> {
-    await this.#whenStill(name);
+  deleteTopic(name: string): Promise<Topic> {
+    return this.#turns.take(name, () => this.#delete(name));
+  }
+
+  async #delete(name: string): Promise<Topic> {
     const topic = this.topics.byName(name);
     if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
     const partitions = this.#byTopic.get(name) ?? [];
