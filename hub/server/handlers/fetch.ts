@@ -250,7 +250,7 @@ function refusal(partitionIndex: number, error: unknown): Answer {
     highWatermark: -1,
     lastStableOffset: -1,
     logStartOffset: -1,
-    abortedTransactions: [],
+    abortedTransactions: null,
     preferredReadReplica: -1,
     records: nothing,
   };

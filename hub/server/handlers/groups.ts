@@ -20,8 +20,11 @@ export interface NodeAddress {
 /** Key types of FindCoordinator. */
 const KeyType = { Group: 0, Transaction: 1 } as const;
 
-/** READ, DELETE and DESCRIBE, as bits of KIP-430: what anybody may do while there is no access control. */
-const allOperations = (1 << 3) | (1 << 6) | (1 << 8);
+/**
+ * READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits of KIP-430: what anybody may do while there is no
+ * access control.
+ */
+const allOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
 const operationsNotAsked = -2_147_483_648;
 
 /** All handlers of groups and their offsets. `engine` is null until the hub has one. */
@@ -95,7 +98,13 @@ function joinHandlers(engine: () => GroupEngine | null) {
       };
     },
 
-    async syncGroup(request: RequestOf<"syncGroup">): Promise<ResponseOf<"syncGroup">> {
+    async syncGroup(request: RequestOf<"syncGroup">, context: RequestContext): Promise<ResponseOf<"syncGroup">> {
+      const unnamed = request.protocolType === null || request.protocolName === null;
+      // from version 5 on a member says for which protocol it asks (KIP-559)
+      if (context.version >= 5 && unnamed) {
+        const nothing = { protocolType: null, protocolName: null, assignment: new Uint8Array(0) };
+        return { throttleTimeMs: 0, errorCode: codeOf("INCONSISTENT_GROUP_PROTOCOL"), ...nothing };
+      }
       const reply = await engine()?.sync({
         group: request.groupId,
         memberId: request.memberId,
@@ -164,7 +173,7 @@ function operatorHandlers(engine: () => GroupEngine | null) {
             memberMetadata: member.metadata,
             memberAssignment: member.assignment,
           })),
-          authorizedOperations,
+          authorizedOperations: error === "NONE" ? authorizedOperations : operationsNotAsked,
         };
       });
       return { throttleTimeMs: 0, groups };

@@ -28,7 +28,7 @@ const ids: ReadonlyMap<string, string> = new Map(
 );
 const zeroUuid = "00000000-0000-0000-0000-000000000000";
 /** Arrays whose order says something; all others are sorted. */
-const ordered = new Set(["records", "batches", "isrNodes", "replicaNodes", "abortedTransactions", "responses"]);
+const ordered = new Set(["records", "batches", "isrNodes", "replicaNodes", "abortedTransactions"]);
 
 const decoder = new TextDecoder();
 
@@ -56,6 +56,8 @@ export function normal(value: unknown, names: Names, field = ""): Plain {
   if (typeof value === "string") return ids.has(field) ? names.of(ids.get(field)!, value) : value;
   if (typeof value === "boolean") return value;
   if (value instanceof Uint8Array) return field === "records" ? batches(value, names) : hex(value);
+  // Kafka's errors have either, and it means the same
+  if (field === "abortedTransactions" && Array.isArray(value) && value.length === 0) return null;
   if (Array.isArray(value)) {
     const all = value.map((one) => normal(one, names, field));
     return ordered.has(field) ? all : [...all].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));

@@ -47,14 +47,21 @@ async function producerOf(at: Stage): Promise<{ producerId: number; producerEpoc
   return await at.ask("initProducerId", 4, { transactionalId: null, transactionTimeoutMs: 1000 });
 }
 
+interface Sent {
+  readonly epoch?: number;
+  readonly count?: number;
+  readonly id?: number;
+  readonly index?: number;
+}
+
 async function idempotence(at: Stage): Promise<void> {
   const topic = "produce-idempotent";
-  await at.topic(topic, 2);
+  await at.topic(topic, 8);
   const producer = await producerOf(at);
-  const send = (name: string, baseSequence: number, more: { epoch?: number; count?: number; id?: number } = {}) => {
+  const send = (name: string, baseSequence: number, more: Sent = {}) => {
     const values = Array.from({ length: more.count ?? 1 }, (_, i) => `v${baseSequence + i}`);
-    const { id = producer.producerId, epoch = producer.producerEpoch } = more;
-    return at.produce(name, topic, batch(values, { producerId: id, producerEpoch: epoch, baseSequence }));
+    const { id = producer.producerId, epoch = producer.producerEpoch, index = 0 } = more;
+    return at.produce(name, topic, batch(values, { producerId: id, producerEpoch: epoch, baseSequence }), { index });
   };
   await send("first", 0, { count: 2 });
   for (const sequence of [2, 3, 4, 5, 6]) await send(`sequence ${sequence}`, sequence);
@@ -71,15 +78,13 @@ async function idempotence(at: Stage): Promise<void> {
   await send("epoch two ahead", 0, { epoch: 3 });
   await send("duplicate of the first of an epoch", 0, { epoch: 3 });
   await send("negative epoch", 0, { epoch: -1 });
-  const other = await producerOf(at);
-  await send("unknown producer in the middle", 17, { id: other.producerId });
-  await send("unknown producer goes on", 18, { id: other.producerId });
-  await send("unknown producer jumps", 20, { id: other.producerId });
-  await send("never handed out", 0, { id: 987_654_321 });
-  const last = await producerOf(at);
-  await send("last sequence there is", 2 ** 31 - 1, { id: last.producerId });
-  await send("sequence after the last", 0, { id: last.producerId });
-  await send("sequence across the end", 2 ** 31 - 1, { id: (await producerOf(at)).producerId, count: 3 });
+  const id = (await producerOf(at)).producerId;
+  await send("unknown producer in the middle", 17, { id, index: 1 });
+  await send("unknown producer goes on", 18, { id, index: 1 });
+  await send("unknown producer jumps", 20, { id, index: 1 });
+  await send("never handed out", 0, { id: 987_654_321, index: 2 });
+  await send("last sequence there is", 2 ** 31 - 1, { id, index: 3 });
+  await send("whose sequences reach the end", 0, { id, index: 4, count: 3 });
   await at.fetch("what is stored", topic);
 }
 
@@ -151,8 +156,8 @@ async function settings(at: Stage): Promise<void> {
       view.setBigInt64(At.maxTimestamp, BigInt(began + 1_000_000_001));
     });
   await at.produce("timestamps too new", "produce-timestamps", future(good));
-  await at.topic("produce-default-times");
-  await at.produce("an hour ahead is too new by default", "produce-default-times", future(good));
+  await at.topic("produce-default-times", 2);
+  await at.produce("an hour ahead is too new by default", "produce-default-times", future(good), { index: 1 });
   const none = changed(good, (view) => {
     view.setBigInt64(At.baseTimestamp, -1n);
     view.setBigInt64(At.maxTimestamp, -1n);
@@ -182,9 +187,11 @@ export const produceScenarios: readonly Scenario[] = [
   {
     name: "produce, malformed",
     play: async (at) => {
-      await at.topic("produce-malformed");
-      for (const [name, records] of malformed) await at.produce(name, "produce-malformed", records);
-      await at.fetch("what is stored", "produce-malformed");
+      await at.topic("produce-malformed", malformed.length);
+      // each on a partition of its own: what one side takes and the other refuses moves no later offset
+      for (const [index, [name, records]] of malformed.entries()) {
+        await at.produce(name, "produce-malformed", records, { index });
+      }
     },
   },
   { name: "produce, idempotence", play: idempotence },

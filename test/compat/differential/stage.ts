@@ -20,9 +20,11 @@ export interface Scenario {
 
 /** Passing states of a broker that has just started or is just deciding: asked again, as every client does. */
 const passing = ["COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"];
-const stepMsMax = 10_000;
+const stepMsMax = 3_000;
 /** After it a request counts as never answered. */
 const answerMsMax = 4_000;
+/** After it a scenario is over, wherever it is. */
+const playMsMax = 20_000;
 const encoder = new TextEncoder();
 
 function codes(value: unknown): string[] {
@@ -55,6 +57,7 @@ export class Stage {
   readonly #port: number;
   readonly #names = new Names();
   readonly #wires: WireClient[] = [];
+  readonly #end = Date.now() + playMsMax;
 
   constructor(port: number) {
     this.#port = port;
@@ -99,6 +102,7 @@ export class Stage {
     again: readonly string[] = [],
     on?: WireClient,
   ): Promise<ReplyOf<N>> {
+    if (Date.now() > this.#end) throw new Error("the scenario takes too long");
     const wire = on ?? this.#wires[0] ?? (await this.connect());
     const end = Date.now() + stepMsMax;
     for (;;) {

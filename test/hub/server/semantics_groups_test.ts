@@ -31,7 +31,7 @@ async function memberOf(wire: WireClient, groupId: string, groupInstanceId: stri
   is(joined, "NONE");
   const { memberId, generationId } = joined;
   const assignments = [{ memberId, assignment: Uint8Array.of(9) }];
-  is(await wire.call("syncGroup", 5, { groupId, memberId, generationId, groupInstanceId, assignments }), "NONE");
+  is(await wire.call("syncGroup", 4, { groupId, memberId, generationId, groupInstanceId, assignments }), "NONE");
   return { groupId, memberId, generationId, groupInstanceId };
 }
 
@@ -98,8 +98,8 @@ test("ILLEGAL_GENERATION and UNKNOWN_MEMBER_ID: heartbeat, sync, commit and leav
     is(await wire.call("heartbeat", 4, late), "ILLEGAL_GENERATION");
     is(await wire.call("heartbeat", 4, stranger), "UNKNOWN_MEMBER_ID");
     is(await wire.call("heartbeat", 4, { ...member, groupId: "none" }), "UNKNOWN_MEMBER_ID");
-    is(await wire.call("syncGroup", 5, { ...late, assignments: [] }), "ILLEGAL_GENERATION");
-    is(await wire.call("syncGroup", 5, { ...stranger, assignments: [] }), "UNKNOWN_MEMBER_ID");
+    is(await wire.call("syncGroup", 4, { ...late, assignments: [] }), "ILLEGAL_GENERATION");
+    is(await wire.call("syncGroup", 4, { ...stranger, assignments: [] }), "UNKNOWN_MEMBER_ID");
     is(await commit(wire, late), "ILLEGAL_GENERATION");
     is(await commit(wire, stranger), "UNKNOWN_MEMBER_ID");
     is(await commit(wire, {}), "UNKNOWN_MEMBER_ID"); // from outside, while the group has members
@@ -123,7 +123,7 @@ test("REBALANCE_IN_PROGRESS: heartbeat and sync of an old member while a new one
       if (groups[0]!.groupState === "PreparingRebalance") break;
     }
     is(await wire.call("heartbeat", 4, member), "REBALANCE_IN_PROGRESS");
-    is(await wire.call("syncGroup", 5, { ...member, assignments: [] }), "REBALANCE_IN_PROGRESS");
+    is(await wire.call("syncGroup", 4, { ...member, assignments: [] }), "REBALANCE_IN_PROGRESS");
     is(await commit(wire, member), "NONE");
     const again = await join(wire, { memberId: member.memberId }, 3);
     is(again, "NONE");
@@ -141,7 +141,7 @@ test("FENCED_INSTANCE_ID: whoever came second with an instance id is the member,
     is(second, "NONE");
     assert.notEqual(second.memberId, first.memberId);
     is(await wire.call("heartbeat", 4, first), "FENCED_INSTANCE_ID");
-    is(await wire.call("syncGroup", 5, { ...first, assignments: [] }), "FENCED_INSTANCE_ID");
+    is(await wire.call("syncGroup", 4, { ...first, assignments: [] }), "FENCED_INSTANCE_ID");
     is(await commit(wire, first), "FENCED_INSTANCE_ID");
     is(await join(wire, { memberId: first.memberId, groupInstanceId: "i1" }, 5), "FENCED_INSTANCE_ID");
     const left = await wire.call("leaveGroup", 5, { groupId: "g", members: [first] });

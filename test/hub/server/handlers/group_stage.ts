@@ -90,7 +90,7 @@ export class GroupStage {
     };
     const { memberId, generationId } = await this.call("joinGroup", 3, request);
     const assignments = [{ memberId, assignment: new Uint8Array([9]) }];
-    await this.call("syncGroup", 5, { groupId: group, generationId, memberId, assignments });
+    await this.call("syncGroup", 4, { groupId: group, generationId, memberId, assignments });
     return { memberId, generationId };
   }
 }
