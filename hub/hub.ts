@@ -101,7 +101,8 @@ export class Hub {
     await partitions.open();
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
     const pending = new PendingOffsets();
-    this.#groups = await this.#openGroups(partitions, this.#registry, pending, settings);
+    const access = await this.#openAccess(store);
+    this.#groups = await this.#openGroups(partitions, this.#registry, pending, settings, access);
     this.#transactions = await openTransactionEngine({
       topics: partitions,
       partitions,
@@ -113,7 +114,6 @@ export class Hub {
       coordinatorEpoch: 0,
       settings: transactionSettings(settings.inForce),
     });
-    const access = await this.#openAccess(store);
     this.#services = this.#makeServices(partitions, store, settings, access, this.#transactions);
     const services = this.#services;
     const groups = groupHandlers(
@@ -193,6 +193,7 @@ export class Hub {
     registry: Registry,
     unstable: UnstableOffsets,
     settings: Settings,
+    { rules }: Access,
   ): Promise<GroupEngine> {
     const { clock, random, trace } = this.#ports;
     const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
@@ -200,6 +201,7 @@ export class Hub {
     return openGroupEngine({
       registry,
       unstable,
+      rules,
       clock,
       random,
       trace,

@@ -33,6 +33,7 @@ export class Rules {
   readonly #options: RulesOptions;
   readonly #superUsers: ReadonlySet<string>;
   readonly #rules = new RuleSet();
+  #changes = 0;
 
   constructor(facts: FactStore, options: RulesOptions) {
     this.#facts = facts;
@@ -46,6 +47,11 @@ export class Rules {
 
   get enabled(): boolean {
     return this.#options.enabled;
+  }
+
+  /** Grows with each change of the rules. */
+  get changes(): number {
+    return this.#changes;
   }
 
   allows(subject: Subject, operation: number, resourceType: number, name: string): boolean {
@@ -74,6 +80,7 @@ export class Rules {
     const good = rules.filter((_, i) => errors[i] === null);
     if (good.length > 0) await this.#facts.put(good.map((rule) => [prefix + textOfRule(rule), present]));
     for (const rule of good) this.#rules.add(rule);
+    this.#changes += good.length;
     return errors;
   }
 
@@ -81,6 +88,7 @@ export class Rules {
   async remove(rules: readonly Rule[]): Promise<void> {
     if (rules.length > 0) await this.#facts.put(rules.map((rule) => [prefix + textOfRule(rule), null]));
     for (const rule of rules) this.#rules.remove(rule);
+    this.#changes += rules.length;
   }
 }
 

@@ -3,7 +3,7 @@ import type { ErrorName } from "../errors.ts";
 import type { Coordinator, Entry, ListedGroup } from "../groups/coordinator.ts";
 import * as groups from "../groups/coordinator.ts";
 import * as consumers from "../groups/consumer_coordinator.ts";
-import { nextConsumerDeadline } from "../groups/consumer_group.ts";
+import { nextConsumerDeadline, paceOf } from "../groups/consumer_group.ts";
 import { isConsumerRecord } from "../groups/consumer_record.ts";
 import type { GroupEffect, HeartbeatReply, JoinReply, SyncReply } from "../groups/group.ts";
 import { joinError, nextDeadline, syncError } from "../groups/group.ts";
@@ -177,9 +177,14 @@ class Engine implements GroupEngine {
     return this.#parked.beat((request) => {
       const now = this.#options.clock.now();
       const effects = consumers.consumerHeartbeat(this.#coordinator, { ...event, request }, now);
-      // A heartbeat that changes nothing only moves a deadline away: the timer that is armed looks again.
-      if (effects.length === 1 && effects[0]!.kind === "answer-heartbeat") this.#do(effects[0]!);
-      else this.#play(asked.group, effects);
+      if (effects.length !== 1 || effects[0]!.kind !== "answer-heartbeat") {
+        this.#play(asked.group, effects);
+        return;
+      }
+      // Nothing changed but a deadline. Most often it moved away, and the timer that is armed looks again.
+      this.#do(effects[0]!);
+      const { groups: all, world } = this.#coordinator;
+      if (all.has(asked.group)) this.#timers.arm(asked.group, now + paceOf(world, asked.group).sessionMs);
     });
   }
 

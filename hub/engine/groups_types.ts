@@ -10,6 +10,7 @@ import type { Leaver, MemberClaim, SyncEvent } from "../groups/syncing.ts";
 import type { Clock, Millis, Random } from "../io/ports.ts";
 import type { CommittedOffset, Registry } from "../io/registry.ts";
 import type { Trace } from "../trace.ts";
+import type { Rules } from "./access_rules.ts";
 import type { UnstableOffsets } from "./transactions_offsets.ts";
 
 /** Topics as the groups need them. */
@@ -39,6 +40,8 @@ export interface GroupEngineOptions {
   readonly topics: TopicNames;
   /** What transactions hold for groups; left out where there are none. */
   readonly unstable?: UnstableOffsets;
+  /** What members may know of; left out, everybody may know of everything. */
+  readonly rules?: Rules;
 }
 
 /** A JoinGroup as the machine takes it, but for what the engine gives. Rebalance timeout below 0: none is told (v0). */

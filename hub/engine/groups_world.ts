@@ -1,4 +1,5 @@
 // What the group machine is handed besides events: settings of the server-side protocol, topics, the embedded protocol.
+import { Operation, Resource } from "../access/acl.ts";
 import type { ConsumerWorld } from "../groups/consumer_group.ts";
 import { limits } from "../limits.ts";
 import { embeddedProtocol } from "./groups_embedded.ts";
@@ -18,7 +19,19 @@ export function consumerWorldOf(options: GroupEngineOptions): ConsumerWorld {
       rebalanceTimeoutMsMax: limits.rebalanceTimeoutMsMax,
       ...options.settings.consumer,
     },
-    topics: options.topics,
     embedded: embeddedProtocol,
+    ...visible(options),
+  };
+}
+
+/** Topics as members may see them; a changed rule makes groups look again. */
+function visible({ topics, rules }: GroupEngineOptions): Pick<ConsumerWorld, "topics" | "maySee"> {
+  if (!rules?.enabled) return { topics };
+  return {
+    topics: { ...topics, changes: () => topics.changes() + rules.changes },
+    maySee: ({ principal, clientHost }, topic) => {
+      const host = clientHost.replace(/^\//, "");
+      return principal === "" || rules.allows({ principal, host }, Operation.Describe, Resource.Topic, topic);
+    },
   };
 }

@@ -134,7 +134,7 @@ function join(
     syncDeadline: now + event.rebalanceTimeoutMs,
   };
   if (resubscribed) group.epoch += 1;
-  else noticeTopics(group, world.topics);
+  else noticeTopics(group, world);
   updateTarget(group, world);
   reconcile(group, member, byId(subscription.owned, world.topics), true);
   armRevocation(member, now);
@@ -238,7 +238,7 @@ export function onClassicHeartbeat(
   const unrevoked = member.state === MemberState.Unrevoked;
   const taking = member.state === MemberState.Unreleased && couldTake(group, member);
   // Topics that changed begin an epoch when the member joins again: a Heartbeat stores nothing.
-  const behind = member.epoch !== group.epoch || topicsChanged(group, world.topics);
+  const behind = member.epoch !== group.epoch || topicsChanged(group, world);
   if (!behind && !unrevoked && !taking) return "NONE";
   callBack(member, now);
   return "REBALANCE_IN_PROGRESS";

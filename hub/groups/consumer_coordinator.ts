@@ -73,14 +73,8 @@ function groupFor(
 /** What would refuse the join once the group has turned: then it does not turn. */
 function checkNewcomer(group: Group, { memberId, instanceId }: HeartbeatEvent): void {
   const holder = instanceId === null ? undefined : group.staticMembers.get(instanceId);
-  if (holder !== undefined) {
-    throw new HubError(
-      "UNRELEASED_INSTANCE_ID",
-      `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is ` +
-        `owned by ${holder} member.`,
-    );
-  }
-  if (group.members.has(memberId)) throw new HubError("FENCED_MEMBER_EPOCH", `Member ${memberId} is a classic member.`);
+  if (group.members.has(memberId) && memberId !== holder)
+    throw new HubError("FENCED_MEMBER_EPOCH", `Member ${memberId} is a classic member.`);
 }
 
 /** After an event: an emptied group counts its empty time, one without new members turns classic; then it is stored. */
@@ -115,9 +109,11 @@ export function consumerStored(
   error: ErrorName,
 ): GroupEffect[] {
   const entry = coordinator.groups.get(id);
-  if (entry === undefined || entry.consumer !== life) {
-    const { held } = life as ConsumerGroup;
-    return held.splice(0).map((answer) => (error === "NONE" ? answer.effect : answer.failed(error)));
+  // A store after that of the deletion would bring the group back.
+  if (entry === undefined || entry.consumer !== life || entry.group.state === GroupState.Dead) {
+    const ended = life as ConsumerGroup;
+    ended.storing = 0;
+    return ended.held.splice(0).map((answer) => (error === "NONE" ? answer.effect : answer.failed(error)));
   }
   if (error === "NONE") entry.group.recorded = true;
   return onConsumerStored(entry.consumer, change, error);
@@ -210,10 +206,18 @@ function checkMemberEpoch(consumer: ConsumerGroup, memberId: string, epoch: numb
   return member.classic === null ? "STALE_MEMBER_EPOCH" : "ILLEGAL_GENERATION";
 }
 
+/** OffsetCommit speaks of member epochs from here on (KIP-848). */
+const epochsSince = 9;
+
+export function speaksOfEpochs({ version = epochsSince }: MemberClaim): boolean {
+  return version >= epochsSince;
+}
+
 /** Whether this commit may be stored: of a member with its present epoch, or from outside while nobody is there. */
 export function checkConsumerCommit(entry: Entry, consumer: ConsumerGroup, claim: MemberClaim): ErrorName {
   if (entry.group.state === GroupState.Dead) return "COORDINATOR_NOT_AVAILABLE";
   if (claim.generation < 0 && consumer.members.size === 0) return "NONE";
+  if (consumer.members.get(claim.memberId)?.classic === null && !speaksOfEpochs(claim)) return "UNSUPPORTED_VERSION";
   return checkMemberEpoch(consumer, claim.memberId, claim.generation);
 }
 

@@ -46,6 +46,8 @@ export interface ConsumerMember {
   rackId: string | null;
   clientId: string;
   clientHost: string;
+  /** Whose rights decide what an expression of this member finds; "" is one of the hub's own rooms. */
+  principal: string;
   rebalanceTimeoutMs: Millis;
   /** Names, sorted, none twice. */
   topics: readonly string[];
@@ -179,7 +181,12 @@ export interface ConsumerWorld {
   readonly settings: ConsumerSettings;
   readonly topics: TopicCatalogue;
   readonly embedded: EmbeddedProtocol;
+  /** Whether a member may know of a topic that its expression finds; left out, everybody may know of all. */
+  readonly maySee?: (viewer: Viewer, topic: string) => boolean;
 }
+
+/** Who looks for topics. */
+export type Viewer = Pick<ConsumerMember, "principal" | "clientHost">;
 
 /** The pace of one group: its own settings (consumer.session.timeout.ms ...) or the hub's. */
 export function paceOf({ settings }: ConsumerWorld, group: string): ConsumerPace {

@@ -10,8 +10,8 @@ import type { TopicPartitions } from "./topic_partitions.ts";
 import { noPartitions, samePartitions } from "./topic_partitions.ts";
 
 // Version notes (record.ts has 1, the classic group)
-//  2  group epoch, assignment epoch, assignor, empty time, topic counts; per member ids, subscription, epochs, state,
-//     assigned, revoking, target, and the classic side of a member under online upgrade
+//  2  group epoch, assignment epoch, assignor, empty time, topic counts; per member ids, principal, subscription, epochs,
+//     state, assigned, revoking, target, and the classic side of a member under online upgrade
 const version = 2;
 
 const states: readonly MemberState[] = [State.Stable, State.Unrevoked, State.Unreleased];
@@ -42,9 +42,8 @@ export function encodeConsumerRecord(group: ConsumerGroup): Uint8Array {
 }
 
 function putMember(writer: Writer, member: ConsumerMember, target: TopicPartitions): void {
-  for (const text of [member.memberId, member.instanceId, member.rackId, member.clientId, member.clientHost]) {
-    putText(writer, text);
-  }
+  const { memberId, instanceId, rackId, clientId, clientHost, principal } = member;
+  for (const text of [memberId, instanceId, rackId, clientId, clientHost, principal]) putText(writer, text);
   writer.uvarint(Math.floor(member.rebalanceTimeoutMs));
   writer.uvarint(member.topics.length);
   for (const topic of member.topics) putText(writer, topic);
@@ -152,6 +151,7 @@ function getMember(
     rackId: getText(reader),
     clientId: getText(reader) ?? "",
     clientHost: getText(reader) ?? "",
+    principal: getText(reader) ?? "",
     rebalanceTimeoutMs: reader.uvarint(),
     topics: getList(reader, () => getText(reader) ?? ""),
     regex: getText(reader) ?? "",

@@ -6,6 +6,7 @@ import type { Continuation, GroupEffect, GroupRecord, JoinReply } from "./group.
 import { GroupState, groupOfRecord, joinError, metadataFor, newGroup, recordOf, syncError } from "./group.ts";
 import {
   checkConsumerCommit,
+  speaksOfEpochs,
   heartbeatMixed,
   joinMixed,
   leaveMixed,
@@ -137,7 +138,7 @@ export function beginCommit(
   if (group === "") return "INVALID_GROUP_ID";
   const entry = coordinator.groups.get(group);
   if (entry === undefined) {
-    if (claim.generation >= 0) return "ILLEGAL_GENERATION";
+    if (claim.generation >= 0) return speaksOfEpochs(claim) ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
     if (coordinator.groups.size >= coordinator.settings.groupsMax) return "COORDINATOR_NOT_AVAILABLE";
     return addGroup(coordinator, newGroup(group, now));
   }

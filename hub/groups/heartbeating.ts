@@ -15,7 +15,7 @@ import {
   renameMember,
 } from "./membership.ts";
 import { reconcile } from "./reconciliation.ts";
-import { noticeTopics, updateTarget } from "./target.ts";
+import { noticeTopics, subscriptionKey, updateTarget } from "./target.ts";
 import type { TopicPartitions } from "./topic_partitions.ts";
 import { isWithin, noPartitions } from "./topic_partitions.ts";
 import { compileNameRegex } from "./topic_regex.ts";
@@ -39,6 +39,8 @@ export interface HeartbeatEvent {
   readonly owned: TopicPartitions | null;
   readonly clientId: string;
   readonly clientHost: string;
+  /** As `ConsumerMember.principal`. */
+  readonly principal: string;
   readonly version: number;
   readonly freshMemberId: string;
 }
@@ -69,6 +71,7 @@ export function checkHeartbeat(event: HeartbeatEvent, world: ConsumerWorld): voi
   } else if (event.memberEpoch < SpecialEpoch.LeaveStatic) throw invalid("MemberEpoch is invalid.");
   const most = settings.subscribedTopicsMax;
   if ((event.topics?.length ?? 0) > most) throw invalid(`SubscribedTopicNames names more than ${most} topics.`);
+  checkLengths(event);
   if (event.assignor !== null && !settings.assignors.includes(event.assignor)) {
     const supported = settings.assignors.join(", ");
     throw new HubError(
@@ -77,6 +80,19 @@ export function checkHeartbeat(event: HeartbeatEvent, world: ConsumerWorld): voi
     );
   }
   checkRegex(event.regex ?? "", settings.regexLengthMax);
+}
+
+/** Texts that a group keeps for as long as it lives; no topic has a longer name. */
+const textLengthMax = 249;
+
+function checkLengths({ memberId, instanceId, rackId, topics }: HeartbeatEvent): void {
+  const texts = { MemberId: memberId, InstanceId: instanceId, RackId: rackId };
+  for (const [name, text] of Object.entries(texts)) {
+    if ((text?.length ?? 0) > textLengthMax) throw invalid(`${name} is longer than ${textLengthMax} characters.`);
+  }
+  if (topics?.some(({ length }) => length > textLengthMax)) {
+    throw invalid(`SubscribedTopicNames names a topic of more than ${textLengthMax} characters.`);
+  }
 }
 
 function checkJoin(event: HeartbeatEvent): void {
@@ -125,7 +141,7 @@ function onBeat(
   const behind = event.memberEpoch < member.epoch;
   const resubscribed = update(member, event, world);
   if (isNew || resubscribed) group.epoch += 1;
-  else noticeTopics(group, world.topics);
+  else noticeTopics(group, world);
   if (group.epoch !== epochBefore) changed(group);
   const retargeted = updateTarget(group, world);
   const moved = reconcile(group, member, event.owned);
@@ -163,17 +179,18 @@ export function armRevocation(member: ConsumerMember, now: Millis): void {
 /** Takes over what the request names; true when the subscription changed. */
 function update(member: ConsumerMember, event: HeartbeatEvent, world: ConsumerWorld): boolean {
   member.clientId = event.clientId;
-  member.clientHost = event.clientHost;
   if (event.rackId !== null) member.rackId = event.rackId;
   if (event.rebalanceTimeoutMs >= 0) {
     member.rebalanceTimeoutMs = Math.min(event.rebalanceTimeoutMs, world.settings.rebalanceTimeoutMsMax);
   }
   member.classic = null;
-  const before = `${member.topics.join(",")}\n${member.regex}\n${member.assignor}`;
+  const before = `${subscriptionKey(member)}\n${member.assignor}`;
+  member.principal = event.principal;
+  member.clientHost = event.clientHost;
   if (event.topics !== null) member.topics = [...new Set(event.topics)].sort();
   if (event.regex !== null) member.regex = event.regex;
   if (event.assignor !== null) member.assignor = event.assignor;
-  return `${member.topics.join(",")}\n${member.regex}\n${member.assignor}` !== before;
+  return `${subscriptionKey(member)}\n${member.assignor}` !== before;
 }
 
 interface Found {
@@ -224,14 +241,16 @@ function staticMemberFor(
     if (member !== undefined) throw invalid(`Member ${memberId} joined with another InstanceId.`);
     return { member: addConsumerMember(group, event, memberId), isNew: true };
   }
-  if (holder.epoch !== SpecialEpoch.LeaveStatic && holder.memberId !== memberId) {
+  // The next self of a classic member comes after it: a classic consumer that closes says nothing (KIP-345).
+  const away = holder.epoch === SpecialEpoch.LeaveStatic || holder.classic !== null;
+  if (!away && holder.memberId !== memberId) {
     throw new HubError(
       "UNRELEASED_INSTANCE_ID",
       `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is ` +
         `owned by ${holder.memberId} member.`,
     );
   }
-  if (holder.epoch !== SpecialEpoch.LeaveStatic) {
+  if (!away) {
     checkEpoch(holder, event);
     return { member: restarted(group, holder, event), isNew: false };
   }

@@ -70,6 +70,7 @@ export function addConsumerMember(group: ConsumerGroup, from: Newcomer, memberId
     rackId: null,
     clientId: from.clientId,
     clientHost: from.clientHost,
+    principal: "",
     rebalanceTimeoutMs: 0,
     topics: [],
     regex: "",

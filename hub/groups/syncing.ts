@@ -10,6 +10,8 @@ export interface MemberClaim {
   readonly memberId: string;
   readonly instanceId: string | null;
   readonly generation: number;
+  /** Of the OffsetCommit that bears it; left out, the bearer knows member epochs. */
+  readonly version?: number;
 }
 
 export interface SyncEvent extends MemberClaim {

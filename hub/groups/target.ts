@@ -1,8 +1,7 @@
 // Which topics a group reads and who is to have which partition: the target of its next epoch. Pure.
-import type { ConsumerGroup, ConsumerMember, ConsumerWorld, TopicCatalogue } from "./consumer_group.ts";
+import type { CatalogueTopic, ConsumerGroup, ConsumerMember, ConsumerWorld, TopicCatalogue } from "./consumer_group.ts";
 import { assignRange } from "./range_assignor.ts";
 import { noPartitions } from "./topic_partitions.ts";
-import type { NameMatcher } from "./topic_regex.ts";
 import { compileNameRegex } from "./topic_regex.ts";
 import type { Claimant, TargetAssignor } from "./uniform_assignor.ts";
 import { assignUniform } from "./uniform_assignor.ts";
@@ -13,14 +12,22 @@ export const targetAssignors: ReadonlyMap<string, TargetAssignor> = new Map([
   ["range", assignRange],
 ]);
 
-/** Members with one subscription read the same topics: looked up once. */
-function subscriptionKey(member: ConsumerMember): string {
-  return `${member.topics.join(",")}\n${member.regex}`;
+/** Members with one subscription read the same topics; what an expression finds is also a matter of who looks. */
+export function subscriptionKey({ topics, regex, principal, clientHost }: ConsumerMember): string {
+  return regex === "" ? topics.join(",") : `${topics.join(",")}\n${regex}\n${principal}\n${clientHost}`;
 }
 
-/** Per subscription the ids of the topics that exist, sorted. */
-function resolve(group: ConsumerGroup, topics: TopicCatalogue): Map<string, readonly string[]> {
+/** Topics whose names match an expression. */
+function found(regex: string, topics: TopicCatalogue): readonly CatalogueTopic[] {
+  const matches = compileNameRegex(regex);
+  return [...topics.topics()].filter(({ internal, name }) => !internal && matches(name));
+}
+
+/** Per subscription the ids of the topics that exist and may be seen, sorted; equal ones are one array. */
+function resolve(group: ConsumerGroup, { topics, maySee }: ConsumerWorld): Map<string, readonly string[]> {
   const resolved = new Map<string, readonly string[]>();
+  const byRegex = new Map<string, readonly CatalogueTopic[]>();
+  const lists = new Map<string, readonly string[]>();
   for (const member of group.members.values()) {
     const key = subscriptionKey(member);
     if (resolved.has(key)) continue;
@@ -30,10 +37,14 @@ function resolve(group: ConsumerGroup, topics: TopicCatalogue): Map<string, read
       if (topic !== undefined) ids.add(topic.topicId);
     }
     if (member.regex !== "") {
-      const matches: NameMatcher = compileNameRegex(member.regex);
-      for (const topic of topics.topics()) if (!topic.internal && matches(topic.name)) ids.add(topic.topicId);
+      const matching = byRegex.get(member.regex) ?? found(member.regex, topics);
+      byRegex.set(member.regex, matching);
+      for (const { name, topicId } of matching) if (maySee?.(member, name) ?? true) ids.add(topicId);
     }
-    resolved.set(key, [...ids].sort());
+    const list = [...ids].sort();
+    const same = lists.get(list.join()) ?? list;
+    lists.set(list.join(), same);
+    resolved.set(key, same);
   }
   return resolved;
 }
@@ -53,17 +64,18 @@ function sameCounts(left: ReadonlyMap<string, number>, right: ReadonlyMap<string
 }
 
 /** Whether a topic the group reads was made, grew or went since its target was made. */
-export function topicsChanged(group: ConsumerGroup, topics: TopicCatalogue): boolean {
+export function topicsChanged(group: ConsumerGroup, world: ConsumerWorld): boolean {
+  const { topics } = world;
   const seen = topics.changes();
   if (group.topicsSeen === seen) return false;
-  if (!sameCounts(group.counts, countsOf(resolve(group, topics), topics))) return true;
+  if (!sameCounts(group.counts, countsOf(resolve(group, world), topics))) return true;
   group.topicsSeen = seen;
   return false;
 }
 
 /** Begins a new epoch when that is so. */
-export function noticeTopics(group: ConsumerGroup, topics: TopicCatalogue): void {
-  if (group.epoch === group.assignmentEpoch && topicsChanged(group, topics)) group.epoch += 1;
+export function noticeTopics(group: ConsumerGroup, world: ConsumerWorld): void {
+  if (group.epoch === group.assignmentEpoch && topicsChanged(group, world)) group.epoch += 1;
 }
 
 /** The assignor most members ask for; members without a wish follow. A tie goes to the one configured first. */
@@ -87,7 +99,7 @@ function preferred(group: ConsumerGroup, world: ConsumerWorld): string {
 export function updateTarget(group: ConsumerGroup, world: ConsumerWorld): boolean {
   if (group.assignmentEpoch === group.epoch) return false;
   const { topics } = world;
-  const resolved = resolve(group, topics);
+  const resolved = resolve(group, world);
   group.topicsSeen = topics.changes();
   group.counts = countsOf(resolved, topics);
   group.assignor = preferred(group, world);

@@ -5,6 +5,7 @@ import type { DescribedConsumerGroup, DescribedMember } from "../../groups/consu
 import type { TopicPartitions } from "../../groups/topic_partitions.ts";
 import { partitionsFrom } from "../../groups/topic_partitions.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
+import { anonymous } from "../identity.ts";
 import type { RequestContext } from "../services.ts";
 
 type DescribedRow = ResponseOf<"consumerGroupDescribe">["groups"][number];
@@ -39,6 +40,7 @@ export function consumerGroupHandlers(engine: () => GroupEngine | null, names: N
         owned: owned && partitionsFrom(owned.map(({ topicId, partitions }) => [topicId, partitions] as const)),
         clientId: context.clientId ?? "",
         clientHost: `/${context.clientHost}`,
+        principal: context.inProcess ? "" : (context.identity?.principal ?? anonymous),
         version: context.version,
       });
       const assignment = reply?.assignment ?? null;

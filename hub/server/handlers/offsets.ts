@@ -28,6 +28,7 @@ function commitHandlers(engine: () => GroupEngine | null, names: Names) {
         memberId: request.memberId,
         instanceId: request.groupInstanceId,
         generation: request.generationIdOrMemberEpoch,
+        version: context.version,
       };
       const { known, unknown, ids } = namesOf(request.topics, context.version, names);
       const asked = known.map(({ name, partitions }) => ({

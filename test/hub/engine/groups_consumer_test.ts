@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { openEmbeddedRegistry } from "../../../hub/engine/embedded_registry.ts";
 import { type GroupEngine, openGroupEngine } from "../../../hub/engine/groups.ts";
+import type { ConsumerPace } from "../../../hub/groups/consumer_group.ts";
 import type { HeartbeatReply } from "../../../hub/groups/group.ts";
 import type { HeartbeatEvent } from "../../../hub/groups/heartbeating.ts";
 import { openRandom } from "../../../hub/io/crypto.ts";
@@ -13,9 +14,13 @@ import { ManualClock } from "../../tools/manual_clock.ts";
 
 const t = { name: "t", topicId: "00000000-0000-4000-8000-00000000000a", partitions: 4, internal: false };
 
+const usual = { heartbeatMs: limits.consumerHeartbeatMs, sessionMs: limits.consumerSessionMs };
+
 class World {
   readonly clock = new ManualClock();
   facts = new MemoryFacts();
+  /** Settings of groups by themselves. */
+  readonly paces = new Map<string, ConsumerPace>();
 
   async open(): Promise<GroupEngine> {
     const opening = openGroupEngine({
@@ -24,7 +29,12 @@ class World {
       random: openRandom(),
       trace: silentTrace,
       coordinatorEpoch: 0,
-      settings: { initialRebalanceDelayMs: 0, groupMaxSize: 10, offsetsRetentionMs: 60_000 },
+      settings: {
+        initialRebalanceDelayMs: 0,
+        groupMaxSize: 10,
+        offsetsRetentionMs: 60_000,
+        consumer: { ofGroup: (group) => this.paces.get(group) ?? usual },
+      },
       topics: {
         idOf: (name) => (name === "t" ? t.topicId : undefined),
         nameOf: (id) => (id === t.topicId ? "t" : undefined),
@@ -60,6 +70,7 @@ async function beat(world: World, engine: GroupEngine, event: Partial<HeartbeatE
     owned: joins ? new Map() : null,
     clientId: "c",
     clientHost: "/h",
+    principal: "User:ann",
     version: 1,
     ...event,
   });
@@ -112,6 +123,22 @@ test("group engine, consumer groups: a silent member's session ends; an empty gr
   assert.deepEqual(engine.list([]).groups, []);
   const fresh = await world.restart();
   assert.deepEqual(fresh.list([]).groups, []);
+});
+
+test("group engine, consumer groups: a group's own session timeout ends a silent member, from its next heartbeat on", async () => {
+  const world = new World();
+  const engine = await world.open();
+  assert.equal((await beat(world, engine, {})).heartbeatMs, limits.consumerHeartbeatMs);
+  await beat(world, engine, { group: "other" });
+  await world.clock.advance(1_000);
+  world.paces.set("g", { heartbeatMs: 1_000, sessionMs: 3_000 });
+  assert.equal((await beat(world, engine, { memberEpoch: 1 })).heartbeatMs, 1_000);
+  await world.clock.advance(2_900);
+  assert.equal(engine.describeConsumer("g").found?.members.length, 1);
+  await world.clock.advance(200);
+  assert.equal(engine.describeConsumer("g").found?.members.length, 0);
+  assert.equal(engine.describeConsumer("other").found?.members.length, 1, "of other groups nothing changed");
+  assert.equal((await beat(world, engine, { memberEpoch: 1 })).error, "UNKNOWN_MEMBER_ID");
 });
 
 test("group engine, consumer groups: a group with members never expires, however long it commits nothing", async () => {

@@ -62,7 +62,7 @@ export class ConsumerStage {
   #ids = 0;
   #requests = 0;
 
-  constructor(consumer: Partial<ConsumerSettings> = {}) {
+  constructor(consumer: Partial<ConsumerSettings> = {}, maySee?: ConsumerWorld["maySee"]) {
     const named = (name: string) => {
       const topic = this.topics.get(name);
       return topic === undefined ? undefined : { name, internal: name.startsWith("__"), ...topic };
@@ -75,6 +75,7 @@ export class ConsumerStage {
         topics: () => [...this.topics.keys()].map((name) => named(name)!),
       },
       embedded: jsonProtocol,
+      ...(maySee && { maySee }),
     };
     this.coordinator = groups.newCoordinator(this.#settings(), this.world);
   }
@@ -126,6 +127,7 @@ export class ConsumerStage {
       owned: null,
       clientId: "client",
       clientHost: "/127.0.0.1",
+      principal: "User:ann",
       version: 1,
       freshMemberId: `fresh-${request}`,
       ...event,

@@ -429,7 +429,9 @@ test("coordinator: the number of groups is bounded", () => {
   for (const group of ["a", "b", "c"]) assert.equal(typeof groups.beginCommit(coordinator, group, simple, 0), "object");
   assert.equal(groups.beginCommit(coordinator, "d", simple, 0), "COORDINATOR_NOT_AVAILABLE");
   assert.equal(groups.beginCommit(coordinator, "", simple, 0), "INVALID_GROUP_ID");
-  assert.equal(groups.beginCommit(coordinator, "x", { ...simple, generation: 1 }, 0), "ILLEGAL_GENERATION");
+  const member = { ...simple, generation: 1 };
+  assert.equal(groups.beginCommit(coordinator, "x", { ...member, version: 8 }, 0), "ILLEGAL_GENERATION");
+  assert.equal(groups.beginCommit(coordinator, "x", { ...member, version: 9 }, 0), "GROUP_ID_NOT_FOUND");
 });
 
 test("sameProtocols compares names, order and bytes", () => {

@@ -145,15 +145,34 @@ test("upgrade: an empty classic group turns and back, its offsets and epochs sta
   assert.ok(stage.coordinator.groups.get("g")!.group.generation > epoch);
 });
 
-test("upgrade: a static classic member blocks its instance id; who waits in JoinGroup is sent back", () => {
+test("upgrade: who waits in its first JoinGroup is sent back", () => {
   const stage = new ConsumerStage();
   stage.topic("t", 2);
   stage.classicJoin({ instanceId: "i" });
-  assert.equal(stage.join("new", { instanceId: "i" })?.error, "UNRELEASED_INSTANCE_ID");
-  assert.equal(stage.coordinator.groups.get("g")?.consumer, null);
   assert.equal(stage.join("new")?.error, "NONE");
   const answers = [...stage.answers.values()].map(({ error }) => error);
-  assert.deepEqual(answers.sort(), ["NONE", "UNKNOWN_MEMBER_ID", "UNRELEASED_INSTANCE_ID"]);
+  assert.deepEqual(answers.sort(), ["NONE", "UNKNOWN_MEMBER_ID"]);
+});
+
+test("upgrade: a static member's next self takes its place at once, as the first new member and later", () => {
+  const stage = new ConsumerStage();
+  stage.topic("t", 4);
+  for (const instanceId of ["i", "j"]) stage.classicJoin({ instanceId });
+  stage.wait(6_100);
+  const [one, two] = [...stage.answers.values()] as [JoinReply, JoinReply];
+  const given = new Map([
+    [one.memberId, jsonProtocol.writeAssignment(1, [["t", [0, 1]]])],
+    [two.memberId, jsonProtocol.writeAssignment(1, [["t", [2, 3]]])],
+  ]);
+  stage.classicSync(one.memberId, one.generation, given);
+  const first = stage.join("new i", { instanceId: "i" });
+  assert.deepEqual([first?.error, stage.text(first?.assignment ?? new Map())], ["NONE", "t:0,1"]);
+  const second = stage.join("new j", { instanceId: "j" });
+  assert.deepEqual([second?.error, stage.text(second?.assignment ?? new Map())], ["NONE", "t:2,3"]);
+  assert.deepEqual([...stage.group().members.keys()], ["new i", "new j"]);
+  const claim = { memberId: one.memberId, generation: one.generation, instanceId: "i" };
+  assert.equal(groups.heartbeat(stage.coordinator, "g", claim, stage.now), "FENCED_INSTANCE_ID");
+  assert.equal(stage.join("other", { instanceId: "i" })?.error, "UNRELEASED_INSTANCE_ID", "of a new member it is not");
 });
 
 test("mixed: a group keeps both kinds over a restart", () => {

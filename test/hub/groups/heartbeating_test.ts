@@ -1,6 +1,7 @@
 // ConsumerGroupHeartbeat request by request: each refusal by name, null fields, lost answers, static members, stores.
 import assert from "node:assert/strict";
 import test from "node:test";
+import * as groups from "../../../hub/groups/coordinator.ts";
 import type { HeartbeatEvent } from "../../../hub/groups/heartbeating.ts";
 import { partitionsFrom } from "../../../hub/groups/topic_partitions.ts";
 import { ConsumerStage, idOf } from "./consumer_stage.ts";
@@ -219,4 +220,48 @@ test("heartbeat: a leave is answered though the group turns classic before it is
   assert.equal(stage.coordinator.groups.get("g")?.consumer, null);
   stage.release(true);
   assert.equal(stage.answers.get(request + 1)?.error, "NONE");
+});
+
+test("heartbeat: an expression finds what its member may know of, after a restart too", () => {
+  const hidden = new Map([["User:ann", "secret"]]);
+  const stage = new ConsumerStage({}, ({ principal }, topic) => hidden.get(principal) !== topic);
+  stage.topic("open", 2);
+  stage.topic("secret", 2);
+  const all = { topics: null, regex: ".*" };
+  const ann = stage.join("a", all);
+  assert.equal(stage.text(ann?.assignment ?? new Map()), "open:0,1");
+  const bob = stage.join("b", { ...all, principal: "User:bob" });
+  assert.equal(stage.text(bob?.assignment ?? new Map()), "secret:0,1");
+  stage.restart();
+  const epoch = stage.group().epoch;
+  assert.equal(stage.beat({ memberId: "b", memberEpoch: 2, principal: "User:bob" })?.error, "NONE");
+  assert.equal(stage.group().epoch, epoch, "nothing to do over again");
+  hidden.set("User:bob", "secret");
+  stage.topic("more", 1);
+  stage.beat({ memberId: "b", memberEpoch: 2, principal: "User:bob" });
+  const targets = [...stage.group().target.values()].map((target) => stage.text(target)).join(" ");
+  assert.match(targets, /more/);
+  assert.doesNotMatch(targets, /secret/);
+});
+
+test("heartbeat: texts that would be kept are bounded", () => {
+  const long = "x".repeat(250);
+  for (const event of [{ memberId: long }, { instanceId: long }, { rackId: long }, { topics: [long] }]) {
+    assert.equal(stageOf().join("a", event)?.error, "INVALID_REQUEST", JSON.stringify(event).slice(0, 20));
+  }
+});
+
+test("heartbeat: a store that ends while the group is being deleted brings nothing back", () => {
+  const stage = stageOf();
+  stage.holding = true;
+  stage.join("a");
+  stage.beat({ memberId: "a", memberEpoch: -1 });
+  const entry = groups.beginDeletion(stage.coordinator, "g");
+  assert.ok(typeof entry !== "string", "the group is empty");
+  const before = stage.stores;
+  stage.release(true);
+  assert.equal(stage.stores, before, "no store after that of the deletion");
+  assert.equal([...stage.answers.values()].length, 2, "who waited has its answer");
+  groups.endDeletion(stage.coordinator, entry, false, stage.now);
+  assert.equal(stage.join("b")?.error, "NONE", "a deletion that failed leaves a group that stores");
 });

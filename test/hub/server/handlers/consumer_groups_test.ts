@@ -137,3 +137,12 @@ test("offsetDelete, deleteGroups: not what members read, not while there are mem
   is((await stage.call("deleteGroups", 2, { groupsNames: ["g"] })).results[0]?.errorCode, "NONE");
   is((await stage.call("consumerGroupHeartbeat", 1, { ...join, memberEpoch: 1 })).errorCode, "GROUP_ID_NOT_FOUND");
 });
+
+test("offsetCommit: a member of the new protocol commits with its epoch, which only versions from 9 on bear", async () => {
+  const stage = await opened();
+  await stage.call("consumerGroupHeartbeat", 1, join);
+  for (const version of versionsOf("offsetCommit").filter((one) => one < 10)) {
+    const { topics } = await stage.call("offsetCommit", version, commit("m", 1));
+    is(topics[0]?.partitions[0]?.errorCode, version < 9 ? "UNSUPPORTED_VERSION" : "NONE");
+  }
+});
