@@ -3,6 +3,12 @@ import type { Disk } from "../io/ports.ts";
 import { Producers } from "./producers.ts";
 import { readWhole, replaceFile } from "./small_file.ts";
 
+/** The state of the producers with everything below `offset` in it. */
+export interface ProducerSnapshot {
+  readonly offset: number;
+  readonly producers: Producers;
+}
+
 function nameOf(directory: string, offset: number): string {
   return `${directory}/${String(offset).padStart(20, "0")}.snapshot`;
 }
@@ -36,12 +42,7 @@ export function producerSnapshots(disk: Disk, directory: string): number[] {
 }
 
 /** The newest producer snapshot at or below `offset` that reads well. */
-export function loadProducers(
-  disk: Disk,
-  directory: string,
-  offset: number,
-  now: number,
-): { readonly offset: number; readonly producers: Producers } | null {
+export function loadProducers(disk: Disk, directory: string, offset: number, now: number): ProducerSnapshot | null {
   for (const at of producerSnapshots(disk, directory).reverse()) {
     if (at > offset) continue;
     const found = Producers.decode(readWhole(disk, nameOf(directory, at)), now);

@@ -2,6 +2,7 @@
 import type { Disk } from "../io/ports.ts";
 import { AbortedIndex } from "./aborted_index.ts";
 import { dropProducersAbove, loadProducers } from "./producer_files.ts";
+import type { ProducerSnapshot } from "./producer_files.ts";
 import { Producers } from "./producers.ts";
 import { Segment } from "./segment.ts";
 import type { PlacedBatch } from "./segment.ts";
@@ -31,12 +32,19 @@ export class ProducerReplay {
     this.#segments = segments;
     this.#now = now;
     this.changed = dropProducersAbove(disk, directory, end);
-    const snapshot = loadProducers(disk, directory, end, now);
+    const newest = loadProducers(disk, directory, end, now);
+    // A power cut may take the newest `.txnindex` and leave the snapshot: an older pair costs less than the whole log.
+    let usable = newest;
+    const files = kept ? [] : this.#abortedFiles();
+    while (!kept && usable !== null && !this.#takeAborted(files, usable)) {
+      usable = loadProducers(disk, directory, usable.offset - 1, now);
+    }
+    const snapshot = usable ?? newest;
     this.producers = snapshot?.producers ?? new Producers(base > 0);
     this.#producersFrom = snapshot?.offset ?? base;
     this.#trace = this.producers;
     if (kept) this.#abortedFrom = Number.POSITIVE_INFINITY;
-    else if (this.#loadAborted(snapshot?.offset ?? -1)) this.#abortedFrom = this.#producersFrom;
+    else if (usable !== null) this.#abortedFrom = this.#producersFrom;
     else {
       this.#wanting = true;
       this.#abortedFrom = base;
@@ -46,23 +54,29 @@ export class ProducerReplay {
     this.from = Math.min(this.#producersFrom, this.#abortedFrom);
   }
 
-  /** False when a file is wanting that the snapshot at `offset` (-1 for none) leans on. */
-  #loadAborted(offset: number): boolean {
-    const { transactionsFrom } = this.producers;
-    let complete = offset >= 0;
-    for (const segment of this.#segments) {
+  /** The `.txnindex` of each segment; null for one that is wanting. Those above the end of the log are removed. */
+  #abortedFiles(): ReturnType<Segment["readAborted"]>[] {
+    return this.#segments.map((segment) => {
       const found = segment.readAborted();
       if (found !== null && found.end > segment.nextOffset) {
         segment.dropAbortedFile();
         this.changed = true;
       }
+      return found;
+    });
+  }
+
+  /** False when a file is wanting that the snapshot leans on. Snapshots are tried from the newest on. */
+  #takeAborted(files: ReturnType<Segment["readAborted"]>[], { offset, producers }: ProducerSnapshot): boolean {
+    const { transactionsFrom } = producers;
+    return this.#segments.every((segment, i) => {
+      const found = files[i]!;
       const needed = Math.min(offset, segment.nextOffset);
       segment.aborted = found?.aborted ?? new AbortedIndex();
       segment.aborted.cutFrom(needed);
       const none = transactionsFrom < 0 || needed <= Math.max(transactionsFrom, segment.base);
-      if (!none && (found === null || found.end < needed)) complete = false;
-    }
-    return complete;
+      return none || (found !== null && found.end >= needed);
+    });
   }
 
   see(segment: Segment, { header, bytes }: PlacedBatch): void {
