@@ -85,7 +85,11 @@ export const errorCatalogue = {
   INVALID_TRANSACTION_TIMEOUT: kind(50, false, "Use a transaction timeout up to 15 min."),
   CONCURRENT_TRANSACTIONS: kind(51, true, "Wait: the previous transaction is being completed."),
   TRANSACTION_COORDINATOR_FENCED: kind(52, false, "A newer transaction coordinator took over."),
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: kind(53, false, "Transactions are not served to this principal."),
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: kind(
+    53,
+    false,
+    "Allow this principal to WRITE (or DESCRIBE) the transactional id: CreateAcls.",
+  ),
   SECURITY_DISABLED: kind(54, false, "Configure credentials first."),
   OPERATION_NOT_ATTEMPTED: kind(55, false, "An earlier part of the request failed."),
   KAFKA_STORAGE_ERROR: kind(

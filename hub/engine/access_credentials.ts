@@ -5,6 +5,7 @@ import { HubError } from "../errors.ts";
 import type { Hashing, Random } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
+import { Turns } from "./turns.ts";
 
 const prefix = "access/user/";
 const secretKey = "access/secret";
@@ -39,6 +40,7 @@ export class Credentials {
   /** Makes decoys that stay the same over restarts. */
   #secret: Uint8Array = new Uint8Array(0);
   #count = 0;
+  readonly #turns = new Turns();
 
   constructor(facts: FactStore, hashing: Hashing, random: Random) {
     this.#facts = facts;
@@ -91,14 +93,25 @@ export class Credentials {
    * All or nothing for each user. Refuses with RESOURCE_NOT_FOUND, DUPLICATE_RESOURCE, UNACCEPTABLE_CREDENTIAL,
    * UNSUPPORTED_SASL_MECHANISM, POLICY_VIOLATION; in force once it is durable.
    */
-  async alter(changes: readonly CredentialChange[]): Promise<Outcome[]> {
+  alter(changes: readonly CredentialChange[]): Promise<Outcome[]> {
+    return this.#turns.take(prefix, () => this.#alter(changes));
+  }
+
+  async #alter(changes: readonly CredentialChange[]): Promise<Outcome[]> {
     const byUser = new Map<string, CredentialChange[]>();
-    for (const change of changes) byUser.set(change.user, [...(byUser.get(change.user) ?? []), change]);
+    for (const change of changes) {
+      const known = byUser.get(change.user);
+      if (known === undefined) byUser.set(change.user, [change]);
+      else known.push(change);
+    }
     let room = limits.credentialsMax - this.#count;
     return await Promise.all(
       [...byUser].map(async ([user, wanted]) => {
         try {
-          const rows = wanted.map((change) => this.#check(change, wanted));
+          if (new Set(wanted.map(({ mechanism }) => mechanism)).size < wanted.length) {
+            throw new HubError("DUPLICATE_RESOURCE", "One credential cannot be altered twice in one request");
+          }
+          const rows = wanted.map((change) => this.#check(change));
           room -= rows.filter(({ mechanism, credential }) => {
             return credential !== null && this.#users.get(user)?.has(mechanism) !== true;
           }).length;
@@ -134,7 +147,7 @@ export class Credentials {
     for (const { error } of await this.alter(changes)) if (error) throw error;
   }
 
-  #check(change: CredentialChange, all: readonly CredentialChange[]) {
+  #check(change: CredentialChange) {
     const { user, set } = change;
     const bad = (detail: string): HubError => new HubError("UNACCEPTABLE_CREDENTIAL", detail);
     const mechanism = mechanismNames.find((name) => scramMechanisms[name].number === change.mechanism);
@@ -142,9 +155,6 @@ export class Credentials {
     if (user.length > limits.accessNameLengthMax) throw bad("The user name is too long");
     if (mechanism === undefined) {
       throw new HubError("UNSUPPORTED_SASL_MECHANISM", `There is no SCRAM mechanism ${change.mechanism}`);
-    }
-    if (all.some((other) => other !== change && other.mechanism === change.mechanism)) {
-      throw new HubError("DUPLICATE_RESOURCE", "One credential cannot be altered twice in one request");
     }
     if (set === null) {
       if (!this.#users.get(user)?.has(mechanism)) {

@@ -14,6 +14,7 @@ import { HubError } from "../errors.ts";
 import type { Clock, Millis } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
+import { Turns } from "./turns.ts";
 
 const prefix = "access/quota/";
 const encoder = new TextEncoder();
@@ -29,6 +30,7 @@ export class Quotas {
   readonly #clock: Clock;
   readonly #table = new QuotaTable();
   readonly #buckets = new Buckets();
+  readonly #turns = new Turns();
 
   constructor(facts: FactStore, clock: Clock) {
     this.#facts = facts;
@@ -58,7 +60,12 @@ export class Quotas {
   }
 
   /** In force once durable. Throws INVALID_REQUEST, POLICY_VIOLATION. */
-  async alter(entity: Entity, changes: QuotaChange, validateOnly: boolean): Promise<void> {
+  alter(entity: Entity, changes: QuotaChange, validateOnly: boolean): Promise<void> {
+    // One after another: a change builds on what the one before it left.
+    return this.#turns.take(prefix, () => this.#alter(entity, changes, validateOnly));
+  }
+
+  async #alter(entity: Entity, changes: QuotaChange, validateOnly: boolean): Promise<void> {
     const before = this.#table.of(entity);
     const values = new Map(before);
     for (const { key, value } of changes) {

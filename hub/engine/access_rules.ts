@@ -15,6 +15,7 @@ import {
 import { HubError } from "../errors.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
+import { Turns } from "./turns.ts";
 
 const prefix = "access/rule/";
 const present = new Uint8Array([1]);
@@ -33,6 +34,7 @@ export class Rules {
   readonly #options: RulesOptions;
   readonly #superUsers: ReadonlySet<string>;
   readonly #rules = new RuleSet();
+  readonly #turns = new Turns();
   #changes = 0;
 
   constructor(facts: FactStore, options: RulesOptions) {
@@ -69,7 +71,11 @@ export class Rules {
   }
 
   /** In force once durable; a rule that is there already changes nothing. One answer per rule, null for success. */
-  async add(rules: readonly Rule[]): Promise<(HubError | null)[]> {
+  add(rules: readonly Rule[]): Promise<(HubError | null)[]> {
+    return this.#turns.take(prefix, () => this.#add(rules));
+  }
+
+  async #add(rules: readonly Rule[]): Promise<(HubError | null)[]> {
     let room = limits.accessRulesMax - this.#rules.size;
     const errors = rules.map((rule) => {
       const wrong = whatIsWrong(rule);
@@ -85,7 +91,11 @@ export class Rules {
   }
 
   /** Gone once durable. */
-  async remove(rules: readonly Rule[]): Promise<void> {
+  remove(rules: readonly Rule[]): Promise<void> {
+    return this.#turns.take(prefix, () => this.#remove(rules));
+  }
+
+  async #remove(rules: readonly Rule[]): Promise<void> {
     if (rules.length > 0) await this.#facts.put(rules.map((rule) => [prefix + textOfRule(rule), null]));
     for (const rule of rules) this.#rules.remove(rule);
     this.#changes += rules.length;

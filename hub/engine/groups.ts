@@ -177,10 +177,7 @@ class Engine implements GroupEngine {
     return this.#parked.beat((request) => {
       const now = this.#options.clock.now();
       const effects = consumers.consumerHeartbeat(this.#coordinator, { ...event, request }, now);
-      if (effects.length !== 1 || effects[0]!.kind !== "answer-heartbeat") {
-        this.#play(asked.group, effects);
-        return;
-      }
+      if (effects.length !== 1 || effects[0]!.kind !== "answer-heartbeat") return this.#play(asked.group, effects);
       // Nothing changed but a deadline. Most often it moved away, and the timer that is armed looks again.
       this.#do(effects[0]!);
       const { groups: all, world } = this.#coordinator;

@@ -3,6 +3,7 @@ import { type BrokerSetting, brokerSettings, checkSetting, groupSettings, placeO
 import { HubError } from "../errors.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
+import { Turns } from "./turns.ts";
 
 /** Whose settings: this hub's own, the default of all hubs, or one group's. */
 export type Scope =
@@ -32,6 +33,7 @@ export class Settings {
   readonly #hubId: number;
   readonly #scopes = new Map<string, Values>();
   readonly #inForce = new Map<string, string>();
+  readonly #turns = new Turns();
   #changed: () => Promise<void> = () => Promise.resolve();
 
   constructor(facts: FactStore, fromFile: Values, hubId: number) {
@@ -78,13 +80,18 @@ export class Settings {
   }
 
   /**
-   * Replaces what clients set in this scope.
+   * Replaces what clients set in this scope by what `change` makes of it. Changes of one scope take turns.
    * @throws HubError INVALID_CONFIG (unknown, not a client's to change, or refused), POLICY_VIOLATION (too many
    *   groups), KAFKA_STORAGE_ERROR
    */
-  async configure(scope: Scope, next: Values, validateOnly: boolean): Promise<void> {
+  configure(scope: Scope, change: (own: Values) => Values, validateOnly: boolean): Promise<void> {
+    return this.#turns.take(this.#key(scope), () => this.#configure(scope, change, validateOnly));
+  }
+
+  async #configure(scope: Scope, change: (own: Values) => Values, validateOnly: boolean): Promise<void> {
     const table = tableOf(scope);
     const before = this.own(scope);
+    const next = change(before);
     // what is set already was good once; an older program's word for it must not be in the way of other changes
     for (const [name, value] of next) if (before.get(name) !== value) checkSetting(table, name, value);
     const key = this.#key(scope);

@@ -10,8 +10,8 @@ import type { TopicPartitions } from "./topic_partitions.ts";
 import { noPartitions, samePartitions } from "./topic_partitions.ts";
 
 // Version notes (record.ts has 1, the classic group)
-//  2  group epoch, assignment epoch, assignor, empty time, topic counts; per member ids, principal, subscription, epochs,
-//     state, assigned, revoking, target, and the classic side of a member under online upgrade
+//  2  group epoch, assignment epoch, assignor, empty time, topic counts; per member ids, principal, subscription,
+//     epochs, state, assigned, revoking, target, and the classic side of a member under online upgrade
 const version = 2;
 
 const states: readonly MemberState[] = [State.Stable, State.Unrevoked, State.Unreleased];

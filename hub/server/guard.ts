@@ -42,6 +42,7 @@ export function guarded(plain: Dispatch, services: HubServices): Dispatch {
     const asker = new Asker(rules, partitions.topics, identity, context.version);
     const guard = guards[api] as unknown as Guard<N>;
     const mayRead = (topic: string): boolean => asker.topic(Operation.Read, topic);
-    return await guard(request, asker, (allowed) => plain(api, allowed, { ...context, mayRead }));
+    const maySee = (topic: string): boolean => asker.topic(Operation.Describe, topic);
+    return await guard(request, asker, (allowed) => plain(api, allowed, { ...context, mayRead, maySee }));
   };
 }

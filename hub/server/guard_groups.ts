@@ -145,6 +145,7 @@ async function fetchManyOffsets(
   go: (request: RequestOf<"offsetFetch">) => Promise<ResponseOf<"offsetFetch"> | null>,
 ) {
   const { yes, no } = split(request.groups, ({ groupId }) => asker.group(Operation.Describe, groupId));
+  const byId = new Map(yes.map((group) => [group.groupId, group]));
   const groups = yes.map((group) => ({
     ...group,
     topics: group.topics?.filter((topic) => asker.topic(Operation.Describe, topic)) ?? null,
@@ -153,7 +154,7 @@ async function fetchManyOffsets(
   const answer = yes.length === 0 ? none : await go({ ...request, groups });
   if (answer === null) return null;
   const told = (answer.groups ?? []).map((group): FetchedGroup => {
-    const asked = yes.find(({ groupId }) => groupId === group.groupId);
+    const asked = byId.get(group.groupId ?? "");
     const seen = (group.topics ?? []).filter((topic) => asker.topic(Operation.Describe, topic));
     return { ...group, topics: [...seen, ...refusedOffsets(asked?.topics ?? null, asker, denied.topic, false)] };
   });

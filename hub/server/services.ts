@@ -21,6 +21,8 @@ export interface RequestContext {
   readonly inProcess: boolean;
   /** Whether the asker may read a topic: a fetch session names it once and reads on, so each fetch asks again. */
   readonly mayRead?: (topic: string) => boolean;
+  /** Whether the asker may know of a topic: a page of all topics says where the next one begins. */
+  readonly maySee?: (topic: string) => boolean;
   /** Who is on the connection; the hub's own rooms are nobody in particular. */
   readonly identity?: Identity;
   /** Names what a waiting request leaves when its client goes; null when it waits no more. */

@@ -4,6 +4,7 @@ import { scramMechanisms } from "../../access/scram.ts";
 import { wrongFilter } from "../../engine/access_rules.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
+import { doubled } from "./doubled.ts";
 import type { HubServices } from "../services.ts";
 
 type AclResource = ResponseOf<"describeAcls">["resources"][number];
@@ -100,7 +101,9 @@ function byResource(found: readonly Rule[]): AclResource[] {
   const groups = new Map<string, Rule[]>();
   for (const rule of found) {
     const key = `${rule.resourceType} ${rule.patternType} ${rule.resourceName}`;
-    groups.set(key, [...(groups.get(key) ?? []), rule]);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [rule]);
+    else known.push(rule);
   }
   return [...groups.values()].map((rules) => {
     const { resourceType, resourceName, patternType } = rules[0]!;
@@ -128,7 +131,8 @@ function credentialHandlers({ access: { credentials }, trace }: HubServices) {
     ): ResponseOf<"describeUserScramCredentials"> {
       const asked = request.users?.map(({ name }) => name) ?? [];
       const users = asked.length === 0 ? [...credentials.users()] : [...new Set(asked)];
-      const results = users.map((user) => describe(user, asked.filter((other) => other === user).length > 1));
+      const twice = doubled(asked);
+      const results = users.map((user) => describe(user, twice.has(user)));
       return { throttleTimeMs: 0, ...fine, results };
     },
 

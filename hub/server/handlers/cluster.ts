@@ -2,6 +2,7 @@
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { features } from "../../wire/features.ts";
+import { doubled } from "./doubled.ts";
 import { addressFor, type HubServices, type RequestContext } from "../services.ts";
 
 /** The name under which Kafka's tools ask for the metadata. */
@@ -32,10 +33,10 @@ export function clusterHandlers(services: HubServices) {
       request: RequestOf<"updateFeatures">,
       context: { readonly version: number },
     ): ResponseOf<"updateFeatures"> {
-      const names = request.featureUpdates.map(({ feature }) => feature);
+      const twice = doubled(request.featureUpdates.map(({ feature }) => feature));
       const results = request.featureUpdates.map((update) => {
         try {
-          if (names.indexOf(update.feature) !== names.lastIndexOf(update.feature)) {
+          if (twice.has(update.feature)) {
             throw new HubError("INVALID_REQUEST", `${update.feature} stands twice in the request`);
           }
           checkUpdate(update, context.version);

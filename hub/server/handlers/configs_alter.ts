@@ -5,6 +5,7 @@ import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { type SettingKind, topicSettings } from "../../topic_settings.ts";
 import type { HubServices } from "../services.ts";
+import { doubled } from "./doubled.ts";
 import { mustBeThisHub, Resource } from "./configs.ts";
 
 type Altered = ResponseOf<"alterConfigs">["responses"][number];
@@ -52,16 +53,17 @@ async function alterAll<R extends Named>(
   validateOnly: boolean,
   changeOf: (resource: R) => Change,
 ): Promise<Altered[]> {
-  const keys = resources.map(({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
+  const keyOf = ({ resourceType, resourceName }: R): string => `${resourceType} ${resourceName}`;
+  const again = doubled(resources.map(keyOf));
   const responses: Altered[] = [];
-  for (const [i, resource] of resources.entries()) {
+  for (const resource of resources) {
     const { resourceType, resourceName, configs } = resource;
     try {
-      if (keys.indexOf(keys[i]!) !== keys.lastIndexOf(keys[i]!)) {
+      if (again.has(keyOf(resource))) {
         throw new HubError("INVALID_REQUEST", `${resourceName} stands twice in the request`);
       }
       const names = configs.map(({ name }) => name);
-      const twice = names.find((name, k) => names.indexOf(name) !== k);
+      const [twice] = doubled(names);
       if (twice !== undefined) throw new HubError("INVALID_REQUEST", `${twice} stands twice for ${resourceName}`);
       await alter(services, resource, validateOnly, changeOf(resource));
       responses.push({ resourceType, resourceName, errorCode: 0, errorMessage: null });
@@ -88,8 +90,7 @@ async function alter(services: HubServices, resource: Named, validateOnly: boole
     return await services.partitions.configureTopic(resourceName, change, validateOnly);
   }
   const scope = scopeOf(services, resource);
-  const { dynamicSettings } = services;
-  await dynamicSettings.configure(scope, change(dynamicSettings.own(scope)), validateOnly);
+  await services.dynamicSettings.configure(scope, change, validateOnly);
 }
 
 function scopeOf(services: HubServices, { resourceType, resourceName }: Named): Scope {

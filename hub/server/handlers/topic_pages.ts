@@ -2,7 +2,7 @@
 import { codeOf } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
-import type { HubServices } from "../services.ts";
+import type { HubServices, RequestContext } from "../services.ts";
 import { allTopicOperations, describeTopic, missingTopic } from "./metadata.ts";
 
 type Request = RequestOf<"describeTopicPartitions">;
@@ -11,7 +11,7 @@ type TopicPage = Response["topics"][number];
 
 export function pageHandlers(services: HubServices) {
   return {
-    describeTopicPartitions(request: Request): Response {
+    describeTopicPartitions(request: Request, { maySee = () => true }: RequestContext): Response {
       const { cursor } = request;
       const named = request.topics.map(({ name }) => name);
       const misplaced =
@@ -21,7 +21,8 @@ export function pageHandlers(services: HubServices) {
         return { throttleTimeMs: 0, topics, nextCursor: null };
       }
       const all = named.length === 0 ? [...services.partitions.topics.all()].map(({ name }) => name) : named;
-      const names = [...new Set(all)].sort().filter((name) => cursor === null || name >= cursor.topicName);
+      const ahead = [...new Set(all)].filter((name) => cursor === null || name >= cursor.topicName);
+      const names = ahead.filter(maySee).sort();
       return page(services, names, request);
     },
   };

@@ -4,6 +4,7 @@ import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import { zeroUuid } from "../../wire/schema.ts";
 import { describeTopicConfigs } from "./configs.ts";
+import { doubled } from "./doubled.ts";
 import { checkReplicas } from "./replicas.ts";
 import { defaultPartitions, type HubServices } from "../services.ts";
 
@@ -15,9 +16,8 @@ export type TopicDeleted = (topicId: string) => Promise<void>;
 
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Names that stand more than once in one request. */
-function doubled(names: readonly string[]): Set<string> {
-  return new Set(names.filter((name, i) => names.indexOf(name) !== i));
+function mustBeOnce(twice: ReadonlySet<string>, name: string): void {
+  if (twice.has(name)) throw new HubError("INVALID_REQUEST", `${name} stands twice in the request`);
 }
 
 /** The first of those with the same key: what stands twice is answered once, as Kafka does. */
@@ -34,8 +34,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       const topics: Created[] = [];
       for (const wanted of oncePer(request.topics, ({ name }) => name)) {
         try {
-          if (twice.has(wanted.name))
-            throw new HubError("INVALID_REQUEST", `${wanted.name} stands twice in the request`);
+          mustBeOnce(twice, wanted.name);
           topics.push(await create(services, wanted, request.validateOnly));
         } catch (error) {
           topics.push({
@@ -67,8 +66,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
         const answer = { name: topic?.name ?? name, topicId: topic?.topicId ?? topicId };
         try {
           checkDeletion(services, name, topicId, context.version);
-          if (twice.has(keyOf({ name, topicId })))
-            throw new HubError("INVALID_REQUEST", `${name ?? topicId} stands twice`);
+          mustBeOnce(twice, keyOf({ name, topicId }));
           if (!topic) throw new HubError(name === null ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION");
           if (topic.internal) throw new HubError("TOPIC_DELETION_DISABLED", `${topic.name} is internal`);
           await services.partitions.deleteTopic(topic.name);
@@ -87,7 +85,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       const results: ResponseOf<"createPartitions">["results"][number][] = [];
       for (const { name, count, assignments } of oncePer(request.topics, ({ name }) => name)) {
         try {
-          if (twice.has(name)) throw new HubError("INVALID_REQUEST", `${name} stands twice in the request`);
+          mustBeOnce(twice, name);
           if (assignments !== null) checkGrowth(services, name, count, assignments);
           await services.partitions.growTopic(name, count, request.validateOnly);
           results.push({ name, errorCode: 0 });
