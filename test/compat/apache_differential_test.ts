@@ -6,13 +6,24 @@ import { type ApacheKafka, startApacheKafka } from "./apache_kafka.ts";
 import { mayLeaveOut } from "./clients.ts";
 import { any, type Deliberate, deliberate } from "./differential/deliberate.ts";
 import { type Difference, differences, type Plain } from "./differential/normal.ts";
+import { clusterScenarios } from "./differential/cluster.ts";
+import { consumerGroupScenarios } from "./differential/consumer_groups.ts";
 import { fetchScenarios } from "./differential/fetch.ts";
 import { groupScenarios } from "./differential/groups.ts";
 import { produceScenarios } from "./differential/produce.ts";
 import { type Scenario, Stage, type Step } from "./differential/stage.ts";
 import { topicScenarios } from "./differential/topics.ts";
+import { transactionScenarios } from "./differential/transactions.ts";
 
-const scenarios: readonly Scenario[] = [...produceScenarios, ...fetchScenarios, ...topicScenarios, ...groupScenarios];
+const scenarios: readonly Scenario[] = [
+  ...produceScenarios,
+  ...fetchScenarios,
+  ...topicScenarios,
+  ...groupScenarios,
+  ...transactionScenarios,
+  ...consumerGroupScenarios,
+  ...clusterScenarios,
+];
 
 /** What both are told alike: groups that do not wait, and internal topics of few files. */
 const alike = { "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "false" };

@@ -163,7 +163,9 @@ function describe(
   const result = { resourceType, resourceName };
   try {
     const entries = entriesOf(services, resourceType, resourceName);
-    const wanted = entries.filter((one) => configurationKeys?.includes(one.name) ?? true);
+    // no names are all names, as Kafka has it
+    const all = configurationKeys === null || configurationKeys.length === 0;
+    const wanted = all ? entries : entries.filter((one) => configurationKeys.includes(one.name));
     const configs = wanted.map((one) => ({
       ...one,
       synonyms: request.includeSynonyms ? one.synonyms : [],

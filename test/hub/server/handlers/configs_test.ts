@@ -183,6 +183,9 @@ test("versions 1 to 3 of DescribeConfigs leave out what they have no field for",
     for (const version of [1, 2, 3, 4]) {
       const resources = [{ resourceType: Topic, resourceName: "t", configurationKeys: ["retention.ms"] }];
       const plain = await wire.call("describeConfigs", version, { resources, includeSynonyms: false });
+      const none = [{ ...resources[0]!, configurationKeys: [] }];
+      const all = await wire.call("describeConfigs", version, { resources: none, includeSynonyms: false });
+      assert.ok(all.results[0]!.configs.length > 20, "no names are all names, as Kafka has it");
       const [entry] = plain.results[0]!.configs;
       assert.deepEqual([entry!.value, entry!.configSource, entry!.synonyms], ["604800000", 5, []]);
       assert.deepEqual([entry!.configType, entry!.documentation], [version < 3 ? 0 : 5, version < 3 ? "" : null]);
