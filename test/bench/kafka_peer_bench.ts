@@ -11,6 +11,7 @@ import { openClock } from "../../hub/io/clock.ts";
 import { openNet } from "../../hub/io/net.ts";
 import { decodeResponse, encodeRequest } from "../../hub/wire/apis.ts";
 import { FrameSplitter } from "../../hub/wire/frame.ts";
+import { brokerProperties, clusterId, quiet } from "../compat/apache_kafka.ts";
 import { kafkaJars, kafkaVersion } from "../compat/kafka_jars.ts";
 import { root } from "../tools/hub_process.ts";
 import { machine, median, type Running, type System, start, usage } from "./systems.ts";
@@ -40,27 +41,9 @@ const brokerJava = [
   "-XX:+ExplicitGCInvokesConcurrent",
   "-Djava.awt.headless=true",
 ];
-const quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error";
-
-function brokerProperties(port: number, folder: string): string {
-  return [
-    "process.roles=broker,controller",
-    "node.id=1",
-    `controller.quorum.bootstrap.servers=127.0.0.1:${port + 1}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
-    "controller.listener.names=CONTROLLER",
-    "inter.broker.listener.name=PLAINTEXT",
-    `log.dirs=${folder}/data`,
-    // one broker cannot hold three replicas of its internal topics
-    "offsets.topic.replication.factor=1",
-    "transaction.state.log.replication.factor=1",
-    "transaction.state.log.min.isr=1",
-    "",
-  ].join("\n");
-}
 
 const formatThenServe = `
-java ${quiet} -cp "$1" kafka.tools.StorageTool format -t 4L6g3nShT-eMCtK--X86sw -c "$2" --standalone >/dev/null &&
+java ${quiet} -cp "$1" kafka.tools.StorageTool format -t ${clusterId} -c "$2" --standalone >/dev/null &&
 exec java ${brokerJava.join(" ")} ${quiet} -cp "$1" kafka.Kafka "$2" >/dev/null`;
 
 function systemOf(name: string): System {
@@ -69,7 +52,7 @@ function systemOf(name: string): System {
       name,
       command: (port, folder) => {
         const file = `${folder}/server.properties`;
-        writeFileSync(file, brokerProperties(port, folder));
+        writeFileSync(file, brokerProperties(port, port + 1, folder));
         return ["sh", "-c", formatThenServe, "sh", classPath, file];
       },
     };
