@@ -192,7 +192,7 @@ export const limits = {
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */
-  memoryCalmBytes: 192 * MiB,
+  memoryCalmBytes: 208 * MiB,
   memoryStepBytes: 10 * MiB,
   memoryLookMs: 50,
 
