@@ -153,7 +153,7 @@ export const limits = {
   // access
   /** A frame of a connection that has not logged in yet. */
   saslFrameBytesMax: 512 * KiB,
-  /** A connection that has not logged in is closed after so long without a word. */
+  /** A connection that has not logged in is closed after so long, whatever it says meanwhile. */
   saslIdleMsMax: 30 * second,
   /** Kafka's connection.failed.authentication.delay.ms: a guess costs at least that. */
   saslFailureDelayMs: 100,

@@ -101,6 +101,8 @@ export interface ConsumerGroup {
   counts: ReadonlyMap<string, number>;
   /** `TopicCatalogue.changes` when `counts` was taken; -1: look again. */
   topicsSeen: number;
+  /** What the members' expressions match, until topics change: an expression may cost some time. */
+  found: { readonly changes: number; readonly byRegex: ReadonlyMap<string, readonly CatalogueTopic[]> };
   /** Topic id -> partition -> member id. Follows from the members. */
   readonly holders: Map<string, Map<number, string>>;
   /** Counts changes of what must survive; `stored` is the last one the registry has, `storing` the one under way. */
@@ -205,6 +207,7 @@ export function newConsumerGroup(id: string, epoch: number, assignor: string): C
     assignor,
     counts: new Map(),
     topicsSeen: -1,
+    found: { changes: -1, byRegex: new Map() },
     holders: new Map(),
     changes: 0,
     stored: 0,

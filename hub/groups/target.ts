@@ -17,6 +17,8 @@ export function subscriptionKey({ topics, regex, principal, clientHost }: Consum
   return regex === "" ? topics.join(",") : `${topics.join(",")}\n${regex}\n${principal}\n${clientHost}`;
 }
 
+const none: ReadonlyMap<string, readonly CatalogueTopic[]> = new Map();
+
 /** Topics whose names match an expression. */
 function found(regex: string, topics: TopicCatalogue): readonly CatalogueTopic[] {
   const matches = compileNameRegex(regex);
@@ -26,6 +28,7 @@ function found(regex: string, topics: TopicCatalogue): readonly CatalogueTopic[]
 /** Per subscription the ids of the topics that exist and may be seen, sorted; equal ones are one array. */
 function resolve(group: ConsumerGroup, { topics, maySee }: ConsumerWorld): Map<string, readonly string[]> {
   const resolved = new Map<string, readonly string[]>();
+  const known = group.found.changes === topics.changes() ? group.found.byRegex : none;
   const byRegex = new Map<string, readonly CatalogueTopic[]>();
   const lists = new Map<string, readonly string[]>();
   for (const member of group.members.values()) {
@@ -37,7 +40,7 @@ function resolve(group: ConsumerGroup, { topics, maySee }: ConsumerWorld): Map<s
       if (topic !== undefined) ids.add(topic.topicId);
     }
     if (member.regex !== "") {
-      const matching = byRegex.get(member.regex) ?? found(member.regex, topics);
+      const matching = byRegex.get(member.regex) ?? known.get(member.regex) ?? found(member.regex, topics);
       byRegex.set(member.regex, matching);
       for (const { name, topicId } of matching) if (maySee?.(member, name) ?? true) ids.add(topicId);
     }
@@ -46,6 +49,7 @@ function resolve(group: ConsumerGroup, { topics, maySee }: ConsumerWorld): Map<s
     lists.set(list.join(), same);
     resolved.set(key, same);
   }
+  group.found = { changes: topics.changes(), byRegex };
   return resolved;
 }
 

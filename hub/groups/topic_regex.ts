@@ -294,29 +294,42 @@ function build(node: Node): readonly State[] {
   return states;
 }
 
+/** States a walk is in; `seen` has for each state the last step that entered it, so that no step clears anything. */
+interface Walk {
+  readonly seen: Int32Array;
+  /** Those that read. */
+  present: number[];
+}
+
 function run(states: readonly State[], name: string): boolean {
-  let present = new Set<number>();
-  enter(states, present, states.length - 1, 0, name.length);
-  for (let at = 0; at < name.length && present.size > 0; at += 1) {
+  const walk: Walk = { seen: new Int32Array(states.length).fill(-1), present: [] };
+  enter(states, walk, states.length - 1, 0, name.length);
+  for (let at = 0; at < name.length && walk.present.length > 0; at += 1) {
     const code = name.charCodeAt(at);
-    const then = new Set<number>();
+    const { present } = walk;
+    walk.present = [];
     for (const index of present) {
       const { test, next } = states[index]!;
-      if (typeof test === "function" && test(code)) enter(states, then, next[0]!, at + 1, name.length);
+      if ((test as Test)(code)) enter(states, walk, next[0]!, at + 1, name.length);
     }
-    present = then;
   }
-  return present.has(0);
+  return walk.seen[0] === name.length;
 }
 
 /** Adds a state and all that can be reached from it without reading. */
-function enter(states: readonly State[], present: Set<number>, from: number, at: number, end: number): void {
+function enter(states: readonly State[], { seen, present }: Walk, from: number, at: number, end: number): void {
+  if (seen[from] === at) return;
+  seen[from] = at;
   const ahead = [from];
   for (let index = ahead.pop(); index !== undefined; index = ahead.pop()) {
-    if (present.has(index)) continue;
-    present.add(index);
     const { test, next } = states[index]!;
-    const open = test === null || (test === "start" && at === 0) || (test === "end" && at === end);
-    if (open) ahead.push(...next);
+    if (typeof test === "function") present.push(index);
+    else if (test === null || (test === "start" && at === 0) || (test === "end" && at === end)) {
+      for (const then of next) {
+        if (seen[then] === at) continue;
+        seen[then] = at;
+        ahead.push(then);
+      }
+    }
   }
 }

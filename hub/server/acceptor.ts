@@ -88,8 +88,7 @@ export class Acceptor {
     this.#sweep = this.#options.clock.after(idleSweepMs, () => {
       const now = this.#options.clock.now();
       for (const session of this.#sessions) {
-        const idleMsMax = session.admitted ? this.#bounds.idleMsMax : limits.saslIdleMsMax;
-        if (session.lastUsed < now - idleMsMax && !session.busy) session.close();
+        if (session.idleUntil < now) session.close();
       }
       this.#sweepLater();
     });

@@ -108,6 +108,8 @@ export class Session {
   #muted: { readonly until: number; readonly timer: Timer } | null = null;
   #paused = false;
   #closing = false;
+  /** The socket is closed. */
+  #gone = false;
   #draining = false;
   /** Runs once the socket is ended: a client that does not go is cut off. */
   #ending: Timer | null = null;
@@ -116,6 +118,7 @@ export class Session {
   /** What a request that waits leaves when the client goes. Only one request at a time names it: produce does not. */
   #leave: (() => void) | null = null;
   lastUsed: number;
+  readonly #opened: number;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -123,11 +126,13 @@ export class Session {
     const asked = (options.access?.logins.mechanisms.length ?? 0) > 0;
     this.#identity = new Identity(options.socket.remoteAddress, asked);
     this.#splitter = new FrameSplitter(asked ? limits.saslFrameBytesMax : options.bounds.requestBytesMax);
-    this.lastUsed = options.clock.now();
+    this.#opened = options.clock.now();
+    this.lastUsed = this.#opened;
     options.socket.onData = (bytes) => this.#received(bytes);
     options.socket.onDrain = () => this.#throttle();
     options.socket.onClose = () => {
       this.#closing = true;
+      this.#gone = true;
       this.#forget();
       this.#ending?.cancel();
       this.#muted?.timer.cancel();
@@ -141,9 +146,10 @@ export class Session {
     return this.#turns.length > 0;
   }
 
-  /** False until a login that is asked for has succeeded. */
-  get admitted(): boolean {
-    return this.#identity.phase !== "unknown";
+  /** When it is to be closed for doing nothing; who has yet to log in has little time, whatever they send meanwhile. */
+  get idleUntil(): number {
+    if (this.#identity.phase === "unknown") return this.#opened + limits.saslIdleMsMax;
+    return this.busy ? Number.POSITIVE_INFINITY : this.lastUsed + this.#options.bounds.idleMsMax;
   }
 
   about(): ConnectionInfo {
@@ -260,7 +266,9 @@ export class Session {
       inProcess: false,
       identity: this.#identity,
       onGone: (leave: (() => void) | null) => {
-        this.#leave = leave;
+        // a request may come to its waiting after its client has gone
+        if (this.#gone) leave?.();
+        else this.#leave = leave;
       },
     };
     const began = toll === null ? 0 : this.#options.clock.now();

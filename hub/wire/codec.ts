@@ -129,7 +129,7 @@ function readField(field: Field, form: Form): Read {
     case "uuid":
       return (reader) => reader.uuid();
     case "string":
-      return readSized(form.flexible ? compactLength : shortLength, nullable, (reader, size) => reader.string(size));
+      return readSized(form.flexible ? compactLength : shortLength, nullable, readText);
     case "bytes":
       return readSized(form.flexible ? compactLength : longLength, nullable, (reader, size) => reader.copy(size));
     case "records":
@@ -154,6 +154,14 @@ function readSized(
     const size = length(reader);
     return size >= 0 ? content(reader, size) : refuseNull(size, nullable);
   };
+}
+
+/** Longer texts than the older form can bear are refused in either form, as Kafka does. */
+const textBytesMax = 0x7fff;
+
+function readText(reader: Reader, size: number): string {
+  if (size > textBytesMax) throw new HubError("INVALID_REQUEST", `a text of ${size} bytes`);
+  return reader.string(size);
 }
 
 function refuseNull(size: number, nullable: boolean): null {

@@ -265,3 +265,25 @@ test("heartbeat: a store that ends while the group is being deleted brings nothi
   groups.endDeletion(stage.coordinator, entry, false, stage.now);
   assert.equal(stage.join("b")?.error, "NONE", "a deletion that failed leaves a group that stores");
 });
+
+test("heartbeat: names are matched once for all that ask alike, until topics change", () => {
+  const stage = stageOf();
+  const all = { topics: null, regex: "t.*" };
+  stage.join("a", all);
+  const { found } = stage.group();
+  assert.deepEqual([...found.byRegex.keys()], ["t.*"]);
+  stage.join("b", all);
+  assert.equal(stage.group().found.byRegex.get("t.*"), found.byRegex.get("t.*"), "looked up again");
+  stage.topic("t2", 1);
+  stage.beat({ memberId: "a", memberEpoch: 1 });
+  assert.deepEqual(
+    stage
+      .group()
+      .found.byRegex.get("t.*")
+      ?.map(({ name }) => name),
+    ["t", "t2"],
+  );
+  stage.beat({ memberId: "a", memberEpoch: 1, regex: "u.*" });
+  stage.beat({ memberId: "b", memberEpoch: 2, regex: "u.*" });
+  assert.deepEqual([...stage.group().found.byRegex.keys()], ["u.*"], "what nobody asks for is not kept");
+});

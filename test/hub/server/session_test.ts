@@ -3,6 +3,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../hub/errors.ts";
 import { decodeResponse, encodeRequest, peekResponse } from "../../../hub/wire/apis.ts";
+import type { Access } from "../../../hub/engine/access.ts";
+import type { Socket } from "../../../hub/io/ports.ts";
+import { limits } from "../../../hub/limits.ts";
+import { silentTrace } from "../../../hub/mod.ts";
+import type { Dispatch } from "../../../hub/server/dispatch.ts";
+import type { RequestContext } from "../../../hub/server/services.ts";
+import { defaultBounds, Session } from "../../../hub/server/session.ts";
+import { ManualClock } from "../../tools/manual_clock.ts";
 import { dialWire } from "../../tools/wire_client.ts";
 import { withHub } from "../../tools/test_hub.ts";
 
@@ -93,4 +101,65 @@ test("a request that arrives byte by byte is a request", async () => {
     }
     assert.equal(peekResponse(await wire.frame()), 3);
   });
+});
+
+/** A session on a socket that is none; `dispatch` answers. */
+function alone(dispatch: Dispatch, clock: ManualClock, access: Access | null = null) {
+  const nothing = (): void => {};
+  const socket: Socket = {
+    id: 1,
+    remoteAddress: "10.0.0.1",
+    remotePort: 1,
+    localAddress: "10.0.0.2",
+    localPort: 2,
+    onData: nothing,
+    onDrain: nothing,
+    onClose: nothing,
+    write: () => true,
+    buffered: () => 0,
+    pause: nothing,
+    resume: nothing,
+    end: nothing,
+    destroy: nothing,
+  };
+  const unanswered = { bytes: 0 };
+  const options = { socket, dispatch, clock, trace: silentTrace, access, unanswered, closed: nothing };
+  return { socket, session: new Session({ bounds: defaultBounds, ...options }), unanswered };
+}
+
+test("a request that begins to wait after its client has gone is told at once to leave", async () => {
+  let context: RequestContext | null = null;
+  let answer: (none: null) => void = () => {};
+  const dispatch: Dispatch = (_api, _request, given) => {
+    context = given;
+    return new Promise((resolve) => (answer = resolve as typeof answer));
+  };
+  const { socket, unanswered } = alone(dispatch, new ManualClock());
+  socket.onData(joined(encodeRequest("metadata", 1, 1, "test", { topics: null })));
+  let left = 0;
+  context!.onGone!(() => left++);
+  context!.onGone!(null);
+  socket.onClose(null);
+  assert.equal(left, 0, "it did not wait at that moment");
+  context!.onGone!(() => left++);
+  assert.equal(left, 1);
+  answer(null);
+  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(unanswered.bytes, 0);
+});
+
+test("who has not logged in has little time in all, whatever they send meanwhile; others only while they are idle", () => {
+  const dispatch: Dispatch = () => new Promise(() => {});
+  const asking = { logins: { mechanisms: ["PLAIN"] }, quotas: { any: false } } as unknown as Access;
+  const clock = new ManualClock();
+  const stranger = alone(dispatch, clock, asking);
+  const guest = alone(dispatch, clock);
+  const end = clock.now() + limits.saslIdleMsMax;
+  void clock.advance(limits.saslIdleMsMax - 1);
+  for (const { socket } of [stranger, guest]) socket.onData(new Uint8Array([0]));
+  assert.equal(stranger.session.idleUntil, end);
+  assert.equal(guest.session.idleUntil, clock.now() + limits.connectionIdleMsMax);
+  guest.socket.onData(joined(encodeRequest("metadata", 1, 1, "test", { topics: null })).subarray(1));
+  assert.equal(guest.session.idleUntil, Number.POSITIVE_INFINITY, "busy");
 });

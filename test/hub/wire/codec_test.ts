@@ -132,6 +132,18 @@ test("strings and bytes with lengths that lie are refused", () => {
   assert.deepEqual(decode(words, 1, new Reader(Buffer.from("010000", "hex"))), { word: "", blob: null });
 });
 
+test("a text has at most 32767 bytes in the compact form, too", () => {
+  const text = (size: number) =>
+    Buffer.concat([Buffer.from([...uvarint(size + 1)]), Buffer.alloc(size, 97), Buffer.from([0, 0])]);
+  assert.equal(decode(words, 1, new Reader(text(32_767))).word.length, 32_767);
+  assert.throws(() => decode(words, 1, new Reader(text(32_768))), { kind: "INVALID_REQUEST" });
+});
+
+function* uvarint(value: number): Iterable<number> {
+  for (; value > 127; value >>= 7) yield (value & 127) | 128;
+  yield value;
+}
+
 test("an int64 of 2^53 and more is refused, one below it is exact", () => {
   const one = message("One", { min: 0, max: 0, flexible: Infinity }, { value: int64() });
   const read = (hex: string): number => decode(one, 0, new Reader(Buffer.from(hex, "hex"))).value;
