@@ -116,8 +116,8 @@ export class TransactionEngine implements TransactionGate {
       for (const effect of effects) if (effect.kind !== "end") this.#do(effect);
       const ends = effects.filter((effect) => effect.kind === "end");
       ends.sort((one, other) => decidedAt.get(one.id)! - decidedAt.get(other.id)!);
-      for (const { id, end } of ends) this.#ends.start(id, end);
       this.#ends.startLost(machine.endsOfLost(coordinator, this.#options.partitions.openTransactions()));
+      for (const { id, end } of ends) this.#ends.start(id, end);
       this.#armSweep();
     } catch (error) {
       trace.event("error", "transactions_load_failed", { error: String(error) });

@@ -85,16 +85,26 @@ export interface Found {
 export function endsOfLost(coordinator: TransactionCoordinator, open: Iterable<Found>): End[] {
   const ends: End[] = [];
   let images: Map<number, Image> | null = null;
-  for (const { topic, partition, producerId, producerEpoch } of open) {
+  for (const found of open) {
+    const { topic, partition, producerId, producerEpoch } = found;
     images ??= imagesByProducer(coordinator);
     const image = images.get(producerId);
-    if (image?.partitions.get(topic)?.has(partition)) continue; // Ongoing or Prepare*: its own end is to come
+    if (image !== undefined && isPartOf(image, found)) continue; // its end is to come
     const decided = image?.state === TransactionState.CompleteCommit && isBefore(image, producerId, producerEpoch);
     const epoch = Math.max(producerEpoch, image?.epoch ?? 0);
     const partitions = new Map([[topic, new Set([partition])]]);
     ends.push({ commit: decided, producerId, epoch, partitions, offsets: new Map() });
   }
   return ends;
+}
+
+/**
+ * Whether what is open in a partition is of this very transaction: an earlier one of the same producer would else be
+ * ended as this one is. A marker bears the epoch of its records, or the next one.
+ */
+function isPartOf({ state, epoch, partitions }: Image, { topic, partition, producerEpoch }: Found): boolean {
+  if (!partitions.get(topic)?.has(partition)) return false;
+  return producerEpoch === epoch || (state !== TransactionState.Ongoing && producerEpoch === epoch - 1);
 }
 
 function imagesByProducer({ transactions }: TransactionCoordinator): Map<number, Image> {

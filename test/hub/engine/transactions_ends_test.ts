@@ -80,3 +80,44 @@ test("two decisions for one group and partition are applied in their order, live
     away = false;
   }
 });
+
+test("a power cut at any moment beside topics that sync later: no transaction stays open, no aborted one is shown", async () => {
+  let lost = 0;
+  for (let cut = 1, done = false; !done; cut += 3) {
+    const stage = await opened();
+    stage.trace = {
+      ...stage.trace,
+      event: (_level, name) => void (lost += Number(name === "transaction_without_marker")),
+    };
+    await stage.topic("i", { "log.fsync": "interval", "segment.bytes": "1048576" });
+    let who = await stage.init("x");
+    await stage.settle(stage.store.flush());
+    stage.disk.faults.crashAt = stage.disk.operations + cut;
+    const live = async (): Promise<void> => {
+      for (const [i, commit] of [true, false, true, false].entries()) {
+        await stage.send(who, "i", `${commit}${i}`, 0, 12);
+        await stage.send(who, "t", `${commit}${i}`, 0, 12);
+        await stage.clock.advance(i % 2 === 0 ? 150 : 40);
+        const { producerId, epoch } = await stage.settle(stage.engine.end(who, commit, true));
+        who = { ...who, producerId, epoch };
+      }
+      await stage.clock.advance(30);
+    };
+    await live().catch(() => {});
+    done = !stage.disk.stopped;
+    await stage.powerCut((["nothing", "everything", "some", "torn"] as const)[cut % 4]!);
+    await stage.clock.advance(61_000); // what was not decided is timed out
+    for (const topic of ["i", "t"]) {
+      const { highWatermark } = stage.partitions.must(topic, 0);
+      assert.equal(stage.lastStable(topic), highWatermark, `cut at ${cut}: ${topic} waits`);
+      const lines = await stage.lines(topic);
+      for (const [i, line] of lines.entries()) {
+        if (line.startsWith("false")) assert.notEqual(lines[i + 1], "<commit>", `cut at ${cut}: ${lines.join()}`);
+        if (line.startsWith("true") && topic === "t" && lines.includes(`false${Number(line.slice(4)) + 1}`)) {
+          assert.equal(lines[i + 1], "<commit>", `cut at ${cut}: ${lines.join()}`);
+        }
+      }
+    }
+  }
+  assert.ok(lost > 0, "some cut took a marker");
+});
