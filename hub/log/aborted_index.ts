@@ -44,8 +44,10 @@ export class AbortedIndex {
    * @returns true when nothing behind this segment can overlap any more
    */
   collect(from: number, to: number, found: AbortedTransaction[]): boolean {
-    for (const entry of this.#entries) {
-      if (entry.lastOffset >= from && entry.firstOffset < to) found.push(entry);
+    const entries = this.#entries;
+    for (let i = firstFrom(entries, from); i < entries.length; i += 1) {
+      const entry = entries[i]!;
+      if (entry.firstOffset < to) found.push(entry);
       if (entry.stableEnd >= to) return true;
     }
     return false;
@@ -74,4 +76,15 @@ export class AbortedIndex {
     });
     return { end: end!, aborted: new AbortedIndex(entries) };
   }
+}
+
+/** The place of the first entry whose marker stands at or above `offset`: a segment may hold very many. */
+function firstFrom(entries: readonly AbortedTransaction[], offset: number): number {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.lastOffset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -26,6 +26,26 @@ test("overlap: a marker in the range counts, a transaction that begins at its en
   assert.deepEqual(collect(index, 13, 20), [[], false]);
 });
 
+test("a search looks at few of many: each place finds its own", () => {
+  let looks = 0;
+  const many = Array.from({ length: 50_000 }, (_, i) => {
+    const one = entry(i, i * 2, i * 2 + 1);
+    return {
+      ...one,
+      get lastOffset() {
+        looks += 1;
+        return one.lastOffset;
+      },
+    };
+  });
+  const index = new AbortedIndex(many);
+  for (const i of [0, 1, 777, 25_000, 49_998, 49_999]) {
+    assert.deepEqual(collect(index, i * 2 + 1, i * 2 + 2), [[i], true]);
+  }
+  assert.deepEqual(collect(index, 100_000, 100_001), [[], false]);
+  assert.ok(looks < 7 * 20, `${looks} looks`);
+});
+
 test("a cut takes markers at and above it; compaction those that are gone", () => {
   const index = new AbortedIndex([entry(1, 0, 4), entry(2, 5, 9), entry(3, 10, 12)]);
   index.cutFrom(12);
