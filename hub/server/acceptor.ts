@@ -3,7 +3,7 @@ import { limits } from "../limits.ts";
 import type { Clock, Listener, Net, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import type { Access } from "../engine/access.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Dispatch } from "./handler.ts";
 import { type ConnectionBounds, type ConnectionInfo, defaultBounds, Session } from "./session.ts";
 
 export interface AcceptorOptions {

@@ -3,7 +3,7 @@ import { Operation } from "../access/acl.ts";
 import { HubError } from "../errors.ts";
 import type { ApiName, RequestOf } from "../wire/apis.ts";
 import { Asker, type Guard, type Guards } from "./asker.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Dispatch } from "./handler.ts";
 import { accessGuards, clusterGuards, openGuards, settingsGuards, topicGuards } from "./guard_cluster.ts";
 import { dataGuards, placeGuards } from "./guard_data.ts";
 import { groupGuards, memberGuards, offsetGuards, transactionGuards } from "./guard_groups.ts";

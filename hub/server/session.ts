@@ -6,7 +6,7 @@ import type { Clock, Socket, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import { advertised, apis, decodeRequest, encodeResponse, peekRequest, type Request } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Dispatch } from "./handler.ts";
 import { Identity } from "./identity.ts";
 import { Toll } from "./toll.ts";
 

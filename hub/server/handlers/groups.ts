@@ -5,7 +5,7 @@ import type { TopicNames } from "../../engine/groups_types.ts";
 import type { ErrorName } from "../../errors.ts";
 import { codeOf } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
-import type { GroupHandlers } from "../dispatch.ts";
+import type { GroupHandlers } from "../handler.ts";
 import type { RequestContext } from "../services.ts";
 import { consumerGroupHandlers } from "./consumer_groups.ts";
 import { offsetHandlers } from "./offsets.ts";

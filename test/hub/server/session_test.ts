@@ -7,7 +7,7 @@ import type { Access } from "../../../hub/engine/access.ts";
 import type { Socket } from "../../../hub/io/ports.ts";
 import { limits } from "../../../hub/limits.ts";
 import { silentTrace } from "../../../hub/mod.ts";
-import type { Dispatch } from "../../../hub/server/dispatch.ts";
+import type { Dispatch } from "../../../hub/server/handler.ts";
 import type { RequestContext } from "../../../hub/server/services.ts";
 import { defaultBounds, Session } from "../../../hub/server/session.ts";
 import { ManualClock } from "../../tools/manual_clock.ts";

@@ -2,7 +2,7 @@
 import { openEmbeddedRegistry } from "../../../../hub/engine/embedded_registry.ts";
 import { type GroupEngine, openGroupEngine } from "../../../../hub/engine/groups.ts";
 import { openRandom } from "../../../../hub/io/crypto.ts";
-import type { Handler } from "../../../../hub/server/dispatch.ts";
+import type { Handler } from "../../../../hub/server/handler.ts";
 import { groupHandlers } from "../../../../hub/server/handlers/groups.ts";
 import type { RequestContext } from "../../../../hub/server/services.ts";
 import { silentTrace } from "../../../../hub/trace.ts";
