@@ -204,9 +204,12 @@ class DialledConnection implements Connection {
     try {
       call.resolve(decodeResponse(call.api, call.version, frame) as never);
     } catch (error) {
-      call.reject(error as Error);
       // Some brokers answer an ApiVersions they do not know in forms of their own: the older one is asked then.
-      if (call.api !== "apiVersions" || call.version === 0) throw error;
+      if (call.api === "apiVersions" && call.version > 0) return call.reject(error as Error);
+      // Others break the protocol in answers that bear an error (a null where none may be): as if the answer was lost.
+      const why = `its answer to ${call.api} v${call.version} cannot be read: ${messageOf(error)}`;
+      call.reject(this.#closedError(why));
+      throw error;
     }
   }
 
