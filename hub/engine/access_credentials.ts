@@ -46,12 +46,15 @@ export class Credentials {
     this.#facts = facts;
     this.#hashing = hashing;
     this.#random = random;
-    for (const [key, value] of facts.entries(prefix)) {
-      const [mechanism, ...name] = key.slice(prefix.length).split("/");
-      if (mechanismNames.includes(mechanism as ScramMechanism)) {
-        this.#keep(name.join("/"), mechanism as ScramMechanism, decode(value));
-      }
-    }
+    for (const [key, value] of facts.entries(prefix)) this.learn(key, value);
+  }
+
+  /** Takes over a fact, as stored here or changed on another hub; null removes. Keys of others are passed over. */
+  learn(key: string, value: Uint8Array | null): void {
+    if (!key.startsWith(prefix)) return;
+    const [mechanism, ...name] = key.slice(prefix.length).split("/");
+    if (!mechanismNames.includes(mechanism as ScramMechanism)) return;
+    this.#keep(name.join("/"), mechanism as ScramMechanism, value === null ? null : decode(value));
   }
 
   /** Ready to check passwords when it resolves. */

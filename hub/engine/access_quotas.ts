@@ -35,10 +35,14 @@ export class Quotas {
   constructor(facts: FactStore, clock: Clock) {
     this.#facts = facts;
     this.#clock = clock;
-    for (const [key, value] of facts.entries(prefix)) {
-      const values = new Map(Object.entries(JSON.parse(decoder.decode(value)) as Record<QuotaKey, number>));
-      this.#table.set(entityOfText(key.slice(prefix.length)), values as Map<QuotaKey, number>);
-    }
+    for (const [key, value] of facts.entries(prefix)) this.learn(key, value);
+  }
+
+  /** Takes over a fact, as stored here or changed on another hub; null removes. Keys of others are passed over. */
+  learn(key: string, value: Uint8Array | null): void {
+    if (!key.startsWith(prefix)) return;
+    const stored = value === null ? {} : (JSON.parse(decoder.decode(value)) as Record<QuotaKey, number>);
+    this.#table.set(entityOfText(key.slice(prefix.length)), new Map(Object.entries(stored)) as Map<QuotaKey, number>);
   }
 
   /** False: nothing is looked up and nothing is measured. */

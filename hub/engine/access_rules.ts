@@ -41,10 +41,16 @@ export class Rules {
     this.#facts = facts;
     this.#options = options;
     this.#superUsers = new Set(options.superUsers);
-    for (const [key] of facts.entries(prefix)) {
-      const rule = ruleOfText(key.slice(prefix.length));
-      if (rule !== null) this.#rules.add(rule);
-    }
+    for (const [key, value] of facts.entries(prefix)) this.learn(key, value);
+  }
+
+  /** Takes over a fact, as stored here or changed on another hub; null removes. Keys of others are passed over. */
+  learn(key: string, value: Uint8Array | null): void {
+    const rule = key.startsWith(prefix) ? ruleOfText(key.slice(prefix.length)) : null;
+    if (rule === null) return;
+    if (value === null) this.#rules.remove(rule);
+    else if (!this.#rules.has(rule)) this.#rules.add(rule);
+    this.#changes += 1;
   }
 
   get enabled(): boolean {

@@ -14,6 +14,7 @@ export type Scope =
 type Values = ReadonlyMap<string, string>;
 
 const none: Values = new Map();
+const prefix = "settings/";
 const groupPrefix = "settings/group/";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -40,10 +41,18 @@ export class Settings {
     this.#facts = facts;
     this.#fromFile = fromFile;
     this.#hubId = hubId;
-    for (const [key, value] of facts.entries("settings/")) {
+    for (const [key, value] of facts.entries(prefix)) {
       this.#scopes.set(key, new Map(Object.entries(JSON.parse(decoder.decode(value)) as Record<string, string>)));
     }
     this.#merge();
+  }
+
+  /** Takes over a fact that was changed on another hub; null removes. Keys of others are passed over. */
+  async learn(key: string, value: Uint8Array | null): Promise<void> {
+    if (!key.startsWith(prefix)) return;
+    const values = value === null ? {} : (JSON.parse(decoder.decode(value)) as Record<string, string>);
+    this.#set(key, new Map(Object.entries(values)));
+    if (!key.startsWith(groupPrefix)) await this.#changed();
   }
 
   /** Called after each change of the hub's settings, before it is answered. */
