@@ -1,0 +1,147 @@
+// How long a partition cannot be written with acks=all: a leader killed, cut off, stopped in order, Redis emptied.
+// npx tsx test/bench/failover_bench.ts [rounds]
+import { connect, type HubClient } from "../../hub/mod.ts";
+import { type ChaosHub, ChaosStage } from "../chaos/cluster/stage.ts";
+
+const rounds = Number(process.argv[2] ?? 10);
+const topic = "failover";
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One writer a partition, one record after the other; remembers when each was acknowledged. */
+class Writers {
+  readonly acknowledgedAt: number[][];
+  readonly errors: string[] = [];
+  readonly #clients: HubClient[] = [];
+  #open = true;
+
+  constructor(bootstrap: string, partitions: number) {
+    this.acknowledgedAt = Array.from({ length: partitions }, () => []);
+    for (let partition = 0; partition < partitions; partition++) {
+      const client = connect({ bootstrap, clientId: `writer-${partition}` });
+      this.#clients.push(client);
+      void this.#write(client, partition);
+    }
+  }
+
+  async #write(client: HubClient, partition: number): Promise<void> {
+    const producer = client.producer({ acks: -1 });
+    while (this.#open) {
+      try {
+        await producer.publish(topic, { partition, key: null, value: Buffer.from("x") });
+        this.acknowledgedAt[partition]!.push(performance.now());
+      } catch (error) {
+        this.errors.push(String(error));
+        await pause(5);
+      }
+      await pause(1);
+    }
+  }
+
+  /** The longest time without an acknowledgement of these partitions since `from`. */
+  gap(partitions: readonly number[], from: number): number {
+    let longest = 0;
+    for (const partition of partitions) {
+      const times = this.acknowledgedAt[partition]!;
+      let last = times.findLast((time) => time <= from) ?? from;
+      for (const time of times) {
+        if (time <= from) continue;
+        longest = Math.max(longest, time - last);
+        last = time;
+      }
+      longest = Math.max(longest, performance.now() - last);
+    }
+    return longest;
+  }
+
+  async stop(): Promise<void> {
+    this.#open = false;
+    await pause(50);
+    await Promise.race([Promise.all(this.#clients.map((client) => client.close().catch(() => {}))), pause(3000)]);
+  }
+}
+
+async function leaders(stage: ChaosStage): Promise<number[]> {
+  const client = connect({ bootstrap: stage.bootstrap(), clientId: "look" });
+  try {
+    const [found] = await client.admin().topics([topic]);
+    return found!.partitions.map(({ leader }) => leader);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Everything leads and everything is in sync. */
+async function whole(stage: ChaosStage): Promise<void> {
+  const client = connect({ bootstrap: stage.bootstrap(), clientId: "look" });
+  try {
+    const until = performance.now() + 60_000;
+    while (performance.now() < until) {
+      const [found] = await client
+        .admin()
+        .topics([topic])
+        .catch(() => []);
+      if (found?.partitions.every(({ leader, inSync }) => leader >= 0 && inSync.length === 3)) return;
+      await pause(200);
+    }
+    throw new Error("the cluster did not become whole within 60 s");
+  } finally {
+    await client.close();
+  }
+}
+
+const results = new Map<string, number[]>();
+
+async function measure(
+  stage: ChaosStage,
+  writers: Writers,
+  name: string,
+  hurt: (hub: ChaosHub) => Promise<void>,
+  settleMs: number,
+): Promise<void> {
+  await whole(stage);
+  const led = await leaders(stage);
+  const id = led[Math.floor(Math.random() * led.length)]!;
+  const hub = stage.hubs.find((one) => one.id === id)!;
+  const theirs = led.flatMap((leader, partition) => (leader === id ? [partition] : []));
+  const began = performance.now();
+  await hurt(hub);
+  await pause(settleMs);
+  const gap = writers.gap(theirs, began);
+  results.set(name, [...(results.get(name) ?? []), gap]);
+  console.error(`${name}: ${Math.round(gap)} ms`);
+  stage.network.heal();
+  if (!hub.up) await hub.start();
+}
+
+const stage = await ChaosStage.open(3);
+try {
+  const client = connect({ bootstrap: stage.bootstrap(), clientId: "prepare" });
+  await client.admin().createTopic(topic, { partitions: 6, replicationFactor: 3 });
+  await client.close();
+  const writers = new Writers(stage.bootstrap(), 6);
+  await pause(2000);
+  for (let round = 0; round < rounds; round++) {
+    await measure(stage, writers, "leader kill -9", async (hub) => void (await hub.end("SIGKILL")), 8_000);
+    await measure(stage, writers, "leader stopped in order", async (hub) => void (await hub.end("SIGTERM")), 4_000);
+    if (stage.network.kind === "namespaces") {
+      const cut = async (hub: ChaosHub): Promise<void> => {
+        for (const other of stage.hubs) if (other !== hub) stage.network.cut(hub.id, other.id);
+        stage.network.cut(hub.id, "redis");
+        stage.network.cut(hub.id, "clients");
+      };
+      await measure(stage, writers, "leader cut off", cut, 14_000);
+    }
+    await measure(stage, writers, "Redis emptied", async () => void (await stage.redis.command("FLUSHALL")), 6_000);
+  }
+  await writers.stop();
+  for (const [name, gaps] of results) {
+    const sorted = [...gaps].sort((a, b) => a - b);
+    const at = (share: number): number =>
+      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!);
+    console.log(`${name.padEnd(26)} rounds ${sorted.length}  median ${at(0.5)} ms  p99 ${at(0.99)} ms`);
+  }
+  console.log(`errors after retries: ${writers.errors.length}`, [...new Set(writers.errors)].slice(0, 5));
+} finally {
+  await stage.close();
+}
+process.exit(0);
