@@ -273,7 +273,7 @@ test(
     const served = readFileSync(path.join(root, "hub/wire/apis.ts"), "utf8");
     for (const file of filesBelow("hub/wire/messages", [".ts"])) {
       const name = path.basename(file);
-      if (/^\d\d_/.test(name) && !served.includes(`./messages/${name}`)) say(`${file} is not in apis.ts, add it`);
+      if (/^\d+_/.test(name) && !served.includes(`./messages/${name}`)) say(`${file} is not in apis.ts, add it`);
     }
   }),
 );

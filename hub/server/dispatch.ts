@@ -7,6 +7,7 @@ import { configHandlers } from "./handlers/configs.ts";
 import { configAlterHandlers } from "./handlers/configs_alter.ts";
 import { placeHandlers } from "./handlers/epochs.ts";
 import { fetchHandlers } from "./handlers/fetch.ts";
+import { helloHandlers } from "./handlers/hub_hello.ts";
 import { logDirHandlers } from "./handlers/log_dirs.ts";
 import { metadataHandlers } from "./handlers/metadata.ts";
 import { pageHandlers } from "./handlers/topic_pages.ts";
@@ -14,6 +15,7 @@ import { produceHandlers } from "./handlers/produce.ts";
 import { producerHandlers } from "./handlers/producers.ts";
 import { quotaHandlers } from "./handlers/quotas.ts";
 import { replicaHandlers } from "./handlers/replicas.ts";
+import { replicationHandlers } from "./handlers/replication.ts";
 import { saslHandlers } from "./handlers/sasl.ts";
 import { type TopicDeleted, topicHandlers } from "./handlers/topics.ts";
 import { transactionHandlers } from "./handlers/transactions.ts";
@@ -33,6 +35,8 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...replicaHandlers(services),
     ...clusterHandlers(services),
     ...saslHandlers(services),
+    ...helloHandlers(services),
+    ...replicationHandlers(services),
     ...accessHandlers(services),
     ...quotaHandlers(services),
     ...producerHandlers(services),

@@ -222,8 +222,24 @@ export const accessGuards: Guards<
 const open = <N extends ApiName>(request: RequestOf<N>, _asker: Asker, go: Parameters<Guard<N>>[2]) => go(request);
 
 /** What everybody may ask. */
-export const openGuards: Guards<"apiVersions" | "saslHandshake" | "saslAuthenticate"> = {
+export const openGuards: Guards<"apiVersions" | "saslHandshake" | "saslAuthenticate" | "hubHello"> = {
   apiVersions: open<"apiVersions">,
   saslHandshake: open<"saslHandshake">,
   saslAuthenticate: open<"saslAuthenticate">,
+  hubHello: open<"hubHello">,
 };
+
+const hubsAlone = { errorCode: denied.cluster, errorMessage: "Only a hub of the cluster may ask this", partitions: [] };
+
+/** What only hubs may ask; who comes as one never comes this far (guard.ts). */
+export const hubGuards: Guards<"vote" | "tryLead" | "reconfigure" | "replicaStates"> = {
+  vote: () => hubsAlone,
+  tryLead: () => hubsAlone,
+  reconfigure: () => hubsAlone,
+  replicaStates: () => hubsAlone,
+};
+
+/** The answer to whoever asks what only hubs may ask. */
+export function refusedToClients(api: ApiName): typeof hubsAlone | null {
+  return api in hubGuards ? hubsAlone : null;
+}

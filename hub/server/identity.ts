@@ -1,5 +1,6 @@
 // Who is on a connection, and how far their login is.
 import type { Exchange } from "../engine/access_login.ts";
+import type { HubPrincipal } from "../engine/replica_office.ts";
 import type { Millis } from "../io/ports.ts";
 import type { ApiName } from "../wire/apis.ts";
 
@@ -7,7 +8,7 @@ import type { ApiName } from "../wire/apis.ts";
 export const anonymous = "User:ANONYMOUS";
 
 /** What may be asked before a login. */
-const beforeLogin: ReadonlySet<ApiName> = new Set(["apiVersions", "saslHandshake", "saslAuthenticate"]);
+const beforeLogin: ReadonlySet<ApiName> = new Set(["apiVersions", "saslHandshake", "saslAuthenticate", "hubHello"]);
 
 /**
  * `open`: nobody is asked who they are. `unknown` until a login succeeds, then `known`. `failed`: the answer under way
@@ -26,6 +27,10 @@ export class Identity {
   mechanism: string | null = null;
   /** The next frames are bare tokens: what follows a handshake of v0. */
   bare = false;
+  /** The hub that this connection is: its hello held, which stands for a login. */
+  hub: HubPrincipal | null = null;
+  /** The nonce of a hello under way. */
+  greeting: Uint8Array | null = null;
   /** Monotonic; the login holds until then. */
   expiresAt: Millis = Number.POSITIVE_INFINITY;
 

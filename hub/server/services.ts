@@ -1,10 +1,11 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
 import type { Access } from "../engine/access.ts";
 import type { Partitions } from "../engine/partitions.ts";
+import type { HubPrincipal, ReplicaOffice } from "../engine/replica_office.ts";
 import type { Settings } from "../engine/settings.ts";
 import type { TransactionEngine } from "../engine/transactions.ts";
 import type { TransactionGate } from "../engine/transactions_types.ts";
-import type { Clock, Random } from "../io/ports.ts";
+import type { Clock, Hashing, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
 import type { Identity } from "./identity.ts";
@@ -25,8 +26,23 @@ export interface RequestContext {
   readonly maySee?: (topic: string) => boolean;
   /** Who is on the connection; the hub's own rooms are nobody in particular. */
   readonly identity?: Identity;
-  /** Names what a waiting request leaves when its client goes; null when it waits no more. */
+  /** The hub at the other end, once its hello held (HubHello); nothing else makes a request a hub's. */
+  readonly hub?: HubPrincipal | undefined;
+  /**
+   * Names what a waiting request leaves when its client goes; null when it waits no more. A hub's is left too when that
+   * hub has sent its next request: it has something to say that shall not wait.
+   */
   readonly onGone?: (leave: (() => void) | null) => void;
+}
+
+/** What a hub of a cluster has beside the rest. */
+export interface Peering {
+  /** Of this run of the process, as its beats tell it. */
+  readonly session: string;
+  /** `[cluster] secret`; null: the network is trusted. */
+  readonly secret: string | null;
+  readonly hashing: Hashing;
+  readonly office: ReplicaOffice;
 }
 
 /** The data folder as admins ask for it. */
@@ -58,6 +74,8 @@ export interface HubServices {
   readonly settings: ReadonlyMap<string, string>;
   readonly dynamicSettings: Settings;
   readonly folder: DataFolder;
+  /** null for a lone hub: nobody may come as a hub. */
+  readonly peering?: Peering | null;
   /** Where the hub listens. */
   listeners(): readonly { readonly host: string; readonly port: number }[];
   /** What clients are told to connect to; null = the address they came to. */

@@ -4,7 +4,8 @@ import { limits } from "../limits.ts";
 import type { Access } from "../engine/access.ts";
 import type { Clock, Socket, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
-import { advertised, apis, decodeRequest, encodeResponse, peekRequest, type Request } from "../wire/apis.ts";
+import { advertised, apis, decodeRequest, encodeResponse, isBetweenHubs } from "../wire/apis.ts";
+import { peekRequest, type Request } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
 import type { Dispatch } from "./handler.ts";
 import { Identity } from "./identity.ts";
@@ -92,7 +93,8 @@ interface Turn {
 /**
  * Requests of one connection take effect one after another, as Kafka's muted channel has it, except that a row of
  * Produce requests overlaps: their appends happen in order, and waiting for one disk flush each would cap a pipelining
- * producer at one batch a flush. Answers leave in request order whatever finishes first (kafka.md 1a, trap 11).
+ * producer at one batch a flush. So does what hubs ask each other: a slow election holds up no vote. Answers leave in
+ * request order whatever finishes first (kafka.md 1a, trap 11).
  */
 export class Session {
   readonly #socket: Socket;
@@ -103,7 +105,8 @@ export class Session {
   #unansweredBytes = 0;
   #turns: Turn[] = [];
   #running = 0;
-  #runningProduce = true;
+  /** Of what runs: whether more of its kind may begin. */
+  #overlapping = true;
   /** A client that used up its quota: nothing of it is read or begun until the timer fires. */
   #muted: { readonly until: number; readonly timer: Timer } | null = null;
   #paused = false;
@@ -188,7 +191,13 @@ export class Session {
       this.#refuse(error);
     }
     this.#next();
+    if (this.#hurried) this.#leave?.();
     this.#throttle();
+  }
+
+  /** A hub that sends while its fetch waits here has something to say that shall not wait. */
+  get #hurried(): boolean {
+    return this.#identity.hub !== null && this.#waiting.length > 0;
   }
 
   #arrived(frame: Uint8Array): void {
@@ -230,9 +239,10 @@ export class Session {
         this.#flush();
         continue;
       }
-      const produce = request.api === "produce";
-      if (this.#running > 0 && !(produce && this.#runningProduce)) return;
-      this.#runningProduce = produce;
+      const { api } = request;
+      const overlaps = api === "produce" || (this.#identity.hub !== null && isBetweenHubs(api));
+      if (this.#running > 0 && !(overlaps && this.#overlapping)) return;
+      this.#overlapping = overlaps;
       this.#waiting.shift();
       this.#run(request, bytes);
     }
@@ -256,7 +266,8 @@ export class Session {
     this.#turns.push(turn);
     this.#running++;
     const { socket, dispatch } = this.#options;
-    const toll = this.#options.access?.quotas.any ? this.#toll(request, bytes) : null;
+    const { hub } = this.#identity;
+    const toll = this.#options.access?.quotas.any && hub === null ? this.#toll(request, bytes) : null;
     const context = {
       version: request.apiVersion,
       clientId: request.clientId,
@@ -265,9 +276,10 @@ export class Session {
       listener: { host: socket.localAddress, port: socket.localPort },
       inProcess: false,
       identity: this.#identity,
+      hub: hub ?? undefined,
       onGone: (leave: (() => void) | null) => {
-        // a request may come to its waiting after its client has gone
-        if (this.#gone) leave?.();
+        // a request may come to its waiting after its client has gone, or has sent the next
+        if (this.#gone || this.#hurried) leave?.();
         else this.#leave = leave;
       },
     };

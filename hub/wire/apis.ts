@@ -80,6 +80,11 @@ import {
   describeTopicPartitionsRequest,
   describeTopicPartitionsResponse,
 } from "./messages/75_describe_topic_partitions.ts";
+import { hubHelloRequest, hubHelloResponse } from "./messages/1000_hub_hello.ts";
+import { voteRequest, voteResponse } from "./messages/1001_vote.ts";
+import { tryLeadRequest, tryLeadResponse } from "./messages/1002_try_lead.ts";
+import { reconfigureRequest, reconfigureResponse } from "./messages/1003_reconfigure.ts";
+import { replicaStatesRequest, replicaStatesResponse } from "./messages/1004_replica_states.ts";
 import type { Decoded, Encodable, Message } from "./schema.ts";
 
 /** One row of the table. */
@@ -165,7 +170,15 @@ export const apis = {
   consumerGroupDescribe: api(69, [0, 1], consumerGroupDescribeRequest, consumerGroupDescribeResponse),
   listConfigResources: api(74, [0, 1], listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, [0, 0], describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  // Between hubs, never told by ApiVersions (replication.md 2.11b).
+  hubHello: api(1000, [0, 0], hubHelloRequest, hubHelloResponse),
+  vote: api(1001, [0, 0], voteRequest, voteResponse),
+  tryLead: api(1002, [0, 0], tryLeadRequest, tryLeadResponse),
+  reconfigure: api(1003, [0, 0], reconfigureRequest, reconfigureResponse),
+  replicaStates: api(1004, [0, 0], replicaStatesRequest, replicaStatesResponse),
 } as const;
+
+const hubKeyMin = 1000;
 
 export type ApiName = keyof typeof apis;
 
@@ -190,12 +203,29 @@ export function apiOf(key: number): ApiName | undefined {
 /** A request that arrived, decoded. `api` tells the type of `body`. */
 export type Request = { [N in ApiName]: RequestHeader & { readonly api: N; readonly body: RequestOf<N> } }[ApiName];
 
+/** True for what only hubs say to each other: not Kafka's, and answered to nobody else. */
+export function isBetweenHubs(name: ApiName): boolean {
+  return apis[name].key >= hubKeyMin;
+}
+
+interface ApiRow {
+  readonly apiKey: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+}
+
 /** Rows for an ApiVersions response, in the order of the keys. */
-export function advertised(): { apiKey: number; minVersion: number; maxVersion: number }[] {
-  return apiNames.map((name) => {
+export function advertised(): ApiRow[] {
+  const told = apiNames.filter((name) => !isBetweenHubs(name));
+  return told.map((name) => {
     const { key, advertisedMin, max } = apis[name];
     return { apiKey: key, minVersion: advertisedMin, maxVersion: max };
   });
+}
+
+/** Rows of all that is served to another hub. */
+export function servedToHubs(): ApiRow[] {
+  return apiNames.map((name) => ({ apiKey: apis[name].key, minVersion: apis[name].min, maxVersion: apis[name].max }));
 }
 
 /** True when the response of this API and version has header v1. ApiVersions never has (KIP-511). */

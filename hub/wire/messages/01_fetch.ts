@@ -1,5 +1,5 @@
 // Fetch (1): reads record batches; a parked one is the long poll of consumers and followers.
-import { array, int8, int16, int32, int64, list, message, records, string, struct, uuid } from "../schema.ts";
+import { array, bool, int8, int16, int32, int64, list, message, records, string, struct, uuid } from "../schema.ts";
 
 // Version notes
 //  4  isolation level, last stable offset, aborted transactions (KIP-98)
@@ -13,6 +13,7 @@ import { array, int8, int16, int32, int64, list, message, records, string, struc
 // 16  node endpoints (KIP-951)
 // 17  replica directory id (KIP-853)
 // 18  follower's high watermark (KIP-1166)
+// Tags from 100 on are spoken between hubs alone (replication.md 2.11b; hub/engine/follower_feed.ts says how).
 const versions = { min: 4, max: 18, flexible: 12 };
 
 export const fetchRequest = message("FetchRequest", versions, {
@@ -26,6 +27,8 @@ export const fetchRequest = message("FetchRequest", versions, {
     },
     { since: 15, tag: 1 },
   ),
+  /** What is not named here is as it was told last. */
+  whole: bool({ since: 15, tag: 100, default: false }),
   maxWaitMs: int32(),
   minBytes: int32(),
   maxBytes: int32({ since: 3, default: 0x7fff_ffff }),
@@ -46,6 +49,19 @@ export const fetchRequest = message("FetchRequest", versions, {
       replicaDirectoryId: uuid({ since: 17, tag: 0 }),
       /** Kafka's default is 2^63 - 1, "unknown"; -1 says the same here and is never sent. */
       highWatermark: int64({ since: 18, tag: 1, default: -1 }),
+      /** A hub's: `fetchOffset` is where reading goes on, `durableEnd` what is acknowledged. */
+      follower: struct(
+        {
+          durableEnd: int64({ since: 15, default: -1 }),
+          /** Its acceptedEpoch is `currentLeaderEpoch`. */
+          accepted: bool({ since: 15, default: false }),
+          configEpoch: int32({ since: 15, default: -1 }),
+          configN: int32({ since: 15, default: -1 }),
+          /** Comes back with the answer. */
+          ticket: int32({ since: 15, default: -1 }),
+        },
+        { since: 15, tag: 100 },
+      ),
     }),
   }),
   forgottenTopicsData: array(
@@ -93,6 +109,19 @@ export const fetchResponse = message("FetchResponse", versions, {
           epoch: int32({ default: -1 }),
         },
         { since: 12, tag: 2 },
+      ),
+      /** To a hub: what the leader says beside the records. */
+      word: struct(
+        {
+          ticket: int32({ since: 15, default: -1 }),
+          epoch: int32({ since: 15, default: -1 }),
+          epochStart: int64({ since: 15, default: -1 }),
+          leaderEnd: int64({ since: 15, default: -1 }),
+          markedEpoch: int32({ since: 15, default: -1 }),
+          /** PartitionConfig as JSON; null when it was told on this connection. */
+          config: string({ since: 15, nullable: 15, default: null }),
+        },
+        { since: 15, tag: 100 },
       ),
       /** null for read uncommitted. */
       abortedTransactions: array(

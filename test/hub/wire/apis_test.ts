@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import test from "node:test";
 import { HubError } from "../../../hub/errors.ts";
-import { advertised, apiNames, apiOf, apis, decodeRequest, decodeResponse } from "../../../hub/wire/apis.ts";
+import {
+  advertised,
+  apiNames,
+  apiOf,
+  apis,
+  decodeRequest,
+  decodeResponse,
+  isBetweenHubs,
+} from "../../../hub/wire/apis.ts";
 import { encodeRequest, encodeResponse, hasFlexibleResponseHeader } from "../../../hub/wire/apis.ts";
 import { peekRequest, peekResponse } from "../../../hub/wire/apis.ts";
 import type { ApiName } from "../../../hub/wire/apis.ts";
@@ -30,10 +38,12 @@ const golden = readGolden("wire").map(({ name, bytes, value }) => {
 const rows = apiNames.map((name) => ({ name, ...apis[name] }));
 
 test("every file of messages/ is in the table under its own key, and the keys ascend", () => {
-  const files = readdirSync(new URL("../../../hub/wire/messages/", import.meta.url)).sort();
+  const numberOf = (file: string): number => Number.parseInt(file, 10);
+  const files = readdirSync(new URL("../../../hub/wire/messages/", import.meta.url));
+  files.sort((one, other) => numberOf(one) - numberOf(other));
   assert.equal(files.length, rows.length);
   for (const [index, { name, key }] of rows.entries()) {
-    const [, number, snake] = /^(\d\d)_(.*)\.ts$/.exec(files[index]!)!;
+    const [, number, snake] = /^(\d\d+)_(.*)\.ts$/.exec(files[index]!)!;
     assert.equal(Number(number), key);
     assert.equal(camel(snake!), name);
     assert.equal(apiOf(key), name);
@@ -51,6 +61,22 @@ test("what is served has schemas, and what is advertised is what is served, but 
     advertised().find(({ apiKey }) => apiKey === 0),
     { apiKey: 0, minVersion: 0, maxVersion: 13 },
   );
+});
+
+test("what hubs say to each other has keys from 1000 on and stands in no ApiVersions", () => {
+  const between = rows.filter(({ name }) => isBetweenHubs(name));
+  assert.deepEqual(
+    between.map(({ name, key }) => [name, key]),
+    [
+      ["hubHello", 1000],
+      ["vote", 1001],
+      ["tryLead", 1002],
+      ["reconfigure", 1003],
+      ["replicaStates", 1004],
+    ],
+  );
+  assert.equal(Math.max(...advertised().map(({ apiKey }) => apiKey)), 75);
+  for (const { request, response } of between) assert.deepEqual([request.flexible, response.flexible], [0, 0]);
 });
 
 test("the ApiVersions response never has a flexible header", () => {
