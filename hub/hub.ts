@@ -96,7 +96,7 @@ export class Hub {
     this.#store = store;
     const settings = new Settings(store, this.#config.settings, this.#config.hub.id);
     const topics = new Topics(store, random, settings.inForce);
-    const partitions = new Partitions(store, topics, clock, this.#config.hub.id);
+    const partitions = new Partitions(store, topics, clock, `${this.#config.hub.id}:${store.meta.dirId}`);
     settings.onChange(() => partitions.applySettings());
     this.#partitions = partitions;
     await partitions.open();

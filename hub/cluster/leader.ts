@@ -1,67 +1,195 @@
-// One led partition: who holds what, who is in sync, what is safe to read. Pure.
+// A leader: who is in sync, what is committed, and what its followers are told (replication.md 2.6). Pure.
+import type { ErrorName } from "../errors.ts";
+import type { Millis } from "../io/ports.ts";
+import { hasMinIsr, hubOfReplica, isMember } from "./quorum.ts";
+import { onward } from "./reassign.ts";
+import { type FollowerView, type Leadership, publishedOf, type Replica, stepDown } from "./state.ts";
+import type {
+  Epoch,
+  FollowerFetch,
+  HubId,
+  LeaderWord,
+  Offset,
+  PublishedState,
+  ReplicaEffect,
+  ReplicaId,
+} from "./types.ts";
 
-export type HubId = number;
-export type Offset = number;
+/** What a follower's fetch is answered with; the effects are carried out first. */
+export type FetchVerdict =
+  | { readonly kind: "serve"; readonly word: LeaderWord; readonly effects: readonly ReplicaEffect[] }
+  | {
+      readonly kind: "diverging";
+      readonly epoch: Epoch;
+      readonly endOffset: Offset;
+      readonly word: LeaderWord;
+      readonly effects: readonly ReplicaEffect[];
+    }
+  | { readonly kind: "refuse"; readonly error: ErrorName; readonly effects: readonly ReplicaEffect[] };
 
-/**
- * The leader's view of a partition. A lone hub is a cluster of one: N = 1, m = 1, its own disk the only replica, so its
- * high watermark is its own durable log end (replication.md 2.1, "before acking").
- *
- * Invariants: 0 <= highWatermark <= durableEnd of every hub in `inSync`; the leader itself is always in `inSync`.
- */
-export interface Leader {
-  readonly hub: HubId;
-  readonly epoch: number;
-  /** min.insync.replicas: the watermark stands still with fewer in sync (I7 MinIsr). */
-  minInSync: number;
-  readonly inSync: Set<HubId>;
-  /** Durable log end of each replica, as far as the leader was told. */
-  readonly durableEnd: Map<HubId, Offset>;
-  highWatermark: Offset;
+const nothing: readonly ReplicaEffect[] = [];
+
+/** A follower says where it is; that it has accepted this epoch is what makes its word count. */
+export function followerFetched(replica: Replica, fetch: FollowerFetch, now: Millis): FetchVerdict {
+  const { lead, epoch, log } = replica;
+  if (lead === null || !lead.open) return { kind: "refuse", error: "NOT_LEADER_OR_FOLLOWER", effects: nothing };
+  if (fetch.epoch < epoch) return { kind: "refuse", error: "FENCED_LEADER_EPOCH", effects: nothing };
+  if (fetch.epoch > epoch) {
+    return { kind: "refuse", error: "UNKNOWN_LEADER_EPOCH", effects: stepDown(replica, `epoch ${fetch.epoch} is led`) };
+  }
+  const effects = noted(replica, lead, fetch, now);
+  const word = wordOf(replica);
+  const position = fetch.position ?? fetch.offset;
+  const { lastFetchedEpoch } = fetch;
+  if (position === 0 && lastFetchedEpoch < 0) return { kind: "serve", word, effects };
+  const known = lastFetchedEpoch === epoch;
+  const end = known ? { epoch, endOffset: log.logEnd } : log.endOffsetForEpoch(lastFetchedEpoch);
+  // Below everything that is left here: the follower begins anew where this log begins.
+  if (position < log.logStart || (end.epoch < 0 && position === log.logStart)) return { kind: "serve", word, effects };
+  if (end.epoch === lastFetchedEpoch && position <= end.endOffset) return { kind: "serve", word, effects };
+  const { epoch: endEpoch, endOffset } = end.epoch < 0 ? { epoch: -1, endOffset: log.logStart } : end;
+  return { kind: "diverging", epoch: endEpoch, endOffset, word, effects };
 }
 
-export type LeaderEffect = { readonly kind: "watermark"; readonly from: Offset; readonly to: Offset };
-
-/**
- * The leader of a partition whose only replica it is: whatever its disk holds was durable on every replica there is, so
- * it is readable even where `minInSync` now forbids new commits.
- */
-export function newLoneLeader(hub: HubId, epoch: number, minInSync: number, durableEnd: Offset): Leader {
-  return {
-    hub,
-    epoch,
-    minInSync,
-    inSync: new Set([hub]),
-    durableEnd: new Map([[hub, durableEnd]]),
-    highWatermark: durableEnd,
-  };
+function noted(replica: Replica, lead: Leadership, fetch: FollowerFetch, now: Millis): readonly ReplicaEffect[] {
+  const { log, highWatermark, epochStart } = replica;
+  let follower = lead.followers.get(fetch.from);
+  if (follower === undefined) {
+    follower = { end: -1, caughtUpAt: now, configEpoch: -1, configN: -1 };
+    lead.followers.set(fetch.from, follower);
+  }
+  const end = fetch.accepted ? fetch.offset : -1;
+  const { configId } = fetch;
+  const configMoved = follower.configN !== configId.n || follower.configEpoch !== configId.epoch;
+  follower.configEpoch = configId.epoch;
+  follower.configN = configId.n;
+  if (end >= log.logEnd) follower.caughtUpAt = now;
+  const moved = end !== follower.end;
+  follower.end = end;
+  const inSync = lead.isr.has(fetch.from);
+  if (inSync && end >= 0 && !moved && !configMoved) return nothing;
+  const effects: ReplicaEffect[] = [];
+  if (inSync && end < 0) {
+    // Restarted with a shorter log: it no longer has what it was counted for.
+    lead.isr.delete(fetch.from);
+    effects.push({ kind: "publish", state: publishedOf(replica) });
+  } else if (!inSync && end >= Math.max(epochStart, highWatermark) && end >= 0) {
+    // In the ISR before anybody is told: the watermark waits for it from now on (the maximal ISR).
+    if (isMember(replica.state.config, fetch.from)) {
+      follower.caughtUpAt = now;
+      lead.isr.add(fetch.from);
+      lead.shrinking = null;
+      effects.push({ kind: "publish", state: publishedOf(replica) });
+    }
+  }
+  advance(replica, lead, effects);
+  if (configMoved || lead.target !== null || replica.state.config.next !== null) onward(replica, lead, now, effects);
+  return effects;
 }
 
-/** A replica's durable log end moved: the leader's own by a sync, a follower's by its next fetch. */
-export function onDurable(leader: Leader, hub: HubId, durableEnd: Offset): LeaderEffect[] {
-  const known = leader.durableEnd.get(hub) ?? 0;
-  if (durableEnd <= known) return [];
-  leader.durableEnd.set(hub, durableEnd);
-  return advance(leader);
+/** The leader's own disk has more. */
+export function leaderDurable(replica: Replica): ReplicaEffect[] {
+  const { lead } = replica;
+  const effects: ReplicaEffect[] = [];
+  if (lead?.open) advance(replica, lead, effects);
+  return effects;
 }
 
-/** min.insync.replicas was altered. */
-export function onMinInSync(leader: Leader, minInSync: number): LeaderEffect[] {
-  leader.minInSync = minInSync;
-  return advance(leader);
+/** Moves the watermark to what all in sync hold durably, if they are enough (I6, I7). */
+export function advance(replica: Replica, lead: Leadership, effects: ReplicaEffect[]): void {
+  let lowest = replica.log.durableEnd;
+  for (const member of lead.isr) {
+    if (member !== replica.id) lowest = Math.min(lowest, lead.followers.get(member)?.end ?? -1);
+  }
+  const from = replica.highWatermark;
+  if (lowest <= from || !hasMinIsr(replica.state.config, lead.isr)) return;
+  replica.highWatermark = lowest;
+  effects.push({ kind: "watermark", from, to: lowest });
 }
 
 /** True when an acks=all write may be taken; else NOT_ENOUGH_REPLICAS. */
-export function mayCommit(leader: Leader): boolean {
-  return leader.inSync.size >= leader.minInSync;
+export function mayCommit({ lead, state }: Replica): boolean {
+  return lead !== null && lead.open && hasMinIsr(state.config, lead.isr);
 }
 
-function advance(leader: Leader): LeaderEffect[] {
-  if (leader.inSync.size < leader.minInSync) return [];
-  let lowest = Number.POSITIVE_INFINITY;
-  for (const hub of leader.inSync) lowest = Math.min(lowest, leader.durableEnd.get(hub) ?? 0);
-  if (lowest <= leader.highWatermark) return []; // never back (I6 HwMonotonicToClients)
-  const from = leader.highWatermark;
-  leader.highWatermark = lowest;
-  return [{ kind: "watermark", from, to: lowest }];
+/** What followers are told beside records; the config only as it stands on disk. */
+export function wordOf(replica: Replica): LeaderWord {
+  const { epoch, epochStart, log, highWatermark, stored } = replica;
+  return {
+    epoch,
+    epochStart,
+    leaderEnd: log.logEnd,
+    logStart: log.logStart,
+    highWatermark,
+    config: stored.config,
+    markedEpoch: stored.markedEpoch,
+  };
+}
+
+export function isrOf({ lead }: Replica): readonly ReplicaId[] {
+  return lead === null ? [] : [...lead.isr];
+}
+
+/** A follower's durable end in this epoch; -1 when it has none. */
+export function endOf({ lead }: Replica, hub: HubId): Offset {
+  for (const [follower, { end }] of lead?.followers ?? []) if (hubOfReplica(follower) === hub) return end;
+  return -1;
+}
+
+/** A hub is gone or silent: with m >= 2 its replicas leave the ISR at once, since safety does not rest on the ISR. */
+export function peerLost(replica: Replica, hub: HubId, _now: Millis): ReplicaEffect[] {
+  return shrink(replica, (member) => hubOfReplica(member) === hub);
+}
+
+/** Who has not had everything for `lagMsMax` leaves the ISR. */
+export function leaderTick(replica: Replica, now: Millis): ReplicaEffect[] {
+  const { lead, settings, log } = replica;
+  if (lead === null || lead.isr.size < 2) return [];
+  const slow = (member: ReplicaId): boolean => {
+    const follower = lead.followers.get(member);
+    return follower !== undefined && follower.end < log.logEnd && now - follower.caughtUpAt > settings.lagMsMax;
+  };
+  return shrink(replica, slow);
+}
+
+function shrink(replica: Replica, leaves: (member: ReplicaId) => boolean): ReplicaEffect[] {
+  const { lead, id, state } = replica;
+  if (lead === null || !lead.open) return [];
+  const going = [...lead.isr].filter((member) => member !== id && leaves(member));
+  if (going.length === 0) return [];
+  const effects: ReplicaEffect[] = [];
+  if (state.config.next === null && state.config.old.m === 1) {
+    // m = 1: the ISR is what an election trusts, so it shrinks in Redis first and counts afterwards.
+    const left = new Set([...lead.isr].filter((member) => !going.includes(member)));
+    if (lead.shrinking?.size === left.size) return [];
+    lead.shrinking = left;
+    return [{ kind: "publish", state: publishedOf(replica) }];
+  }
+  for (const member of going) lead.isr.delete(member);
+  effects.push({ kind: "publish", state: publishedOf(replica) });
+  advance(replica, lead, effects);
+  return effects;
+}
+
+/** The world was told: an ISR that shrank for m = 1 counts from now on. */
+export function publishedAs(replica: Replica, state: PublishedState): ReplicaEffect[] {
+  const { lead, hub, epoch } = replica;
+  const effects: ReplicaEffect[] = [];
+  if (lead === null || lead.shrinking === null || state.leader !== hub || state.leaderEpoch !== epoch) return effects;
+  const told = new Set(state.isr);
+  if (told.size !== lead.shrinking.size || ![...lead.shrinking].every((member) => told.has(member))) return effects;
+  for (const member of [...lead.isr]) if (!told.has(member)) lead.isr.delete(member);
+  lead.shrinking = null;
+  advance(replica, lead, effects);
+  return effects;
+}
+
+/** When something may be due for a leader whose follower lags. */
+export function lagDeadline({ lead, settings, log }: Replica): Millis {
+  let first = Number.POSITIVE_INFINITY;
+  for (const member of lead?.isr ?? []) {
+    const follower: FollowerView | undefined = lead!.followers.get(member);
+    if (follower && follower.end < log.logEnd) first = Math.min(first, follower.caughtUpAt + settings.lagMsMax);
+  }
+  return first;
 }

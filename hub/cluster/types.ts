@@ -43,7 +43,7 @@ export interface StoredReplica {
   readonly amnesia: Amnesia;
   /** The replica was removed; its data may be gone, its promises are not. */
   readonly tombstone: boolean;
-  /** The newest epoch that began by roll call or an unclean election: truncation below the watermark is counted there. */
+  /** The newest epoch that began by roll call or an unclean election: a cut below the watermark is counted there. */
   readonly markedEpoch: Epoch;
 }
 
@@ -91,12 +91,14 @@ export interface VoteReply {
   readonly config: PartitionConfig;
 }
 
-/** What a follower's fetch says of one partition; `offset` is its durable log end. */
+/** What a follower's fetch says of one partition; `offset` is its durable log end: what it acknowledges. */
 export interface FollowerFetch {
   readonly from: ReplicaId;
   readonly epoch: Epoch;
   readonly offset: Offset;
-  /** Epoch of its last record; -1 for an empty log. */
+  /** Where reading goes on: its log end, durable or not. `offset` when left out. */
+  readonly position?: Offset;
+  /** Epoch of the record before `position`; -1 for an empty log. */
   readonly lastFetchedEpoch: Epoch;
   /** Its acceptedEpoch is `epoch`, synced. */
   readonly accepted: boolean;

@@ -1,23 +1,21 @@
-// Runs the partitions this hub leads: appends, commits, reads, and the life of their logs.
-import { type Leader, mayCommit, newLoneLeader, onDurable, onMinInSync } from "../cluster/leader.ts";
+// Runs the partitions this hub has replicas of: appends, commits, reads, and who is told when leadership moves.
+import { durable, mayCommit, setMinInSync } from "../cluster/replica.ts";
+import type { ReplicaEffect, ReplicaId } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { PartitionLog } from "../log/log.ts";
 import { appendMarker } from "../log/log_transactions.ts";
-import type { LogSettings, Store } from "../log/store.ts";
-import type { EffectiveSettings } from "../topic_settings.ts";
-import { admitBatch, batchRulesOf, inTopicCodec, prepareCodecs } from "./admission.ts";
+import type { Store } from "../log/store.ts";
+import { admitBatch, inTopicCodec } from "./admission.ts";
 import { Partition } from "./partition.ts";
+import { LoneTopics, type Placement, type TopicChanges } from "./topic_changes.ts";
+import { TopicLogs } from "./topic_logs.ts";
 import type { Topic, Topics } from "./topics.ts";
 import type { Marker, OpenTransaction, TransactionPartitions } from "./transactions_types.ts";
-import { Turns } from "./turns.ts";
 import { type Committed, FetchRoom } from "./waiting_room.ts";
 
 export { Partition } from "./partition.ts";
-
-/** The epoch of a lone hub: no other ever leads, so it never changes. */
-const loneEpoch = 0;
 
 /** Where a write went. `end` is the offset after it: committed when the watermark reaches it. */
 export interface Written {
@@ -27,38 +25,16 @@ export interface Written {
   readonly logStart: number;
 }
 
-/** Topic settings as the log understands them. */
-export function logSettingsOf(settings: EffectiveSettings): LogSettings {
-  return {
-    fsync: settings.text("log.fsync") as LogSettings["fsync"],
-    segmentBytes: settings.number("segment.bytes"),
-    segmentMs: settings.number("segment.ms"),
-    indexIntervalBytes: settings.number("index.interval.bytes"),
-    retentionMs: unlessCompacted(settings, "retention.ms"),
-    retentionBytes: unlessCompacted(settings, "retention.bytes"),
-    timestampType: settings.text("message.timestamp.type") as LogSettings["timestampType"],
-    compacted: settings.text("cleanup.policy").includes("compact"),
-    deleteRetentionMs: settings.number("delete.retention.ms"),
-    minCompactionLagMs: settings.number("min.compaction.lag.ms"),
-    maxCompactionLagMs: settings.number("max.compaction.lag.ms"),
-    minDirtyRatio: settings.number("min.cleanable.dirty.ratio"),
-    corruptRead: settings.text("corrupt.read") as LogSettings["corruptRead"],
-    pinned: settings.flag("retention.pin"),
-  };
+function notLeader({ topic, log }: Partition): HubError {
+  return new HubError("NOT_LEADER_OR_FOLLOWER", `This hub does not lead ${topic}-${log.partition}`);
 }
 
-function isSame(one: LogSettings, other: LogSettings): boolean {
-  return (Object.keys(other) as (keyof LogSettings)[]).every((name) => one[name] === other[name]);
-}
-
-function unlessCompacted(settings: EffectiveSettings, name: string): number {
-  return settings.text("cleanup.policy").includes("delete") ? settings.number(name) : -1;
-}
-
-function mustCommit(leader: Leader): void {
-  if (mayCommit(leader)) return;
-  const { inSync, minInSync } = leader;
-  throw new HubError("NOT_ENOUGH_REPLICAS", `${inSync.size} in sync, min.insync.replicas is ${minInSync}`);
+function mustCommit({ replica, topic, log }: Partition): void {
+  if (mayCommit(replica)) return;
+  throw new HubError(
+    "NOT_ENOUGH_REPLICAS",
+    `${topic}-${log.partition}: fewer in sync than min.insync.replicas asks for`,
+  );
 }
 
 function noteUnread(partition: Partition, bytes: number): void {
@@ -69,82 +45,127 @@ function noteUnread(partition: Partition, bytes: number): void {
 /** What a marker adds to a log, about. */
 const markerBytes = 78;
 
+/** Told when this hub begins to lead a partition, and when it ceases to. */
+export type LeadershipListener = (partition: Partition, leads: boolean) => void;
+
+/** Does what a replica's machine wants beyond what this file does itself (engine/replicas.ts). */
+export interface ReplicaDuties {
+  do(partition: Partition, effect: ReplicaEffect): void;
+  /** The log's durable end moved on a replica that does not lead. */
+  moved(partition: Partition): void;
+}
+
 export class Partitions implements TransactionPartitions {
   readonly topics: Topics;
   readonly room: FetchRoom;
+  readonly logs: TopicLogs;
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #hubId: number;
   /** Produce requests that wait for the disk, as one line; null when nobody waits. */
   #line: Promise<void> | null = null;
-  /** Topics whose fact is being written or whose logs are being made. */
-  readonly #making = new Map<string, Promise<Topic>>();
-  readonly #turns = new Turns();
-  readonly #byTopic = new Map<string, Partition[]>();
+  #changes: TopicChanges;
+  #duties: ReplicaDuties | null = null;
+  readonly #leadership: LeadershipListener[] = [];
+  /** By partition number; a hole where another hub's replicas are the only ones. */
+  readonly #byTopic = new Map<string, (Partition | undefined)[]>();
   readonly #byLog = new Map<PartitionLog, Partition>();
 
-  constructor(store: Store, topics: Topics, clock: Clock, hubId: number) {
+  constructor(store: Store, topics: Topics, clock: Clock, me: ReplicaId) {
     this.#store = store;
     this.topics = topics;
     this.#clock = clock;
-    this.#hubId = hubId;
     this.room = new FetchRoom(clock);
+    this.logs = new TopicLogs(store, topics);
+    this.#changes = new LoneTopics(this, this.logs, clock, me);
   }
 
-  /** Finishes what a crash interrupted, then opens every log. */
+  /** In a cluster: who changes topics, and who does what replicas want. Called before anything is added. */
+  join(changes: TopicChanges, duties: ReplicaDuties): void {
+    this.#changes = changes;
+    this.#duties = duties;
+  }
+
+  /** A lone hub: finishes what a crash interrupted, then opens every log. */
   async open(): Promise<void> {
-    for (const { topicId } of this.topics.unfinishedDeletions()) await this.#discard(topicId);
-    for (const log of [...this.#store.partitions()]) {
-      const topic = this.topics.byId(log.topicId);
-      if (topic && log.partition >= topic.partitions) await this.#store.deletePartition(log.topicId, log.partition);
+    if (this.#changes instanceof LoneTopics) await this.#changes.open();
+  }
+
+  /** Takes partitions in, by their numbers. */
+  add(topic: string, partitions: readonly Partition[]): void {
+    const known = this.#byTopic.get(topic) ?? [];
+    for (const partition of partitions) {
+      known[partition.log.partition] = partition;
+      this.#byLog.set(partition.log, partition);
     }
-    for (const topic of this.topics.all()) await this.#openTopic(topic);
+    this.#byTopic.set(topic, known);
+    for (const partition of partitions) if (partition.leads) this.#tellLeadership(partition, true);
   }
 
-  async #openTopic(topic: Topic): Promise<void> {
-    const settings = this.topics.settingsOf(topic);
-    const opened = this.#byTopic.get(topic.name) ?? [];
-    const logs = await this.#logsOf(topic, opened.length, topic.partitions);
-    await prepareCodecs(batchRulesOf(settings));
-    for (const log of logs) {
-      const leader = newLoneLeader(this.#hubId, loneEpoch, settings.number("min.insync.replicas"), log.durableEnd);
-      log.highWatermark = leader.highWatermark;
-      const partition = new Partition(topic.name, log, leader, batchRulesOf(settings));
-      opened.push(partition);
-      this.#byLog.set(log, partition);
-    }
-    this.#byTopic.set(topic.name, opened);
+  /** Lets go of a topic's partitions; what waits on them is told why. Returns them. */
+  remove(name: string, topicId: string, why: HubError): Partition[] {
+    const gone = (this.#byTopic.get(name) ?? []).filter((one) => one !== undefined && one.log.topicId === topicId);
+    if (gone.length > 0) this.#byTopic.delete(name);
+    const partitions = gone as Partition[];
+    for (const partition of partitions) this.#letGo(partition, why);
+    return partitions;
   }
 
-  /** The logs of some partitions, made where they are missing: all of one turn share a sync. */
-  async #logsOf(topic: Topic, from: number, to: number): Promise<PartitionLog[]> {
-    const logSettings = logSettingsOf(this.topics.settingsOf(topic));
-    const open = async (index: number): Promise<PartitionLog> => {
-      const log = this.#store.partition(topic.topicId, index);
-      if (!log) return await this.#store.createPartition(topic.topicId, index, topic.name, logSettings);
-      if (!isSame(log.settings, logSettings)) await log.configure(logSettings);
-      return log;
-    };
-    // all come to an end before one's failure is told, so that whoever takes back what was made finds all of it
-    const ends = await Promise.allSettled(Array.from({ length: to - from }, (_, i) => open(from + i)));
-    return ends.map((end) => {
-      if (end.status === "rejected") throw end.reason;
-      return end.value;
-    });
+  /** Lets go of one partition. */
+  removeOne(partition: Partition, why: HubError): void {
+    const known = this.#byTopic.get(partition.topic);
+    if (known?.[partition.log.partition] === partition) known[partition.log.partition] = undefined;
+    this.#letGo(partition, why);
   }
 
+  #letGo(partition: Partition, why: HubError): void {
+    this.#byLog.delete(partition.log);
+    this.#disturb(partition, why);
+    if (partition.leads) this.#tellLeadership(partition, false);
+    partition.leads = false;
+  }
+
+  /** What waits here is answered with the error, or looks again. */
+  #disturb(partition: Partition, why: Error): void {
+    partition.writes.fail(why);
+    partition.ownWrites.fail(why);
+    this.room.disturbed(partition.place);
+    this.room.disturbed(partition.stablePlace);
+    this.room.disturbed(partition.replicaPlace);
+  }
+
+  onLeadership(listener: LeadershipListener): void {
+    this.#leadership.push(listener);
+  }
+
+  #tellLeadership(partition: Partition, leads: boolean): void {
+    for (const listener of this.#leadership) listener(partition, leads);
+  }
+
+  /** The partitions of a topic that this hub has a replica of; undefined when there is none. */
   of(topic: string): readonly Partition[] | undefined {
-    return this.#byTopic.get(topic);
+    const known = this.#byTopic.get(topic);
+    return known?.includes(undefined) ? known.filter((one) => one !== undefined) : (known as Partition[] | undefined);
   }
 
   get(topic: string, partition: number): Partition | undefined {
     return this.#byTopic.get(topic)?.[partition];
   }
 
-  /** As `get`, but throws UNKNOWN_TOPIC_OR_PARTITION. */
+  /** As `get`, but throws UNKNOWN_TOPIC_OR_PARTITION, or NOT_LEADER_OR_FOLLOWER where only other hubs have it. */
   must(topic: string, partition: number): Partition {
     const found = this.get(topic, partition);
-    if (!found) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${topic}-${partition} here`);
+    if (found) return found;
+    const known = this.topics.byName(topic);
+    if (this.#duties && known && partition >= 0 && partition < known.partitions) {
+      throw new HubError("NOT_LEADER_OR_FOLLOWER", `This hub has no replica of ${topic}-${partition}`);
+    }
+    throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${topic}-${partition} here`);
+  }
+
+  /** As `must`, but throws NOT_LEADER_OR_FOLLOWER where another hub leads. */
+  mustLead(topic: string, partition: number): Partition {
+    const found = this.must(topic, partition);
+    if (!found.leads) throw notLeader(found);
     return found;
   }
 
@@ -152,122 +173,51 @@ export class Partitions implements TransactionPartitions {
     return this.#byLog.values();
   }
 
-  async createTopic(name: string, partitions: number, configs: ReadonlyMap<string, string>): Promise<Topic> {
-    if (this.#making.has(name)) throw new HubError("TOPIC_ALREADY_EXISTS", `Topic ${name} is being made`);
-    return await this.#make(name, async () => {
-      const topic = await this.topics.create(name, partitions, configs, this.#clock.wall());
-      try {
-        await this.#openTopic(topic);
-      } catch (error) {
-        await this.#takeBack(topic);
-        throw error;
-      }
-      return topic;
-    });
-  }
-
-  /** Notes for as long as it takes that this topic's logs are being made. */
-  #make(name: string, make: () => Promise<Topic>): Promise<Topic> {
-    const making = this.#turns.take(name, make);
-    this.#making.set(name, making);
-    return making.finally(() => this.#making.delete(name));
-  }
-
-  /** A topic whose logs could not all be made is none; what the disk refuses now, the next start finishes. */
-  async #takeBack(topic: Topic): Promise<void> {
-    for (const log of [...this.#byLog.keys()]) if (log.topicId === topic.topicId) this.#byLog.delete(log);
-    try {
-      await this.topics.remove(topic);
-      await this.#discard(topic.topicId);
-    } catch {
-      // the first error is the one to tell
-    }
+  createTopic(
+    name: string,
+    partitions: number,
+    configs: ReadonlyMap<string, string>,
+    placement: Placement = {},
+  ): Promise<Topic> {
+    return this.#changes.create(name, partitions, configs, placement);
   }
 
   /** Resolves when a topic that is known but has no logs yet can be written to. */
-  async whenMade(name: string): Promise<void> {
-    await this.#making.get(name);
+  whenMade(name: string): Promise<void> {
+    return this.#changes.whenMade(name);
   }
 
-  /**
-   * Adds partitions up to `partitions` in all. Their logs are made before the topic tells of them, so a growth that
-   * fails leaves the topic as it was; logs that a crash left beyond its count go at the next start.
-   */
-  async growTopic(name: string, partitions: number, validateOnly: boolean): Promise<void> {
-    if (validateOnly) return void (await this.topics.grow(name, partitions, true));
-    await this.#turns.take(name, async () => {
-      const topic = await this.topics.grow(name, partitions, true);
-      try {
-        await this.#logsOf(topic, topic.partitions, partitions);
-        await this.topics.grow(name, partitions, false);
-      } catch (error) {
-        await this.#discardFrom(topic.topicId, topic.partitions).catch(() => {}); // the first error is the one to tell
-        throw error;
-      }
-      await this.#openTopic(this.topics.byName(name)!);
-    });
+  /** Adds partitions up to `partitions` in all. */
+  growTopic(name: string, partitions: number, validateOnly: boolean, placement: Placement = {}): Promise<void> {
+    return this.#changes.grow(name, partitions, validateOnly, placement);
   }
 
   /** Replaces the topic's own settings by what `change` makes of them, and applies them to its logs. */
-  async configureTopic(
+  configureTopic(
     name: string,
     change: (own: ReadonlyMap<string, string>) => ReadonlyMap<string, string>,
     validateOnly: boolean,
   ): Promise<void> {
-    await this.#turns.take(name, async () => {
-      const before = this.topics.byName(name);
-      if (!before) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
-      const topic = await this.topics.configure(name, change(before.configs), validateOnly);
-      if (!validateOnly) await this.#applySettings(topic);
-    });
+    return this.#changes.configure(name, change, validateOnly);
+  }
+
+  deleteTopic(name: string): Promise<Topic> {
+    return this.#changes.delete(name);
   }
 
   /** Applies the hub's settings as they are now to every topic. */
   async applySettings(): Promise<void> {
-    await Promise.all([...this.topics.all()].map((topic) => this.#applySettings(topic)));
+    await Promise.all([...this.topics.all()].map((topic) => this.applySettingsOf(topic)));
   }
 
-  async #applySettings(topic: Topic): Promise<void> {
-    const settings = this.topics.settingsOf(topic);
-    const logSettings = logSettingsOf(settings);
-    await prepareCodecs(batchRulesOf(settings));
+  async applySettingsOf(topic: Topic): Promise<void> {
+    const minInSync = this.topics.settingsOf(topic).number("min.insync.replicas");
     const configure = async (partition: Partition): Promise<void> => {
-      if (!isSame(partition.log.settings, logSettings)) await partition.log.configure(logSettings);
-      partition.rules = batchRulesOf(settings);
-      this.#apply(partition, onMinInSync(partition.leader, settings.number("min.insync.replicas")));
+      await this.logs.configure(topic, partition);
+      // in a cluster the number belongs to the config of the replicas, and changes with it (replication.md 2.7)
+      if (!this.#duties) this.run(partition, setMinInSync(partition.replica, minInSync, this.#clock.now()));
     };
-    await Promise.all((this.#byTopic.get(topic.name) ?? []).map(configure));
-  }
-
-  deleteTopic(name: string): Promise<Topic> {
-    return this.#turns.take(name, () => this.#delete(name));
-  }
-
-  async #delete(name: string): Promise<Topic> {
-    const topic = this.topics.byName(name);
-    if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
-    const partitions = this.#byTopic.get(name) ?? [];
-    this.#byTopic.delete(name);
-    const gone = new HubError("UNKNOWN_TOPIC_OR_PARTITION", `Topic ${name} was deleted`);
-    for (const partition of partitions) {
-      this.#byLog.delete(partition.log);
-      partition.writes.fail(gone);
-      partition.ownWrites.fail(gone);
-      this.#disturbed(partition);
-    }
-    await this.topics.remove(topic);
-    await this.#discard(topic.topicId);
-    return topic;
-  }
-
-  async #discard(topicId: string): Promise<void> {
-    await this.#discardFrom(topicId, 0);
-    await this.topics.deleted(topicId);
-  }
-
-  async #discardFrom(topicId: string, index: number): Promise<void> {
-    const logs = [...this.#store.partitions()].filter((log) => log.topicId === topicId && log.partition >= index);
-    for (const log of logs) await this.#store.deletePartition(topicId, log.partition);
+    await Promise.all((this.of(topic.name) ?? []).map(configure));
   }
 
   /**
@@ -276,11 +226,15 @@ export class Partitions implements TransactionPartitions {
    * @param transactional whether the batch may be one of a transaction (transaction_entry.ts asks before)
    */
   append(partition: Partition, batch: Uint8Array, acks: number, transactional = false): Written {
-    if (acks === -1) mustCommit(partition.leader);
+    if (!partition.leads || partition.handingOver) throw notLeader(partition);
+    if (acks === -1) mustCommit(partition);
     admitBatch(batch, partition.rules, this.#clock, transactional);
     const stored = inTopicCodec(batch, partition.rules);
-    const appended = partition.log.append(stored, partition.leader.epoch);
-    if (!appended.duplicate) noteUnread(partition, stored.length);
+    const appended = partition.log.append(stored, partition.replica.epoch);
+    if (!appended.duplicate) {
+      noteUnread(partition, stored.length);
+      if (this.#duties) this.room.advanced(partition.replicaPlace, stored.length);
+    }
     return {
       baseOffset: appended.baseOffset,
       end: appended.lastOffset + 1,
@@ -308,10 +262,14 @@ export class Partitions implements TransactionPartitions {
   async endTransaction(topic: string, index: number, marker: Marker): Promise<void> {
     const partition = this.get(topic, index);
     if (!partition) return;
-    const { log, leader } = partition;
-    mustCommit(leader);
-    const appended = appendMarker(log, marker, leader.epoch, this.#clock.wall());
-    if (appended) noteUnread(partition, markerBytes);
+    const { log, replica } = partition;
+    if (!partition.leads) throw notLeader(partition);
+    mustCommit(partition);
+    const appended = appendMarker(log, marker, replica.epoch, this.#clock.wall());
+    if (appended) {
+      noteUnread(partition, markerBytes);
+      if (this.#duties) this.room.advanced(partition.replicaPlace, markerBytes);
+    }
     // One that stands in the log already may not be committed yet.
     const end = appended ? appended.lastOffset + 1 : log.logEnd;
     if (end <= partition.highWatermark) return;
@@ -333,21 +291,60 @@ export class Partitions implements TransactionPartitions {
 
   /** The store says: these logs are durable up to their `durableEnd`. */
   durable(logs: readonly PartitionLog[]): void {
+    const now = this.#clock.now();
     for (const log of logs) {
       const partition = this.#byLog.get(log);
       if (!partition) continue;
       partition.ownWrites.passed(log.durableEnd);
-      this.#apply(partition, onDurable(partition.leader, this.#hubId, log.durableEnd));
+      this.run(partition, durable(partition.replica, now));
+      if (!partition.leads) this.#duties?.moved(partition);
     }
   }
 
-  #apply(partition: Partition, effects: ReturnType<typeof onDurable>): void {
+  /** Does what a replica's machine wants done, in its order. */
+  run(partition: Partition, effects: readonly ReplicaEffect[]): void {
     for (const effect of effects) {
-      partition.log.highWatermark = effect.to;
-      partition.writes.passed(effect.to);
-      this.room.advanced(partition.place, partition.unread.passed(effect.to, partition.log.logEnd));
+      if (effect.kind === "watermark") this.#watermark(partition, effect.to);
+      else if (effect.kind === "lead") this.#lead(partition, effect);
+      else if (effect.kind === "resign") this.#resigned(partition, effect);
+      else this.#duties?.do(partition, effect);
     }
-    if (effects.length > 0) this.#tellStable(partition);
+  }
+
+  #watermark(partition: Partition, to: number): void {
+    partition.log.highWatermark = to;
+    if (!partition.leads) return;
+    partition.writes.passed(to);
+    this.room.advanced(partition.place, partition.unread.passed(to, partition.log.logEnd));
+    this.#tellStable(partition);
+  }
+
+  #lead(partition: Partition, effect: ReplicaEffect & { kind: "lead" }): void {
+    partition.leads = true;
+    partition.handingOver = false;
+    this.#duties?.do(partition, effect);
+    this.#tellLeadership(partition, true);
+  }
+
+  #resigned(partition: Partition, effect: ReplicaEffect & { kind: "resign" }): void {
+    partition.leads = false;
+    partition.handingOver = false;
+    this.#disturb(partition, notLeader(partition));
+    this.#duties?.do(partition, effect);
+    this.#tellLeadership(partition, false);
+  }
+
+  /**
+   * Resolves when everything that was committed before this hub began to lead can be read here (KIP-207).
+   * @throws HubError NOT_LEADER_OR_FOLLOWER when leadership goes before
+   */
+  whenReadable(partition: Partition): Promise<void> {
+    if (!partition.leads) return Promise.reject(notLeader(partition));
+    const { replica } = partition;
+    if (replica.highWatermark >= replica.epochStart) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      partition.writes.add(replica.epochStart, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   /** Wakes readers of committed records when there is more for them. */
@@ -358,18 +355,9 @@ export class Partitions implements TransactionPartitions {
     this.room.advanced(partition.stablePlace, partition.unstable.passed(stable, partition.log.logEnd));
   }
 
-  #disturbed(partition: Partition): void {
-    this.room.disturbed(partition.place);
-    this.room.disturbed(partition.stablePlace);
-  }
-
   /** The data folder failed: nothing that waits will be answered well. */
   failAll(error: Error): void {
-    for (const partition of this.#byLog.values()) {
-      partition.writes.fail(error);
-      partition.ownWrites.fail(error);
-      this.#disturbed(partition);
-    }
+    for (const partition of this.#byLog.values()) this.#disturb(partition, error);
   }
 
   /**

@@ -1,4 +1,5 @@
-// The topics of this hub: names, ids, partitions and settings, kept as facts in the journal.
+// The topics a hub knows: names, ids, partitions and settings; a lone hub keeps them as facts in its journal.
+import type { ReplicaId } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { FactStore } from "../io/registry.ts";
 import type { Random } from "../io/ports.ts";
@@ -14,6 +15,10 @@ export interface Topic {
   /** The topic's own settings. */
   readonly configs: ReadonlyMap<string, string>;
   readonly createdAt: number;
+  /** In a cluster: the first replicas of each partition, the preferred leader first. */
+  readonly assignment?: readonly (readonly ReplicaId[])[];
+  /** In a cluster: how many replicas must hold a record before it is committed. */
+  readonly m?: number;
 }
 
 interface StoredTopic {
@@ -22,9 +27,13 @@ interface StoredTopic {
   readonly internal: boolean;
   readonly configs: Record<string, string>;
   readonly createdAt: number;
+  readonly assignment?: readonly (readonly ReplicaId[])[];
+  readonly m?: number;
 }
 
-const prefix = "topic/";
+/** Before a topic's name: the key of its fact, and of its entry in a cluster's metadata. */
+export const topicPrefix = "topic/";
+const prefix = topicPrefix;
 const deletedPrefix = "topic-deleted/";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -69,8 +78,7 @@ export class Topics {
     this.#random = random;
     this.#hubSettings = hubSettings;
     for (const [key, value] of facts.entries(prefix)) {
-      const stored = JSON.parse(decoder.decode(value)) as StoredTopic;
-      this.#remember({ ...stored, name: key.slice(prefix.length), configs: new Map(Object.entries(stored.configs)) });
+      this.#remember(topicOf(key.slice(prefix.length), decoder.decode(value)));
     }
   }
 
@@ -93,6 +101,28 @@ export class Topics {
 
   settingsOf(topic: Topic): EffectiveSettings {
     return new EffectiveSettings(topic.configs, this.#hubSettings);
+  }
+
+  get hubSettings(): ReadonlyMap<string, string> {
+    return this.#hubSettings;
+  }
+
+  /** In a cluster: takes over what its metadata say of a topic; null when it was deleted. */
+  learn(name: string, topic: Topic | null): void {
+    const before = this.#byName.get(name);
+    if (before) this.#forget(before);
+    if (topic) this.#remember(topic);
+  }
+
+  /** A topic as it will be, nothing of it done yet. */
+  draft(
+    name: string,
+    topicId: string,
+    partitions: number,
+    configs: ReadonlyMap<string, string>,
+    createdAt: number,
+  ): Topic {
+    return { name, topicId, partitions, internal: isInternalName(name), configs, createdAt };
   }
 
   /** Checks a creation without doing it. Throws the HubError a client gets. */
@@ -124,8 +154,7 @@ export class Topics {
     createdAt: number,
   ): Promise<Topic> {
     this.check(name, partitions, configs);
-    const topicId = uuidText(this.#random.uuid());
-    const topic: Topic = { name, topicId, partitions, internal: isInternalName(name), configs, createdAt };
+    const topic = this.draft(name, uuidText(this.#random.uuid()), partitions, configs, createdAt);
     this.#remember(topic);
     try {
       await this.#facts.put([[prefix + name, encode(topic)]]);
@@ -213,9 +242,18 @@ export class Topics {
 }
 
 function encode(topic: Topic): Uint8Array {
-  const { topicId, partitions, internal, createdAt } = topic;
-  const stored: StoredTopic = { topicId, partitions, internal, createdAt, configs: Object.fromEntries(topic.configs) };
-  return encoder.encode(JSON.stringify(stored));
+  return encoder.encode(encodeTopic(topic));
+}
+
+/** A topic without its name, as text. */
+export function encodeTopic({ name: _, configs, ...rest }: Topic): string {
+  const stored: StoredTopic = { ...rest, configs: Object.fromEntries(configs) };
+  return JSON.stringify(stored);
+}
+
+export function topicOf(name: string, text: string): Topic {
+  const stored = JSON.parse(text) as StoredTopic;
+  return { ...stored, name, configs: new Map(Object.entries(stored.configs)) };
 }
 
 /** Kafka's metrics turn '.' into '_', so names that differ only there collide. */

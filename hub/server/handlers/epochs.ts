@@ -19,9 +19,9 @@ const placeSince: Readonly<Record<number, number>> = { [-3]: 7, [-4]: 8, [-5]: 9
 
 /** Throws FENCED_LEADER_EPOCH / UNKNOWN_LEADER_EPOCH when the client's epoch is not the leader's (KIP-320). */
 export function checkLeaderEpoch(partition: Partition, epoch: number): void {
-  if (epoch === -1 || epoch === partition.leader.epoch) return;
-  const detail = `${partition.topic}: epoch ${epoch}, the leader's is ${partition.leader.epoch}`;
-  throw new HubError(epoch < partition.leader.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH", detail);
+  if (epoch === -1 || epoch === partition.epoch) return;
+  const detail = `${partition.topic}: epoch ${epoch}, the leader's is ${partition.epoch}`;
+  throw new HubError(epoch < partition.epoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH", detail);
 }
 
 /**
@@ -32,9 +32,9 @@ export function endOfEpoch(
   partition: Partition,
   epoch: number,
 ): { readonly epoch: number; readonly endOffset: number } {
-  const { log, leader } = partition;
-  if (epoch > leader.epoch) return { epoch: -1, endOffset: -1 };
-  return epoch === leader.epoch ? { epoch, endOffset: log.logEnd } : log.endOffsetForEpoch(epoch);
+  const { log } = partition;
+  if (epoch > partition.epoch) return { epoch: -1, endOffset: -1 };
+  return epoch === partition.epoch ? { epoch, endOffset: log.logEnd } : log.endOffsetForEpoch(epoch);
 }
 
 interface Found {
@@ -45,16 +45,16 @@ interface Found {
 
 /** @param end below it lies what the asker may read: the watermark, or the last stable offset (KIP-98) */
 async function find(partition: Partition, time: number, version: number, end: number): Promise<Found> {
-  const { log, leader } = partition;
+  const { log, epoch } = partition;
   if (version < (placeSince[time] ?? 0)) {
     throw new HubError("UNSUPPORTED_VERSION", `ListOffsets v${version} has no place ${time}`);
   }
   switch (time) {
     case Place.Latest:
-      return { offset: end, timestamp: -1, epoch: leader.epoch };
+      return { offset: end, timestamp: -1, epoch };
     case Place.Earliest:
     case Place.EarliestLocal:
-      return { offset: log.logStart, timestamp: -1, epoch: leader.epoch };
+      return { offset: log.logStart, timestamp: -1, epoch };
     case Place.LatestTiered:
     case Place.EarliestPendingUpload:
       // nothing of a log is kept elsewhere, nor waits to be

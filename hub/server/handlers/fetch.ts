@@ -152,7 +152,8 @@ async function lookAt(
     try {
       if (name === null) throw new HubError("UNKNOWN_TOPIC_ID");
       if (!allowed(name)) throw new HubError("TOPIC_AUTHORIZATION_FAILED");
-      if (!partition) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
+      if (!partition) throw notHere(services, name, wanted.partition);
+      if (!partition.leads) throw new HubError("NOT_LEADER_OR_FOLLOWER");
       checkLeaderEpoch(partition, wanted.currentLeaderEpoch);
       const place = request.isolationLevel === readCommitted ? partition.stablePlace : partition.place;
       places.push(place);
@@ -174,6 +175,13 @@ async function lookAt(
     }
   }
   return { answers, bytes, failed, places, changes };
+}
+
+/** Of a topic that is known here other hubs may have the partition. */
+function notHere(services: HubServices, name: string, index: number): HubError {
+  const known = services.partitions.topics.byName(name);
+  const elsewhere = known !== undefined && index >= 0 && index < known.partitions;
+  return new HubError(elsewhere ? "NOT_LEADER_OR_FOLLOWER" : "UNKNOWN_TOPIC_OR_PARTITION");
 }
 
 /** Asks about each topic once a look: a session may watch thousands of partitions of a few. */

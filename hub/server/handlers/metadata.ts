@@ -119,7 +119,7 @@ export function describeTopic(services: HubServices, topic: Topic) {
         errorCode: partition ? 0 : codeOf("LEADER_NOT_AVAILABLE"),
         partitionIndex,
         leaderId: partition ? services.hubId : -1,
-        leaderEpoch: partition ? partition.leader.epoch : -1,
+        leaderEpoch: partition ? partition.epoch : -1,
         replicaNodes: [services.hubId],
         isrNodes: [services.hubId],
         offlineReplicas: [],

@@ -1,4 +1,5 @@
 // Topics that requests name by id (KIP-516), and who leads them, for a client that came to the wrong place (KIP-951).
+import { hubOf } from "../../engine/cluster_view.ts";
 import { addressFor, type HubServices, type RequestContext } from "../services.ts";
 
 /** Produce and Fetch name topics by id from this version on. */
@@ -12,7 +13,8 @@ export function nameIn(services: HubServices, byId: boolean, topic: string, topi
 /** Leader and epoch as this hub knows them; undefined when it does not know the partition. */
 export function currentLeader(services: HubServices, topic: string | null, partition: number) {
   const led = topic === null ? undefined : services.partitions.get(topic, partition);
-  return led && { leaderId: led.leader.hub, leaderEpoch: led.leader.epoch };
+  if (!led || led.replica.leader === null) return undefined;
+  return { leaderId: hubOf(led.replica.leader), leaderEpoch: led.epoch };
 }
 
 /** The addresses of leaders that an answer names, each once. */

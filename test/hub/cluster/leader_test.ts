@@ -1,37 +1,28 @@
-// The watermark of a led partition.
+// A leader by itself: commits with its own disk, and never with fewer in sync than m asks for.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { mayCommit, newLoneLeader, onDurable, onMinInSync } from "../../../hub/cluster/leader.ts";
+import { durable, mayCommit, newLoneReplica, setMinInSync } from "../../../hub/cluster/replica.ts";
+import { ArrayLog } from "./array_log.ts";
 
-test("a lone leader's watermark is its own durable end", () => {
-  const leader = newLoneLeader(1, 0, 1, 10);
-  assert.equal(leader.highWatermark, 10);
-  assert.deepEqual(onDurable(leader, 1, 15), [{ kind: "watermark", from: 10, to: 15 }]);
-  assert.deepEqual(onDurable(leader, 1, 15), []);
-  assert.equal(leader.highWatermark, 15);
+test("a lone leader commits what its disk holds, in the epoch its log is in", () => {
+  const log = new ArrayLog([3, 3]);
+  const replica = newLoneReplica("1:a", log, 1);
+  assert.equal(replica.highWatermark, 2);
+  assert.equal(replica.epoch, 3);
+  log.append(3);
+  assert.deepEqual(durable(replica, 0), [], "written, not synced");
+  log.sync();
+  assert.deepEqual(durable(replica, 0), [{ kind: "watermark", from: 2, to: 3 }]);
+  assert.deepEqual(durable(replica, 0), [], "the same again moves nothing");
 });
 
-test("the watermark never goes back", () => {
-  const leader = newLoneLeader(1, 0, 1, 10);
-  assert.deepEqual(onDurable(leader, 1, 4), []);
-  assert.equal(leader.highWatermark, 10);
-});
-
-test("the slowest in sync holds the watermark, others do not", () => {
-  const leader = newLoneLeader(1, 0, 2, 10);
-  leader.inSync.add(2);
-  onDurable(leader, 2, 8);
-  onDurable(leader, 3, 99);
-  assert.equal(leader.highWatermark, 10);
-  assert.deepEqual(onDurable(leader, 1, 20), []);
-  assert.deepEqual(onDurable(leader, 2, 12), [{ kind: "watermark", from: 10, to: 12 }]);
-});
-
-test("fewer in sync than min.insync.replicas: nothing commits, nothing already readable is hidden", () => {
-  const leader = newLoneLeader(1, 0, 2, 10);
-  assert.equal(mayCommit(leader), false);
-  assert.deepEqual(onDurable(leader, 1, 20), []);
-  assert.equal(leader.highWatermark, 10);
-  assert.deepEqual(onMinInSync(leader, 1), [{ kind: "watermark", from: 10, to: 20 }]);
-  assert.equal(mayCommit(leader), true);
+test("with m above the replicas nothing is committed until m is lowered (I7 MinIsr)", () => {
+  const log = new ArrayLog([]);
+  const replica = newLoneReplica("1:a", log, 2);
+  assert.equal(mayCommit(replica), false);
+  log.append(0);
+  log.sync();
+  assert.deepEqual(durable(replica, 0), []);
+  assert.deepEqual(setMinInSync(replica, 1, 0), [{ kind: "watermark", from: 0, to: 1 }]);
+  assert.equal(mayCommit(replica), true);
 });

@@ -28,7 +28,7 @@ export class PartitionStage extends Bench {
   override async open(): Promise<Store> {
     const store = await super.open();
     const topics = new Topics(store, simRandom(this.chance), new Map());
-    this.partitions = new Partitions(store, topics, this.clock, 1);
+    this.partitions = new Partitions(store, topics, this.clock, `1:${store.meta.dirId}`);
     await this.settle(this.partitions.open());
     return store;
   }

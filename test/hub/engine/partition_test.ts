@@ -1,6 +1,7 @@
 // What readers of committed records get from a partition, and when they are woken; markers and their commit.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setMinInSync } from "../../../hub/cluster/replica.ts";
 import { openBatches } from "../../../hub/client/opening.ts";
 import type { Aborted } from "../../../hub/client/opening.ts";
 import { encodeMarker } from "../../../hub/record/control.ts";
@@ -118,7 +119,7 @@ test("a topic that is deleted while its marker waits for its commit counts as en
 test("too few replicas in sync: no marker is written that could not be committed", async () => {
   const stage = await opened();
   await send(stage, ["a"], inTransaction(7, 0));
-  stage.partitions.must("t", 0).leader.minInSync = 2;
+  setMinInSync(stage.partitions.must("t", 0).replica, 2, 0);
   await assert.rejects(end(stage, 7, true), refusal("NOT_ENOUGH_REPLICAS"));
   assert.equal(stage.partitions.must("t", 0).log.logEnd, 1);
 });

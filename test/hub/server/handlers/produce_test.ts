@@ -81,7 +81,7 @@ test("v13: a topic made anew has another id, and the old one is UNKNOWN_TOPIC_ID
 });
 
 test("NOT_LEADER_OR_FOLLOWER says who leads, and where that is, from v10 on (KIP-951)", async () => {
-  const partition = { leader: { hub: 3, epoch: 7 }, log: { logStart: 0 } };
+  const partition = { replica: { leader: "3:d" }, epoch: 7, log: { logStart: 0 } };
   const refuse = () => {
     throw new HubError("NOT_LEADER_OR_FOLLOWER");
   };

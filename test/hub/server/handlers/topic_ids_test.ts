@@ -8,7 +8,7 @@ const id = "00000000-0000-4000-8000-00000000000a";
 const partitions = {
   topics: { byId: (topicId: string) => (topicId === id ? { name: "t" } : undefined) },
   get: (topic: string, partition: number) =>
-    topic === "t" && partition === 0 ? { leader: { hub: 3, epoch: 7 } } : undefined,
+    topic === "t" && partition === 0 ? { replica: { leader: "3:d" }, epoch: 7 } : undefined,
 };
 const services = { hubId: 3, advertised: null, partitions } as unknown as HubServices;
 const context = { listener: { host: "lan", port: 9092 } } as RequestContext;

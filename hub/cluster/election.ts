@@ -1,0 +1,201 @@
+// Elections: promises given and asked for, and who wins (replication.md 2.5). Pure.
+import type { Millis } from "../io/ports.ts";
+import { hasPromises, membersOf, nextBallot } from "./quorum.ts";
+import { belongs, newLeadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
+import type {
+  ElectionFailure,
+  ElectionKind,
+  Epoch,
+  PublishedState,
+  ReplicaEffect,
+  ReplicaId,
+  VoteReply,
+  VoteRequest,
+} from "./types.ts";
+import { compareConfigs } from "./quorum.ts";
+
+/** A candidate asks: promised when nothing higher was; the answer leaves once the promise is on disk. */
+export function voteRequested(replica: Replica, request: VoteRequest, _now: Millis): ReplicaEffect[] {
+  const { epoch, candidate } = request;
+  if (replica.halted || epoch <= replica.state.promisedEpoch) {
+    return [{ kind: "answer-vote", to: candidate, reply: replyOf(replica, epoch, false) }];
+  }
+  const effects = stepDown(replica, `promised epoch ${epoch} to ${candidate}`);
+  // The log end as it is now: from here on nothing of a lower epoch is taken.
+  const reply = { ...replyOf(replica, epoch, true), promisedEpoch: epoch };
+  effects.push(persist(replica, { promisedEpoch: epoch }, [{ kind: "answer-vote", to: candidate, reply }]));
+  return effects;
+}
+
+function replyOf(replica: Replica, epoch: Epoch, granted: boolean): VoteReply {
+  const { state, log, id } = replica;
+  return {
+    from: id,
+    epoch,
+    granted,
+    counts: state.amnesia === "none" && !state.tombstone,
+    promisedEpoch: state.promisedEpoch,
+    acceptedEpoch: state.acceptedEpoch,
+    durableEnd: log.durableEnd,
+    config: granted ? state.config : replica.stored.config,
+  };
+}
+
+/**
+ * Stands for election with a ballot above everything seen. For m = 1 the published ISR is trusted instead of promises
+ * (Kafka's rule, replication.md 2.0): `published` is asked for that alone.
+ */
+export function tryLead(
+  replica: Replica,
+  seen: Epoch,
+  kind: ElectionKind,
+  now: Millis,
+  published: PublishedState | undefined = undefined,
+): ReplicaEffect[] {
+  const { state } = replica;
+  const refused = mayNotStand(replica, kind);
+  if (refused !== null) return [{ kind: "election-failed", epoch: replica.epoch, why: refused }];
+  const effects = stepDown(replica, "stands for election");
+  const epoch = nextBallot(Math.max(state.promisedEpoch, seen, published?.leaderEpoch ?? 0), replica.hub);
+  const to = membersOf(state.config).filter((member) => member !== replica.id);
+  replica.role = "candidate";
+  replica.election = {
+    epoch,
+    kind,
+    beganAt: now,
+    published: published ?? null,
+    promised: false,
+    answers: new Map(),
+    asked: new Set(to),
+  };
+  const request = { epoch, candidate: replica.id, config: state.config };
+  effects.push(persist(replica, { promisedEpoch: epoch }, [{ kind: "request-votes", to, request }]));
+  return effects;
+}
+
+function mayNotStand(replica: Replica, kind: ElectionKind): ElectionFailure | null {
+  const { state, halted } = replica;
+  if (state.tombstone || !belongs(replica)) return { kind: "not-member" };
+  if (halted || state.amnesia === "lost") return { kind: "amnesiac" };
+  return state.amnesia === "short" && kind === "clean" ? { kind: "amnesiac" } : null;
+}
+
+/** Its own promise is on disk: the candidate votes for itself. */
+export function selfPromised(replica: Replica, now: Millis): ReplicaEffect[] {
+  const { election, stored } = replica;
+  if (election === null || election.promised || stored.promisedEpoch < election.epoch) return [];
+  election.promised = true;
+  election.answers.set(replica.id, replyOf(replica, election.epoch, true));
+  return conclude(replica, now, false);
+}
+
+export function voteAnswered(replica: Replica, reply: VoteReply, now: Millis): ReplicaEffect[] {
+  const { election } = replica;
+  if (election === null || reply.epoch !== election.epoch) return [];
+  if (!reply.granted) {
+    if (reply.promisedEpoch <= election.epoch) return [];
+    return lose(replica, { kind: "refused", promisedEpoch: reply.promisedEpoch });
+  }
+  election.answers.set(reply.from, reply);
+  return [...widen(replica, reply), ...conclude(replica, now, false)];
+}
+
+/** The highest config anybody knows is the one that counts; its further members are asked too (2.7 rule 2). */
+function widen(replica: Replica, { config }: VoteReply): ReplicaEffect[] {
+  const election = replica.election!;
+  if (compareConfigs(config.id, replica.state.config.id) <= 0) return [];
+  const more = membersOf(config).filter((member) => member !== replica.id && !election.asked.has(member));
+  for (const member of more) election.asked.add(member);
+  const request = { epoch: election.epoch, candidate: replica.id, config };
+  return [persist(replica, { config }, more.length > 0 ? [{ kind: "request-votes", to: more, request }] : [])];
+}
+
+/** Time passes for a candidate. */
+export function electionTick(replica: Replica, now: Millis): ReplicaEffect[] {
+  const election = replica.election!;
+  const late = now - election.beganAt >= replica.settings.electionMsMax;
+  return conclude(replica, now, late);
+}
+
+function lose(replica: Replica, why: ElectionFailure): ReplicaEffect[] {
+  const { epoch } = replica.election!;
+  replica.election = null;
+  replica.role = "idle";
+  return [{ kind: "election-failed", epoch, why }];
+}
+
+function conclude(replica: Replica, now: Millis, late: boolean): ReplicaEffect[] {
+  const election = replica.election!;
+  const { answers, kind, epoch, beganAt } = election;
+  if (!election.promised) return late ? lose(replica, tooFew(answers)) : [];
+  if (!belongs(replica)) return lose(replica, { kind: "not-member" });
+  const { config } = replica.state;
+  const clean = kind === "clean";
+  const votes = (member: ReplicaId): boolean => answers.has(member) && (!clean || answers.get(member)!.counts);
+  const enough =
+    isTrusted(replica) ||
+    (kind === "clean" && hasPromises(config, votes)) ||
+    (kind === "roll-call" && membersOf(config).every(votes)) ||
+    (kind === "unclean" && (now - beganAt >= replica.settings.voteWaitMs || membersOf(config).every(votes)));
+  if (!enough) return late ? lose(replica, tooFew(answers)) : [];
+  const mine = answers.get(replica.id)!;
+  for (const [member, answer] of answers) {
+    if (votes(member) && isBetter(answer, mine)) return lose(replica, { kind: "not-best", best: member });
+  }
+  return win(replica, epoch, kind, now);
+}
+
+const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => ({
+  kind: "too-few",
+  answered: [...answers.keys()],
+});
+
+/** m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. */
+function isTrusted({ election, state, id }: Replica): boolean {
+  const { old, next } = state.config;
+  const { published, kind } = election!;
+  return kind === "clean" && next === null && old.m === 1 && (published?.isr.includes(id) ?? false);
+}
+
+/** By (acceptedEpoch, log end), never by the last record's epoch: that is Raft's Figure 8 (replication.md 2.5.4). */
+function isBetter(one: VoteReply, other: VoteReply): boolean {
+  return (
+    one.acceptedEpoch > other.acceptedEpoch ||
+    (one.acceptedEpoch === other.acceptedEpoch && one.durableEnd > other.durableEnd)
+  );
+}
+
+function win(replica: Replica, epoch: Epoch, kind: ElectionKind, _now: Millis): ReplicaEffect[] {
+  const { log, state, id } = replica;
+  replica.role = "leader";
+  replica.leader = id;
+  replica.epoch = epoch;
+  replica.epochStart = log.logEnd;
+  replica.election = null;
+  // Stamped with its own epoch before it serves: of two leaders' configs the later leader's holds (2.7 rule 2).
+  const config = { ...state.config, id: { epoch, n: 0 } };
+  replica.lead = newLeadership(id, config.next === null ? -1 : log.logEnd);
+  const marked = kind === "clean" ? {} : { markedEpoch: epoch, amnesia: "none" as const };
+  const effects: ReplicaEffect[] = [];
+  if (kind !== "clean") {
+    const name = kind === "unclean" ? "unclean_leader" : "possible_loss";
+    effects.push({
+      kind: "alarm",
+      name,
+      detail: `epoch ${epoch} begins at offset ${log.logEnd}: what followed is lost`,
+    });
+  }
+  effects.push(
+    persist(replica, { acceptedEpoch: epoch, config, ...marked }, [{ kind: "lead", epoch, start: log.logEnd }]),
+  );
+  return effects;
+}
+
+/** The leader's epoch is on its disk: it may append, and the world may know. */
+export function opened(replica: Replica, now: Millis): ReplicaEffect[] {
+  const { lead } = replica;
+  if (lead === null || lead.open || replica.stored.acceptedEpoch !== replica.epoch) return [];
+  lead.open = true;
+  for (const follower of lead.followers.values()) follower.caughtUpAt = now;
+  return [{ kind: "publish", state: publishedOf(replica) }];
+}

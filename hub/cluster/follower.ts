@@ -1,0 +1,116 @@
+// A follower: whom it follows, what it asks for, what it takes and where it cuts (replication.md 2.6). Pure.
+import type { ErrorName } from "../errors.ts";
+import type { Millis } from "../io/ports.ts";
+import { adoptConfig, belongs, persist, type Replica, stepDown } from "./state.ts";
+import type { Epoch, FollowerFetch, LeaderWord, Offset, ReplicaEffect, ReplicaId } from "./types.ts";
+
+/** Somebody says who leads; believed unless this replica has promised something higher. */
+export function leaderAnnounced(replica: Replica, epoch: Epoch, leader: ReplicaId, _now: Millis): ReplicaEffect[] {
+  const { state, role } = replica;
+  if (replica.halted || state.tombstone || leader === replica.id || epoch < state.promisedEpoch) return [];
+  if (epoch === replica.epoch && (role === "follower" || role === "leader")) return [];
+  const effects = stepDown(replica, `${leader} leads epoch ${epoch}`);
+  replica.role = "follower";
+  replica.epoch = epoch;
+  replica.leader = leader;
+  replica.leaderStart = -1;
+  replica.leaderEnd = -1;
+  const follow: ReplicaEffect = { kind: "follow", leader, epoch };
+  if (epoch > replica.stored.promisedEpoch) effects.push(persist(replica, { promisedEpoch: epoch }, [follow]));
+  else effects.push(follow);
+  return effects;
+}
+
+/** The next fetch; null while a cut or a promise that it rests on is not on disk yet. */
+export function fetchOf(replica: Replica): FollowerFetch | null {
+  const { role, stored, epoch, log, id } = replica;
+  if (role !== "follower" || replica.truncating || stored.promisedEpoch < epoch) return null;
+  return {
+    from: id,
+    epoch,
+    offset: log.durableEnd,
+    position: log.logEnd,
+    lastFetchedEpoch: log.latestEpoch,
+    // What is on disk speaks, not what is decided. Who lost promises is a new replica: a learner until a config has it.
+    accepted: stored.acceptedEpoch === epoch && stored.amnesia !== "short",
+    configId: stored.config.id,
+  };
+}
+
+/** The leader's answer: take the records (`append`), or cut first and ask again. */
+export function leaderAnswered(
+  replica: Replica,
+  word: LeaderWord,
+  diverging: { readonly epoch: Epoch; readonly endOffset: Offset } | null,
+  now: Millis,
+): { readonly append: boolean; readonly effects: readonly ReplicaEffect[] } {
+  const { role, epoch, log, truncating } = replica;
+  if (role !== "follower" || word.epoch !== epoch || truncating) return { append: false, effects: [] };
+  const effects = adoptConfig(replica, word.config);
+  if (word.markedEpoch > replica.state.markedEpoch) {
+    effects.push(persist(replica, { markedEpoch: word.markedEpoch }));
+  }
+  replica.leaderStart = word.epochStart;
+  replica.leaderEnd = word.leaderEnd;
+  if (diverging !== null) {
+    cut(replica, word, diverging, effects);
+    return { append: false, effects };
+  }
+  const reached = Math.min(word.highWatermark, log.logEnd);
+  if (reached > replica.highWatermark) {
+    effects.push({ kind: "watermark", from: replica.highWatermark, to: reached });
+    replica.highWatermark = reached;
+  }
+  effects.push(...followerDurable(replica, now));
+  return { append: true, effects };
+}
+
+function cut(
+  replica: Replica,
+  word: LeaderWord,
+  diverging: { readonly epoch: Epoch; readonly endOffset: Offset },
+  effects: ReplicaEffect[],
+): void {
+  const { log, state } = replica;
+  const own = log.endOffsetForEpoch(diverging.epoch);
+  const to = Math.min(Math.max(own.endOffset, log.logStart), diverging.endOffset, log.logEnd);
+  if (to < replica.highWatermark) {
+    const detail = `from ${log.logEnd} to ${to}, below the watermark ${replica.highWatermark}, in epoch ${word.epoch}`;
+    effects.push({ kind: "alarm", name: "hw_truncation", detail });
+    // Forgetful, or in an epoch that is known to have lost something: counted, and gone on with.
+    if (state.amnesia === "none" && word.markedEpoch < word.epoch && state.markedEpoch < word.epoch) {
+      replica.halted = true;
+      effects.push(...stepDown(replica, "would cut below its watermark"));
+      return;
+    }
+    replica.highWatermark = to;
+  }
+  replica.truncating = true;
+  effects.push({ kind: "truncate", to });
+}
+
+export function truncated(replica: Replica, _now: Millis): ReplicaEffect[] {
+  replica.truncating = false;
+  replica.highWatermark = Math.min(replica.highWatermark, replica.log.logEnd);
+  return [];
+}
+
+/** This hub's disk has more: with all from before the epoch on it, the epoch is accepted. */
+export function followerDurable(replica: Replica, _now: Millis): ReplicaEffect[] {
+  const { state, epoch, log, leaderStart, leaderEnd, truncating } = replica;
+  if (truncating || leaderStart < 0 || replica.role !== "follower") return [];
+  const accepted = state.acceptedEpoch === epoch;
+  if (accepted && state.amnesia === "none") return [];
+  if (log.durableEnd < leaderStart) return [];
+  if (state.amnesia === "none") return [persist(replica, { acceptedEpoch: epoch })];
+  if (log.durableEnd < leaderEnd) return [];
+  // A short log is whole again. Who lost promises is another replica and counts once a config has it (2.5).
+  if (state.amnesia === "lost" && !belongs(replica))
+    return accepted ? [] : [persist(replica, { acceptedEpoch: epoch })];
+  return [persist(replica, { acceptedEpoch: epoch, amnesia: "none" })];
+}
+
+/** The leader refused: what replaces it will be announced; meanwhile it is asked again. */
+export function leaderRefused(_replica: Replica, _epoch: Epoch, _error: ErrorName, _now: Millis): ReplicaEffect[] {
+  return [];
+}

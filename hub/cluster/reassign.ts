@@ -1,0 +1,91 @@
+// Changes of who replicates a partition: learners, the joint config, the final one (replication.md 2.7). Pure.
+import type { Millis } from "../io/ports.ts";
+import { hasHolders } from "./quorum.ts";
+import { type Leadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
+import type { PartitionConfig, ReplicaEffect, ReplicaId, ReplicaSet } from "./types.ts";
+
+/** Why a change may not begin now; null when it may. */
+export function mayReconfigure(replica: Replica, target: ReplicaSet): string | null {
+  const { lead, state } = replica;
+  if (lead === null || !lead.open) return "this hub does not lead it";
+  if (state.config.next !== null || lead.target !== null) return "another change is under way";
+  if (target.members.length === 0 || target.m < 1 || target.m > target.members.length) return "such a set cannot be";
+  if (new Set(target.members).size !== target.members.length) return "a replica stands there twice";
+  return null;
+}
+
+/**
+ * Begins to change the set; what is new catches up first. The leader alone does it, one change at a time.
+ * @throws Error with the reason of `mayReconfigure`
+ */
+export function reconfigure(replica: Replica, target: ReplicaSet, now: Millis): ReplicaEffect[] {
+  const why = mayReconfigure(replica, target);
+  if (why !== null) throw new Error(why);
+  const { old } = replica.state.config;
+  if (old.m === target.m && old.members.join() === target.members.join()) return [];
+  const lead = replica.lead!;
+  lead.target = target;
+  const effects: ReplicaEffect[] = [{ kind: "publish", state: publishedOf(replica) }];
+  onward(replica, lead, now, effects);
+  return effects;
+}
+
+/** Takes the next step of a change, if it may be taken. */
+export function onward(replica: Replica, lead: Leadership, _now: Millis, effects: ReplicaEffect[]): void {
+  if (!lead.open) return;
+  if (replica.state.config.next !== null) finish(replica, lead, effects);
+  else if (lead.target !== null) join(replica, lead, lead.target, effects);
+}
+
+/** The present config is on the disks of m of it: one change builds on another that holds. */
+function isStored(replica: Replica, lead: Leadership): boolean {
+  const { config } = replica.state;
+  return hasHolders(config, (member) => {
+    if (member === replica.id) return replica.stored.config === config;
+    const follower = lead.followers.get(member);
+    return follower?.configEpoch === config.id.epoch && follower.configN === config.id.n;
+  });
+}
+
+function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: ReplicaEffect[]): void {
+  const { config } = replica.state;
+  const isOld = (member: ReplicaId): boolean => config.old.members.includes(member);
+  // A learner has all that was committed before it counts, so that the joint phase is short (rule 4).
+  const ready = (member: ReplicaId): boolean =>
+    isOld(member) || (lead.followers.get(member)?.end ?? -1) >= Math.max(replica.epochStart, replica.highWatermark);
+  if (!target.members.every(ready) || !isStored(replica, lead)) return;
+  lead.target = null;
+  lead.jointStart = replica.log.logEnd;
+  const next: PartitionConfig = { id: idAfter(replica), old: config.old, next: target };
+  effects.push(persist(replica, { config: next }));
+  for (const member of target.members) {
+    if (!isOld(member)) lead.isr.add(member);
+  }
+  effects.push({ kind: "alarm", name: "config_changed", detail: `joint with ${target.members.join()}` });
+}
+
+/** Both sets know the joint config, and all from before it is committed under it (rule 3). */
+function finish(replica: Replica, lead: Leadership, effects: ReplicaEffect[]): void {
+  const { config } = replica.state;
+  if (!isStored(replica, lead) || replica.highWatermark < lead.jointStart) return;
+  const old = config.next!;
+  const last: PartitionConfig = { id: idAfter(replica), old, next: null };
+  lead.jointStart = -1;
+  for (const member of [...lead.isr])
+    if (!old.members.includes(member) && member !== replica.id) lead.isr.delete(member);
+  effects.push(persist(replica, { config: last }));
+  effects.push({ kind: "alarm", name: "config_changed", detail: `now ${old.members.join()}` });
+}
+
+const idAfter = ({ epoch, state }: Replica): { epoch: number; n: number } => ({ epoch, n: state.config.id.n + 1 });
+
+/** A config of this leader reached its disk: the world may know, and a leader that is not part of it goes. */
+export function configStored(replica: Replica, before: PartitionConfig): ReplicaEffect[] {
+  const { lead, stored, id } = replica;
+  if (lead === null || !lead.open || stored.config === before) return [];
+  const effects: ReplicaEffect[] = [{ kind: "publish", state: publishedOf(replica) }];
+  const { old, next } = stored.config;
+  if (next === null && !old.members.includes(id))
+    effects.push(...stepDown(replica, "is not among the replicas any more"));
+  return effects;
+}
