@@ -1,59 +1,22 @@
 // One partition on one disk: segments in order, appended to in the order of the calls, read by offset and time.
 import { HubError } from "../errors.ts";
-import type { Clock, Disk, File } from "../io/ports.ts";
 import { readBatchHeader, setBaseOffsetAndEpoch, setLogAppendTime } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
-import type { Trace } from "../trace.ts";
 import { Epochs } from "./epochs.ts";
 import { partitionIdBytes } from "./frame.ts";
 import { TailOwner } from "./hot_tail.ts";
-import type { HotTail } from "./hot_tail.ts";
-import type { Journal } from "./journal.ts";
 import { saveCaches } from "./log_caches.ts";
 import { findTime, maxTimestampOf, readCold } from "./log_read.ts";
+import { appendReplicated } from "./log_replica.ts";
+import type { Appended, LogHost } from "./log_types.ts";
 import type { TimeOffset } from "./log_read.ts";
 import { isRollDue } from "./cleaning.ts";
-import type { CleanPoints } from "./clean_points.ts";
 import { Producers } from "./producers.ts";
 import { Segment } from "./segment.ts";
 import { faultKind, partitionKey, storageError } from "./settings.ts";
-import type { LogSettings, Tuning } from "./settings.ts";
+import type { LogSettings } from "./settings.ts";
 
-export interface Appended {
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  /** True when an idempotent producer sent it before: the offsets are those of the first time. */
-  readonly duplicate: boolean;
-  /** -1 for CreateTime. */
-  readonly logAppendTime: number;
-}
-
-/** What a log needs of the store around it. */
-export interface LogHost {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly trace: Trace;
-  readonly tuning: Tuning;
-  readonly tail: HotTail;
-  readonly journal: Journal<PartitionLog>;
-  /** Throws KAFKA_STORAGE_ERROR unless the data folder takes appends. */
-  assertWritable(): void;
-  assertReadable(): void;
-  /** An append without the journal was written. */
-  written(log: PartitionLog, bytes: number): void;
-  fault(kind: "full" | "read-only" | "failed", error: unknown): void;
-  /** fdatasync in the background, a few at a time; a failure is a fault of the folder. */
-  sync(file: File): Promise<void>;
-  /** A closed segment was opened for reading: the store closes the least recently used. */
-  touched(segment: Segment): void;
-  /** The rare changes of a log (log_change.ts). */
-  configure(log: PartitionLog, settings: LogSettings): Promise<void>;
-  deleteRecordsBefore(log: PartitionLog, offset: number): Promise<void>;
-  truncateTo(log: PartitionLog, offset: number): Promise<void>;
-  /** Lowers the recovery point, durably. */
-  lowerRecoveryPoint(log: PartitionLog, offset: number): Promise<void>;
-  readonly cleanPoints: CleanPoints;
-}
+export type { Appended, LogHost } from "./log_types.ts";
 
 /** Unsynced bytes of a closing segment that are synced while everything waits. */
 const closingSyncBytes = 1024 * 1024;
@@ -83,6 +46,8 @@ export class PartitionLog {
   #offline: unknown = null;
   #changes: Promise<void> = Promise.resolve();
   #gone = false;
+  /** What recovery found: `short` when a suffix that was promised may be missing (replication.md 2.5). */
+  recovered: "whole" | "short" = "whole";
   /** Set by the engine; retention never goes above it. -1: the durable end. */
   highWatermark = -1;
 
@@ -176,14 +141,36 @@ export class PartitionLog {
       leaderEpoch,
       maxTimestamp: logAppendTime >= 0 ? logAppendTime : given.maxTimestamp,
     };
+    this.take(batch, header);
+    return { baseOffset, lastOffset: end - 1, duplicate: false, logAppendTime };
+  }
+
+  /** Writes a batch in which offsets and epoch stand, and notes all that follows from it. */
+  take(batch: Uint8Array, header: BatchHeader): void {
+    const host = this.#host;
+    const prevEnd = this.logEnd;
     this.#write(batch, header);
-    this.epochs.assign(leaderEpoch, baseOffset);
+    const end = header.lastOffset + 1;
+    this.epochs.assign(header.leaderEpoch, header.baseOffset);
     const ended = this.producers.note(header, host.clock.now(), batch);
     if (ended?.aborted) this.active.aborted.add(ended);
-    host.tail.push(this.tail, baseOffset, end, batch);
-    if (this.journaled) host.journal.addBatch(this, batch, baseOffset, end);
+    if (header.baseOffset > prevEnd) host.tail.clear(this.tail); // it holds batches without a gap
+    host.tail.push(this.tail, header.baseOffset, end, batch);
+    if (this.journaled) host.journal.addBatch(this, batch, prevEnd, end);
     else host.written(this, batch.length);
-    return { baseOffset, lastOffset: end - 1, duplicate: false, logAppendTime };
+  }
+
+  /** A follower takes whole batches as its leader wrote them (log_replica.ts); they are the log's from now on. */
+  appendReplicated(batches: Uint8Array): void {
+    const host = this.#host;
+    host.assertWritable();
+    if (this.#offline !== null) throw storageError(`${this.key} is offline`, this.#offline);
+    appendReplicated(this, batches);
+  }
+
+  /** Drops everything and goes on at `offset`: the leader's log begins above this one's end. */
+  restartAt(offset: number): Promise<void> {
+    return this.#host.restartAt(this, offset);
   }
 
   #write(batch: Uint8Array, header: BatchHeader): void {

@@ -133,10 +133,14 @@ function recoverPartition(
     batches: content.batches.get(key) ?? [],
     journalDamaged: content.damage.length > 0,
     clean: before.clean,
-    possibleLoss: (detail) => listener.possibleLoss(log, `${known.name}-${known.partition}: ${detail}`),
+    possibleLoss: (detail) => {
+      log.recovered = "short";
+      listener.possibleLoss(log, `${known.name}-${known.partition}: ${detail}`);
+    },
   });
   log.adopt(recovered.segments, recovered.logStart, recovered.epochs, recovered.producers);
   if (!before.clean && known.settings.fsync !== "always" && before.bootId !== disk.bootId()) {
+    log.recovered = "short";
     const policy = `log.fsync=${known.settings.fsync}`;
     listener.possibleLoss(log, `${known.name}-${known.partition}: the machine stopped uncleanly under ${policy}`);
   }

@@ -17,6 +17,7 @@ import { applyFact, emptyState, factBytes } from "./journal_state.ts";
 import type { LogHost } from "./log.ts";
 import { PartitionLog } from "./log.ts";
 import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
+import { restartAt } from "./log_replica.ts";
 import { PartitionMaker } from "./partition_maker.ts";
 import { Retainer } from "./retainer.ts";
 import { Scrub } from "./scrub.ts";
@@ -130,6 +131,10 @@ export class Store implements FactStore {
       truncateTo: (log, offset) => {
         log.hold("is being cut"); // from this call on, whatever it has to wait for
         return this.#guard(log.serially(() => truncateTo(log, this.#host, offset)));
+      },
+      restartAt: (log, offset) => {
+        log.hold("begins anew"); // from this call on, whatever it has to wait for
+        return this.#guard(log.serially(() => restartAt(log, this.#host, offset)));
       },
       cleanPoints: new CleanPoints(disk),
       lowerRecoveryPoint: (log, offset) => this.#checkpoints.lower(log.key, offset),
