@@ -1,12 +1,11 @@
 // The registry on a Redis server: each change is one Lua call, fenced by epoch, generation and sequence.
 import { Buffer } from "node:buffer";
-import { Redis, type RedisOptions } from "ioredis";
 import { HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import type { Clock, Timer } from "./ports.ts";
+import { askServer, newRedis, type Redis } from "./redis_connection.ts";
 import * as scripts from "./redis_scripts.ts";
-import { parseRedisUrl } from "./redis_url.ts";
 import type {
   CommitFence,
   CommitResult,
@@ -44,30 +43,6 @@ export async function openRedisRegistry(options: RedisRegistryOptions): Promise<
   }
 }
 
-function connectionOptions(url: string): RedisOptions & { readonly replyMapping: "legacy" } {
-  const { host, port, database, username, password, tls, path } = parseRedisUrl(url);
-  return {
-    ...(path === null ? { host, port } : { path }),
-    db: database,
-    ...(username === null ? {} : { username }),
-    ...(password === null ? {} : { password }),
-    ...(tls ? { tls: {} } : {}),
-    // A call that cannot be made now is refused now: waiting is decided above, and the journal is there.
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
-    commandTimeout: limits.redisCommandMsMax,
-    connectTimeout: limits.redisReconnectMsMax,
-    // A call whose answer was lost may have been made; repeating it is decided above, where its place is known.
-    autoResendUnfulfilledCommands: false,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), limits.redisReconnectMsMax),
-    // After a failover the old primary answers so: look the name up again.
-    reconnectOnError: (error) => error.message.startsWith("READONLY"),
-    disableClientInfo: true,
-    replyMapping: "legacy",
-    lazyConnect: true,
-  };
-}
-
 class RedisRegistry implements RemoteRegistry {
   readonly kind = "redis";
   readonly #redis: Redis;
@@ -87,8 +62,7 @@ class RedisRegistry implements RemoteRegistry {
     this.#clock = options.clock;
     this.#trace = options.trace;
     this.#keys = `hub:{${options.clusterId}:`;
-    this.#redis = new Redis(connectionOptions(options.url));
-    for (const [name, script] of Object.entries(scripts)) this.#redis.defineCommand(name, script);
+    this.#redis = newRedis(options.url, scripts);
     this.#redis.on("error", (error: Error) => this.#failed(error));
     this.#redis.on("ready", () => void this.#check());
     this.#redis.on("close", () => this.#setUp(false));
@@ -115,24 +89,8 @@ class RedisRegistry implements RemoteRegistry {
   /** Asks what kind of Redis this is, at every new connection: it may be another one than before. */
   async #check(): Promise<void> {
     try {
-      const info = new Map(
-        (await this.#redis.info()).split("\r\n").map((line) => {
-          const at = line.indexOf(":");
-          return [line.slice(0, at), line.slice(at + 1)] as const;
-        }),
-      );
-      const policy = info.get("maxmemory_policy");
-      const role = info.get("role");
-      if (policy !== undefined && policy !== "noeviction") {
-        const refusal = new HubError(
-          "INVALID_CONFIG",
-          `Redis may delete what the hub keeps there: set its maxmemory-policy to noeviction (it is ${policy}).`,
-        );
-        this.#failed(refusal);
-        this.#answered(refusal);
-        return;
-      }
-      if (role !== undefined && role !== "master") {
+      const { role, runId, version } = await askServer(this.#redis);
+      if (role !== "master") {
         this.#failed(new Error(`READONLY this Redis is a ${role}`));
         this.#clock.after(limits.redisReconnectMsMax, () => {
           if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
@@ -141,11 +99,12 @@ class RedisRegistry implements RemoteRegistry {
       }
       this.#indexed.clear();
       this.#mark = "";
-      this.#trace.event("info", "redis_up", { runId: info.get("run_id"), version: info.get("redis_version") });
+      this.#trace.event("info", "redis_up", { runId, version });
       this.#answered(null);
       this.#setUp(true);
     } catch (error) {
       this.#failed(error);
+      if (error instanceof HubError) return this.#answered(error);
       if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
     }
   }
