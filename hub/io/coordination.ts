@@ -125,7 +125,10 @@ export interface Coordination {
 
   /** Makes the cluster where `C:inc` is missing; answers what stands there afterwards (the first wins). */
   createCluster(clusterId: string, opId: string): Promise<Incarnation>;
-  /** Empty Redis, old disks: writes an image back under a higher incarnation; refused unless `C:inc` is missing. */
+  /**
+   * Empty or older Redis: puts a whole image in place of what is there, under a higher incarnation; refused unless it
+   * is higher.
+   */
   restore(image: CoordinationImage, opId: string): Promise<Incarnation | "conflict">;
   /** A Redis that may be stale: raises the incarnation, keeps the rest; the controller's fence is `ctlEpoch`. */
   raiseIncarnation(expected: number, ctlEpoch: number, opId: string): Promise<Incarnation | "conflict">;

@@ -73,7 +73,7 @@ return answer(cjson.encode(redis.call('HGETALL', INC)))`);
 
 /** ARGV op, clusterId, incarnation, runId, seq, ctlHub, ctlEpoch, then triples (kind h|m|p, field, value). */
 export const restoreCluster = script(`${idempotent}
-if redis.call('EXISTS', INC) == 1 then return 'conflict' end
+if tonumber(redis.call('HGET', INC, 'incarnation') or '0') >= tonumber(ARGV[3]) then return 'conflict' end
 redis.call('DEL', HUBS, CTL, META, PS, LOG)
 redis.call('SET', SEQ, ARGV[5])
 redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', ARGV[3], 'runId', ARGV[4], 'formatVersion', 1, 'state', 'normal')
