@@ -235,6 +235,35 @@ export const limits = {
   clientHeartbeatMs: second,
   clientRebalanceMs: 60 * second,
 
+  // between hubs
+  /** A hub that answered nothing for so long is silent. */
+  peerSilentMs: 1_500,
+  /** A hub that says nothing is asked how it is. */
+  peerPingMs: 500,
+  peerConnectMsMax: 1_500,
+  /** First pause before a redial after the one that came at once; it doubles up to `peerRetryMsMax`. */
+  peerRetryMs: 50,
+  peerRetryMsMax: second,
+  /** A connection whose answer is so much later than the call's deadline is given up. */
+  peerGraceMs: 5 * second,
+  /** Calls that wait for one connection to be dialled. */
+  peerCallsWaitingMax: 256,
+  /** One answer to a follower, and the part of one partition. */
+  replicaFetchBytesMax: 8 * MiB,
+  replicaFetchPartitionBytes: MiB,
+  /** Partitions named in one fetch; more follow in the next. */
+  replicaFetchPartitionsMax: 2_000,
+  /** How long a fetch waits at the leader for something to bring. */
+  replicaFetchWaitMs: 500,
+  /** Fetches of one follower on their way to one leader. */
+  replicaFetchesInFlightMax: 3,
+  /** Beyond its waiting time, how long a fetch may take to be answered, its bytes to arrive. */
+  replicaFetchMsMax: 10 * second,
+  replicaRetryMs: 50,
+  replicaRetryMsMax: second,
+  /** What a leader remembers of a follower that asks no more. */
+  replicaFeedIdleMs: 30 * second,
+
   // mqtt
   mqttPacketBytesMax: 1 * MiB,
   mqttConnectionsMax: 20_000,
@@ -311,6 +340,10 @@ relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer 
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
 relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
+relation(limits.replicaFetchBytesMax < limits.requestBytesMax, "an answer to a follower fits into a frame");
+relation(limits.batchBytesMax < limits.requestBytesMax, "and so does one with a single batch, however large");
+relation(limits.peerPingMs * 2 < limits.peerSilentMs, "a hub that answers its pings is not silent");
+relation(limits.replicaFetchWaitMs * 2 < limits.replicaFeedIdleMs, "a follower that asks is not forgotten");
 relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");
 relation(limits.cleanerChunkBytes <= limits.cleanerSyncBytes, "a cleaner's write is within what it syncs");
 relation(limits.openTransactionsPerPartitionMax < limits.producersPerPartitionMax, "some producer may be forgotten");

@@ -34,7 +34,17 @@ export interface DialOptions {
   readonly clientId: string;
   readonly host: string;
   readonly port: number;
+  readonly connectMsMax?: Millis;
+  /** How the other side is asked what it speaks, in place of ApiVersions: hubs introduce themselves (engine/peers.ts). */
+  readonly greet?: Greet;
+  /** Called once when the connection is closed, by either side. */
+  readonly onClosed?: () => void;
 }
+
+/** Asks in the newest version of this side; rejects as `Connection.call` does. */
+export type Greet = (
+  ask: <N extends ApiName>(api: N, request: CallOf<N>, timeoutMs: Millis) => Promise<ReplyOf<N>>,
+) => Promise<readonly { readonly apiKey: number; readonly minVersion: number; readonly maxVersion: number }[]>;
 
 interface Call {
   readonly api: ApiName;
@@ -53,16 +63,17 @@ const software = { clientSoftwareName: "partidor", clientSoftwareVersion: "0.1.0
  * @throws HubError NETWORK_EXCEPTION, REQUEST_TIMED_OUT
  */
 export async function dial(options: DialOptions): Promise<Connection> {
-  const { net, clock, clientId, host, port } = options;
+  const { net, host, port } = options;
   let socket: Socket;
   try {
-    socket = await net.dial(host, port, limits.clientConnectMsMax);
+    socket = await net.dial(host, port, options.connectMsMax ?? limits.clientConnectMsMax);
   } catch (cause) {
     throw new HubError("NETWORK_EXCEPTION", `no connection to ${host}:${port}: ${messageOf(cause)}`, { cause });
   }
-  const connection = new DialledConnection(socket, clock, clientId, `${host}:${port}`);
+  const connection = new DialledConnection(socket, options);
   try {
-    await connection.learnVersions();
+    if (options.greet) await connection.greet(options.greet);
+    else await connection.learnVersions();
   } catch (error) {
     connection.close();
     throw error;
@@ -80,6 +91,9 @@ class DialledConnection implements Connection {
   readonly #clock: Clock;
   readonly #clientId: string;
   readonly #address: string;
+  readonly #onClosed: () => void;
+  /** The newest version of each API that this side sends. */
+  #newest: (api: ApiName) => number = newestSent;
   readonly #splitter = new FrameSplitter();
   readonly #versions = new Map<number, readonly [number, number]>();
   /** In the order of their requests; [#first] is the one that is answered next. */
@@ -88,11 +102,12 @@ class DialledConnection implements Connection {
   #correlationId = 0;
   #open = true;
 
-  constructor(socket: Socket, clock: Clock, clientId: string, address: string) {
+  constructor(socket: Socket, { clock, clientId, host, port, onClosed }: DialOptions) {
     this.#socket = socket;
     this.#clock = clock;
     this.#clientId = clientId;
-    this.#address = address;
+    this.#address = `${host}:${port}`;
+    this.#onClosed = onClosed ?? (() => {});
     socket.onData = (bytes) => this.#received(bytes);
     socket.onClose = (error) => this.#broken(error?.message ?? "the other side closed it");
   }
@@ -120,10 +135,16 @@ class DialledConnection implements Connection {
       this.#versions.set(apiKey, [minVersion, maxVersion]);
   }
 
+  async greet(greet: Greet): Promise<void> {
+    this.#newest = (api) => apis[api].max;
+    const rows = await greet((api, request, timeoutMs) => this.#send(api, apis[api].max, request, timeoutMs));
+    for (const { apiKey, minVersion, maxVersion } of rows) this.#versions.set(apiKey, [minVersion, maxVersion]);
+  }
+
   version(api: ApiName): number {
     const { key, min } = apis[api];
     const theirs = this.#versions.get(key);
-    const version = Math.min(newestSent(api), theirs?.[1] ?? -1);
+    const version = Math.min(this.#newest(api), theirs?.[1] ?? -1);
     if (theirs === undefined || version < Math.max(min, theirs[0])) {
       throw new HubError("UNSUPPORTED_VERSION", `${this.#address} and this client have no version of ${api} in common`);
     }
@@ -235,5 +256,6 @@ class DialledConnection implements Connection {
       call.deadline.cancel();
       call.reject(error);
     }
+    this.#onClosed();
   }
 }

@@ -9,6 +9,7 @@ import { batchSize, readBatchHeader } from "../../record/batch.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
 import { checkLeaderEpoch, endOfEpoch } from "./epochs.ts";
+import { replicaFetchHandler } from "./replica_fetch.ts";
 import { currentLeader, nameIn, nodeEndpoints, topicIdsSince } from "./topic_ids.ts";
 
 type Request = RequestOf<"fetch">;
@@ -43,11 +44,11 @@ const turnStep = 0.618_033_988_749_895;
 export function fetchHandlers(services: HubServices) {
   let turn = 0;
   const sessions = sessionsOf(services);
+  const replicaFetch = replicaFetchHandler(services);
   return {
     async fetch(request: Request, context: RequestContext): Promise<Response> {
       if (request.replicaId >= 0 || request.replicaState.replicaId >= 0) {
-        // Only a hub principal may fetch as a replica: it moves the watermark (testing.md 4e, offset forging).
-        throw new HubError("CLUSTER_AUTHORIZATION_FAILED", "A client may not fetch as a replica");
+        return await replicaFetch(request, context);
       }
       const asked = sessions.ask(request, context.version >= topicIdsSince, services.clock.now());
       if (asked.error !== null) {

@@ -118,6 +118,8 @@ export const fetchResponse = message("FetchResponse", versions, {
           epochStart: int64({ since: 15, default: -1 }),
           leaderEnd: int64({ since: 15, default: -1 }),
           markedEpoch: int32({ since: 15, default: -1 }),
+          /** `divergingEpoch` holds, whatever stands in it. */
+          diverging: bool({ since: 15, default: false }),
           /** PartitionConfig as JSON; null when it was told on this connection. */
           config: string({ since: 15, nullable: 15, default: null }),
         },
