@@ -35,7 +35,7 @@ export interface DialOptions {
   readonly host: string;
   readonly port: number;
   readonly connectMsMax?: Millis;
-  /** How the other side is asked what it speaks, in place of ApiVersions: hubs introduce themselves (engine/peers.ts). */
+  /** How the other side is asked what it speaks, in place of ApiVersions: hubs say who they are (engine/peers.ts). */
   readonly greet?: Greet;
   /** Called once when the connection is closed, by either side. */
   readonly onClosed?: () => void;

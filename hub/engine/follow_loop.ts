@@ -16,7 +16,7 @@ interface Entry {
   readonly key: string;
   /** What the leader was told last; null: it knows nothing of this partition. */
   told: FollowerFetch | null;
-  /** The leader is to bring what comes at `from`; its answer bears this ticket, and ends the arming if it brings any. */
+  /** The leader is to bring what comes at `from`; its answer bears this ticket, and ends it if it brings any. */
   armed: boolean;
   ticket: number;
   from: Offset;

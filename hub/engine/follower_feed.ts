@@ -155,6 +155,7 @@ export class FollowerFeed {
       from: this.replica,
       epoch: wanted.currentLeaderEpoch,
       offset: durableEnd,
+      position: wanted.partitionMaxBytes > 0 ? wanted.fetchOffset : durableEnd,
       lastFetchedEpoch: wanted.lastFetchedEpoch,
       accepted,
       configId: { epoch: configEpoch, n: configN },
@@ -197,7 +198,7 @@ export class FollowerFeed {
   /** Tells the partition's machine of the fetch; false when that was its end for now, with an answer. */
   #fetched(fed: Fed): boolean {
     const led = this.#office.led(fed.topicId, fed.partition);
-    if ("error" in led) return this.#refuse(fed, led.error, led.hint);
+    if (!("followerFetched" in led)) return this.#refuse(fed, led.error, led.hint);
     const said = led.followerFetched(fed.fetch);
     if (said.kind === "refuse") return this.#refuse(fed, said.error, null);
     if (fed.led !== led) {

@@ -64,9 +64,9 @@ export class Peers {
   }
 
   /**
-   * Asks another hub. Calls of one purpose leave in the order they are made. Rejects with NETWORK_EXCEPTION when the hub
-   * is not registered, cannot be reached or the connection broke (whether the call took effect is not known then), with
-   * REQUEST_TIMED_OUT after `timeoutMs`, with the refusal when its hello was refused.
+   * Asks another hub. Calls of one purpose leave in the order they are made. Rejects with NETWORK_EXCEPTION when that
+   * hub is not registered, cannot be reached or the connection broke (whether the call took effect is unknown then),
+   * with REQUEST_TIMED_OUT after `timeoutMs`, with the refusal when its hello was refused.
    */
   call<N extends ApiName>(hub: HubId, api: N, request: CallOf<N>, timeoutMs: Millis): Promise<ReplyOf<N>> {
     if (this.#closed) return Promise.reject(new HubError("NETWORK_EXCEPTION", "this hub stops"));

@@ -12,7 +12,7 @@ export interface Followed {
   readonly topicId: string;
   readonly topic: string;
   readonly partition: number;
-  /** What to tell the leader; null while nothing may be said. `offset` is what is durable: it is the acknowledgement. */
+  /** What to tell the leader; null while nothing may be said. `offset`, the durable end, is the acknowledgement. */
   fetchOf(): FollowerFetch | null;
   /** The end of what is written, synced or not: reading goes on there. */
   logEnd(): Offset;
