@@ -1,45 +1,29 @@
 // What this hub follows at one leader: a stream of fetches that name only what changed, one feed at the other side.
-import type { FollowerFetch, HubId, LeaderWord, Offset, PartitionConfig } from "../cluster/types.ts";
+import type { FollowerFetch, HubId, LeaderWord } from "../cluster/types.ts";
 import { type ErrorName, errorNameOf, HubError } from "../errors.ts";
 import type { Millis, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { CallOf, ReplyOf } from "../wire/apis.ts";
+import {
+  disarm,
+  type Entry,
+  isSame,
+  keyOf,
+  newEntry,
+  type PartitionReply,
+  positionOf,
+  wordOf,
+} from "./follow_entry.ts";
 import { configOf } from "./replication_wire.ts";
 import type { CatchUpBudget, Followed, ReplicatorOptions } from "./replicator.ts";
 
 type TopicCall = CallOf<"fetch">["topics"][number];
 type PartitionCall = TopicCall["partitions"][number];
-type PartitionReply = ReplyOf<"fetch">["responses"][number]["partitions"][number];
-
-interface Entry {
-  readonly followed: Followed;
-  readonly key: string;
-  /** What the leader was told last; null: it knows nothing of this partition. */
-  told: FollowerFetch | null;
-  /** The leader is to bring what comes at `from`; its answer bears this ticket, and ends it if it brings any. */
-  armed: boolean;
-  ticket: number;
-  from: Offset;
-  /** The epoch in which the log was reconciled: from then on what is written is the leader's. -1: begin anew. */
-  readEpoch: number;
-  /** As the leader told it on this connection. */
-  config: PartitionConfig | null;
-  /** Answers being written; at most one of them brings records. */
-  busy: number;
-  /** The last answer did not reach the leader's end. */
-  behind: boolean;
-  retryMs: Millis;
-  rest: Timer | null;
-}
 
 const nothing = new Uint8Array(0);
 const ticketMax = 0x7fff_ffff;
 /** As of a fetch session (KIP-227). */
 const sequenceMax = 0x7fff_ffff;
-
-function keyOf(topicId: string, partition: number): string {
-  return `${topicId}/${partition}`;
-}
 
 /**
  * The leader remembers what it was told of each partition (engine/follower_feed.ts), so a fetch names what changed:
@@ -79,16 +63,7 @@ export class FollowLoop {
 
   add(followed: Followed): void {
     const key = keyOf(followed.topicId, followed.partition);
-    const fresh = { told: null, armed: false, ticket: 0, from: 0, readEpoch: -1, config: null };
-    const entry: Entry = {
-      ...fresh,
-      followed,
-      key,
-      busy: 0,
-      behind: false,
-      retryMs: limits.replicaRetryMs,
-      rest: null,
-    };
+    const entry = newEntry(key, followed);
     this.#entries.set(key, entry);
     this.#dueNow(entry);
   }
@@ -211,7 +186,6 @@ export class FollowLoop {
     const arm = !entry.armed && entry.busy === 0 && this.#mayRead(entry, fetch);
     if (!arm && told !== null && isSame(told, fetch)) return null;
     if (arm) {
-      entry.from = entry.readEpoch === fetch.epoch ? entry.followed.logEnd() : fetch.offset;
       entry.readEpoch = fetch.epoch;
       entry.armed = true;
       this.#ticket = (this.#ticket % ticketMax) + 1;
@@ -222,7 +196,7 @@ export class FollowLoop {
     return {
       partition: entry.followed.partition,
       currentLeaderEpoch: fetch.epoch,
-      fetchOffset: entry.from,
+      fetchOffset: positionOf(fetch),
       lastFetchedEpoch: fetch.lastFetchedEpoch,
       partitionMaxBytes: arm ? (entry.behind ? this.#budget.bytesMax(bytes) : bytes) : 0,
       follower: {
@@ -236,13 +210,19 @@ export class FollowLoop {
   }
 
   /**
-   * The first fetch of an epoch names the whole log, synced: what the leader does not have of it is cut before anything
-   * is read on. What is far behind waits for its budget.
+   * The first fetch of an epoch names the whole log: what the leader does not have of it is cut before anything is read
+   * on. What is far behind waits for its budget.
    */
   #mayRead(entry: Entry, fetch: FollowerFetch): boolean {
-    if (entry.readEpoch !== fetch.epoch && fetch.offset !== entry.followed.logEnd()) return false;
+    if (positionOf(fetch) !== entry.followed.logEnd()) return false;
     const waitMs = entry.behind ? this.#budget.waitMs() : 0;
-    if (waitMs > 0) this.#options.clock.after(waitMs, () => this.#again(entry));
+    if (waitMs > 0 && !entry.held) {
+      entry.held = true;
+      this.#options.clock.after(waitMs, () => {
+        entry.held = false;
+        this.#again(entry);
+      });
+    }
     return waitMs === 0;
   }
 
@@ -371,27 +351,4 @@ export class FollowLoop {
       this.#schedule();
     });
   }
-}
-
-/** `anew`: what was read may not be the leader's; it is reconciled before reading goes on. */
-function disarm(entry: Entry, anew: boolean): void {
-  entry.armed = false;
-  if (anew) entry.readEpoch = -1;
-}
-
-function isSame(one: FollowerFetch, other: FollowerFetch): boolean {
-  return (
-    one.offset === other.offset &&
-    one.epoch === other.epoch &&
-    one.accepted === other.accepted &&
-    one.lastFetchedEpoch === other.lastFetchedEpoch &&
-    one.configId.epoch === other.configId.epoch &&
-    one.configId.n === other.configId.n
-  );
-}
-
-function wordOf(one: PartitionReply, config: PartitionConfig): LeaderWord {
-  const { epoch, epochStart, leaderEnd, markedEpoch } = one.word;
-  const { highWatermark, logStartOffset: logStart } = one;
-  return { epoch, epochStart, leaderEnd, logStart, highWatermark, config, markedEpoch };
 }

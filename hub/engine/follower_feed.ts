@@ -155,7 +155,7 @@ export class FollowerFeed {
       from: this.replica,
       epoch: wanted.currentLeaderEpoch,
       offset: durableEnd,
-      position: wanted.partitionMaxBytes > 0 ? wanted.fetchOffset : durableEnd,
+      position: wanted.fetchOffset,
       lastFetchedEpoch: wanted.lastFetchedEpoch,
       accepted,
       configId: { epoch: configEpoch, n: configN },
