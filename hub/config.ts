@@ -1,5 +1,6 @@
 // Settings of a hub: flag over environment over file over default, one table that checks and documents itself. Pure.
 import { type BrokerSetting, brokerSettings, placeOf } from "./broker_settings.ts";
+import { settings, type Kind, type Setting } from "./config_table.ts";
 import { topicSettings } from "./topic_settings.ts";
 
 /** Where an MQTT message goes; bridge/topic_map.ts gives it its meaning. */
@@ -11,6 +12,14 @@ export interface Config {
   readonly kafka: { port: number; advertised: string | null };
   readonly http: { port: number; origins: readonly string[] };
   readonly redis: { url: string | null };
+  readonly cluster: {
+    name: string;
+    bootstrap: boolean;
+    secret: string | null;
+    beatMs: number;
+    sessionMs: number;
+    rack: string | null;
+  };
   readonly access: {
     /** SASL mechanisms of the Kafka listener; none = nobody is asked who they are. */
     sasl: readonly string[];
@@ -27,71 +36,6 @@ export interface Config {
   readonly routes: RouteTable | null;
   readonly demo: boolean;
 }
-
-type Kind = "port" | "id" | "text" | "texts" | "mechanisms" | "duration" | "boolean" | "level";
-
-interface Setting {
-  readonly path: string;
-  readonly kind: Kind;
-  readonly default: unknown;
-  readonly doc: string;
-  /** The value is taken from this file instead, so that it stays out of command lines. */
-  readonly fileKey?: string;
-  /** There is no other way than the file. */
-  readonly fileOnly?: boolean;
-}
-
-const setting = (path: string, kind: Kind, value: unknown, doc: string): Setting => ({
-  path,
-  kind,
-  default: value,
-  doc,
-});
-
-const settings: readonly Setting[] = [
-  setting("hub.id", "id", 1, "This hub's number in its cluster, 0..63."),
-  setting("hub.data", "text", "./data", "The data folder."),
-  setting("hub.listen", "texts", ["127.0.0.1", "::1"], "Addresses to listen on."),
-  setting("hub.insecure", "boolean", false, "Listen beyond loopback although no credentials are configured."),
-  setting("hub.clock-trusted", "boolean", false, "Believe the wall clock although the system cannot say it is set."),
-  setting("mqtt.port", "port", 1883, "MQTT port; 0 picks a free one."),
-  setting(
-    "mqtt.ack-timeout",
-    "duration",
-    30_000,
-    "How long a PUBLISH waits for its commit before its client is closed.",
-  ),
-  setting("kafka.port", "port", 9092, "Kafka port; 0 picks a free one."),
-  setting("kafka.advertised", "text", null, "host:port that clients are told; the address they came to when left out."),
-  setting("http.port", "port", 8080, "Dashboard, health, metrics and MQTT over WebSocket; 0 picks a free one."),
-  setting("http.origins", "texts", [], "Further web origins that may open a WebSocket."),
-  {
-    ...setting("redis.url", "text", null, "redis://[user:password@]host:port[/db] for offsets and coordination."),
-    fileKey: "redis.url_file",
-  },
-  setting(
-    "access.sasl",
-    "mechanisms",
-    [],
-    "SASL mechanisms of the Kafka port: SCRAM-SHA-512, SCRAM-SHA-256, PLAIN. PLAIN sends the password as it is: only " +
-      "for networks that nobody listens to.",
-  ),
-  setting("access.user", "text", null, "The first user: made at the start, with every right."),
-  {
-    ...setting(
-      "access.password",
-      "text",
-      null,
-      "The first user's password; a new one in the file counts from a start.",
-    ),
-    fileKey: "access.password_file",
-    fileOnly: true,
-  },
-  setting("access.rules", "boolean", false, "Whether access rules (ACLs) decide what a user may do."),
-  setting("access.super-users", "texts", [], "Users for whom no access rule counts."),
-  setting("access.allow-if-no-rule", "boolean", false, "Whether everybody may use what no access rule speaks of."),
-  setting("log.level", "level", "info", "Least level of a log line: debug, info, warn or error."),
-];
 
 /** What is wrong with a configuration: where, what, and what to do. */
 export class ConfigError extends Error {
@@ -204,11 +148,28 @@ export function loadConfig(sources: ConfigSources): Config {
     kafka: { port: get("kafka.port") as number, advertised: get("kafka.advertised") as string | null },
     http: { port: get("http.port") as number, origins: get("http.origins") as string[] },
     redis: { url: get("redis.url") as string | null },
+    cluster: clusterOf(get),
     access: accessOf(get),
     log: { level: get("log.level") as Config["log"]["level"] },
     settings: broker,
     routes,
     demo: sources.demo ?? false,
+  };
+}
+
+function clusterOf(get: (path: string) => unknown): Config["cluster"] {
+  const name = get("cluster.name") as string;
+  // it becomes a hash tag in Redis
+  if (!/^[a-zA-Z0-9._-]{1,60}$/.test(name)) {
+    throw new ConfigError("cluster.name", `${JSON.stringify(name)} is not 1 to 60 letters, digits, dots, _ or -`);
+  }
+  return {
+    name,
+    bootstrap: get("cluster.bootstrap") as boolean,
+    secret: get("cluster.secret") as string | null,
+    beatMs: get("cluster.beat") as number,
+    sessionMs: get("cluster.session") as number,
+    rack: get("cluster.rack") as string | null,
   };
 }
 

@@ -4,21 +4,24 @@ import type { HubClient, OutRecord } from "./client/faces.ts";
 import { choosePartition } from "./client/partitioner.ts";
 import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
-import type { SaslMechanism } from "./access/scram.ts";
-import { type Access, openAccess } from "./engine/access.ts";
-import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
+import type { Access } from "./engine/access.ts";
+import { ClusterMember, type MemberOptions } from "./engine/cluster_member.ts";
+import { loneView } from "./engine/cluster_view.ts";
+import type { GovernorStatus } from "./engine/governor.ts";
+import type { GroupEngine } from "./engine/groups.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
 import { newProducerId } from "./engine/producer_ids.ts";
-import { Topics } from "./engine/topics.ts";
+import { SharedFacts } from "./engine/shared_facts.ts";
+import { Topics, uuidText } from "./engine/topics.ts";
 import { openTransactionEngine, type TransactionEngine } from "./engine/transactions.ts";
-import { PendingOffsets, type UnstableOffsets } from "./engine/transactions_offsets.ts";
+import { PendingOffsets } from "./engine/transactions_offsets.ts";
 import { transactionSettings } from "./engine/transactions_settings.ts";
 import { HubError } from "./errors.ts";
-import { type ConsumerSettings, migrationPolicies } from "./groups/consumer_group.ts";
+import { accessOf, groupsOf, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
+import type { Coordination } from "./io/coordination.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
-import { limits } from "./limits.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
@@ -39,6 +42,8 @@ export interface HubPorts {
   readonly trace: Trace;
   /** Opens the place of committed offsets; `facts` is this hub's journal, `clusterId` names the keys. */
   readonly openRegistry: (facts: FactStore, clusterId: string) => Promise<Registry>;
+  /** Opens the place where hubs find each other; null for a lone hub. */
+  readonly openCoordination: (() => Promise<Coordination>) | null;
 }
 
 export interface Health {
@@ -48,6 +53,9 @@ export interface Health {
 }
 
 const drainMs = 5_000;
+
+/** Topics of a cluster are in its metadata, not in the journal's facts. */
+const noFacts: FactStore = { get: () => undefined, entries: () => [], put: () => Promise.resolve() };
 
 /** One running hub. */
 export class Hub {
@@ -59,6 +67,8 @@ export class Hub {
   #registry: Registry | null = null;
   #groups: GroupEngine | null = null;
   #transactions: TransactionEngine | null = null;
+  #coordination: Coordination | null = null;
+  #member: ClusterMember | null = null;
   #acceptor: Acceptor | null = null;
   #dispatch: Dispatch | null = null;
   #services: HubServices | null = null;
@@ -67,6 +77,12 @@ export class Hub {
   #phase: "starting" | "serving" | "draining" = "starting";
   #failure: string | null = null;
   #stopped: Promise<void> | null = null;
+  #readied: () => void = () => {};
+  readonly #ready = new Promise<void>((resolve) => {
+    this.#readied = resolve;
+  });
+  /** Of this run of the process, as other hubs know it. */
+  readonly #session: string;
   /** Topics that rooms of this process wait for. */
   readonly #making = new Map<string, Promise<void>>();
 
@@ -75,6 +91,7 @@ export class Hub {
     this.#ports = ports;
     this.#config = config;
     this.#onFailed = onFailed;
+    this.#session = uuidText(ports.random.uuid());
   }
 
   /** Opens the data folder, recovers it, and serves. Resolves with the Kafka port. */
@@ -94,83 +111,125 @@ export class Hub {
       },
     });
     this.#store = store;
-    const settings = new Settings(store, this.#config.settings, this.#config.hub.id);
-    const topics = new Topics(store, random, settings.inForce);
+    this.#coordination = (await this.#ports.openCoordination?.()) ?? null;
+    const shared = new SharedFacts(store);
+    const settings = new Settings(shared, this.#config.settings, this.#config.hub.id);
+    const alone = this.#coordination === null;
+    const topics = new Topics(alone ? store : noFacts, random, settings.inForce);
     const partitions = new Partitions(store, topics, clock, `${this.#config.hub.id}:${store.meta.dirId}`);
     settings.onChange(() => partitions.applySettings());
     this.#partitions = partitions;
-    await partitions.open();
+    const access = await accessOf(this.#ports, this.#config, shared);
+    this.#services = this.#makeServices(partitions, store, settings, access);
+    this.#dispatch = this.#makeDispatch(this.#services);
+    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds: this.#bounds() });
+    if (this.#coordination === null) await partitions.open();
+    else await this.#join(this.#coordination, { store, partitions, settings, access, shared });
+    await this.#openCoordinators(store, partitions, settings, access);
+    // Other hubs have to reach one that joins; who comes earlier waits (#makeDispatch).
+    if (this.#member === null) await this.#listen();
+    if (this.#phase === "starting") this.#phase = "serving";
+    this.#readied();
+    return { kafka: this.#port };
+  }
+
+  async #listen(): Promise<void> {
+    this.#port = await this.#acceptor!.listen(this.#config.hub.listen, this.#config.kafka.port);
+  }
+
+  /** Becomes a member of its cluster; resolves when what this hub has replicas of is open. */
+  async #join(
+    coordination: Coordination,
+    parts: Pick<MemberOptions, "store" | "partitions" | "settings" | "access" | "shared">,
+  ): Promise<void> {
+    const { clock, random, hashing, net, trace } = this.#ports;
+    const { hub, cluster, kafka } = this.#config;
+    await this.#listen();
+    const { dirId, bootSeq } = parts.store.meta;
+    const [listened = "127.0.0.1"] = hub.listen;
+    const host = isLoopback(listened) ? "127.0.0.1" : listened;
+    const address = kafka.advertised === null ? { host, port: this.#port } : parseAddress(kafka.advertised, this.#port);
+    this.#member = new ClusterMember({
+      coordination,
+      ...parts,
+      net,
+      clock,
+      random,
+      hashing,
+      trace,
+      me: { hubId: hub.id, dirId, bootSeq, ...address, rack: cluster.rack, version: "1" },
+      session: this.#session,
+      secret: cluster.secret,
+      bootstrap: cluster.bootstrap,
+      beatMs: cluster.beatMs,
+      sessionMs: cluster.sessionMs,
+    });
+    await this.#member.start();
+  }
+
+  async #openCoordinators(store: Store, partitions: Partitions, settings: Settings, access: Access): Promise<void> {
+    const { clock, random, trace } = this.#ports;
     this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
-    const pending = new PendingOffsets();
-    const access = await this.#openAccess(store);
-    this.#groups = await this.#openGroups(partitions, this.#registry, pending, settings, access);
+    const unstable = new PendingOffsets();
+    const parts = { partitions, registry: this.#registry, unstable, settings, access, coordinatorEpoch: 0 };
+    this.#groups = await groupsOf(this.#ports, this.#config, parts);
     this.#transactions = await openTransactionEngine({
       topics: partitions,
       partitions,
       groups: this.#groups,
-      pending,
+      pending: unstable,
       clock,
       trace,
       newProducerId: () => newProducerId(random),
       coordinatorEpoch: 0,
       settings: transactionSettings(settings.inForce),
     });
-    this.#services = this.#makeServices(partitions, store, settings, access, this.#transactions);
-    const services = this.#services;
+  }
+
+  /** Requests of clients wait until the hub serves; those of hubs, and of its own rooms, do not. */
+  #makeDispatch(services: HubServices): Dispatch {
+    const { topics } = services.partitions;
     const groups = groupHandlers(
       () => this.#groups,
       (context) => ({ nodeId: services.hubId, ...addressFor(services, context) }),
       { idOf: (topic) => topics.byName(topic)?.topicId, nameOf: (topicId) => topics.byId(topicId)?.name },
     );
-    this.#dispatch = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
-    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds: this.#bounds() });
-    const kafka = await this.#acceptor.listen(this.#config.hub.listen, this.#config.kafka.port);
-    this.#port = kafka;
-    if (this.#phase === "starting") this.#phase = "serving";
-    return { kafka };
+    const plain = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
+    return async (api, request, context) => {
+      if (this.#phase === "starting" && !context.hub && api !== "hubHello" && api !== "apiVersions") await this.#ready;
+      return await plain(api, request, context);
+    };
   }
 
-  async #openAccess(facts: FactStore): Promise<Access> {
-    const { clock, random, hashing, trace } = this.#ports;
-    const { sasl, rules, superUsers, allowIfNoRule, user, password } = this.#config.access;
-    const access = await openAccess({
-      facts,
-      clock,
-      random,
-      hashing,
-      mechanisms: sasl as readonly SaslMechanism[],
-      rules,
-      superUsers,
-      allowIfNoRule,
-      firstUser: user === null ? null : { name: user, password: password ?? "" },
-      sessionLifetimeMs: Number(this.#config.settings.get("connections.max.reauth.ms") ?? 0),
-    });
-    if (sasl.length > 0 && access.credentials.size === 0) {
-      trace.event("warn", "no_credentials", { remedy: "nobody can log in: set access.user and access.password_file" });
-    }
-    return access;
-  }
-
-  #makeServices(
-    partitions: Partitions,
-    store: Store,
-    dynamicSettings: Settings,
-    access: Access,
-    transactions: TransactionEngine,
-  ): HubServices {
-    const { clock, random, trace, disk } = this.#ports;
-    const { hub, kafka } = this.#config;
+  #makeServices(partitions: Partitions, store: Store, dynamicSettings: Settings, access: Access): HubServices {
+    const { clock, random, hashing, trace, disk } = this.#ports;
+    const { hub, kafka, cluster } = this.#config;
     const settings = dynamicSettings.inForce;
+    const hubOf = this;
+    const alone = loneView(hub.id, store.meta.dirId);
     return {
       hubId: hub.id,
-      clusterId: store.meta.clusterId,
+      get clusterId() {
+        return store.meta.clusterId; // taken over when the hub joins
+      },
+      get cluster() {
+        return hubOf.#member?.governor.view ?? alone;
+      },
+      get peering() {
+        const office = hubOf.#member?.office;
+        return office ? { session: hubOf.#session, secret: cluster.secret, hashing, office } : null;
+      },
       partitions,
       clock,
       random,
       trace,
       access,
-      transactionGate: transactions,
-      transactions,
+      get transactionGate() {
+        return hubOf.#transactions;
+      },
+      get transactions() {
+        return hubOf.#transactions!; // clients wait until it is there
+      },
       settings,
       dynamicSettings,
       listeners: () => hub.listen.map((host) => ({ host, port: this.#port })),
@@ -187,41 +246,6 @@ export class Hub {
       },
       advertised: kafka.advertised === null ? null : parseAddress(kafka.advertised, kafka.port),
     };
-  }
-
-  #openGroups(
-    partitions: Partitions,
-    registry: Registry,
-    unstable: UnstableOffsets,
-    settings: Settings,
-    { rules }: Access,
-  ): Promise<GroupEngine> {
-    const { clock, random, trace } = this.#ports;
-    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
-    const { topics } = partitions;
-    return openGroupEngine({
-      registry,
-      unstable,
-      rules,
-      clock,
-      random,
-      trace,
-      coordinatorEpoch: 0,
-      settings: {
-        initialRebalanceDelayMs: number("group.initial.rebalance.delay.ms", 3000),
-        groupMaxSize: number("group.max.size", 1000),
-        offsetsRetentionMs: number("offsets.retention.minutes", 10_080) * 60_000,
-        consumer: consumerSettingsOf(settings),
-      },
-      topics: {
-        idOf: (topic) => topics.byName(topic)?.topicId,
-        nameOf: (topicId) => topics.byId(topicId)?.name,
-        partitionCount: (topic) => topics.byName(topic)?.partitions,
-        changes: () => topics.changes,
-        topic: (name) => topics.byName(name),
-        topics: () => topics.all(),
-      },
-    });
   }
 
   #storeChanged(state: StoreState, why: string): void {
@@ -311,6 +335,11 @@ export class Hub {
     return { status: why.length === 0 ? "ready" : "degraded", why };
   }
 
+  /** What this hub knows of its cluster; null for a lone one. */
+  cluster(): GovernorStatus | null {
+    return this.#member?.governor.status() ?? null;
+  }
+
   /** Bytes of a topic's logs on this hub's disk; null when there is no such topic. */
   topicBytes(topic: string): number | null {
     const partitions = this.#partitions?.of(topic);
@@ -361,36 +390,14 @@ export class Hub {
 
   async #stop(): Promise<void> {
     this.drain();
+    await this.#member?.drain();
     this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
     await this.#transactions?.close();
     await this.#groups?.close();
     await this.#registry?.close();
+    this.#member?.close();
     await this.#store?.close();
+    await this.#coordination?.close();
   }
-}
-
-/** Settings of the server-side group protocol (KIP-848); whoever set them, they were checked. */
-function consumerSettingsOf(settings: Settings): Partial<ConsumerSettings> {
-  const values = settings.inForce;
-  const number = (name: string, otherwise: number): number => Number(values.get(name) ?? otherwise);
-  const policy = values.get("group.consumer.migration.policy");
-  return {
-    heartbeatMs: number("group.consumer.heartbeat.interval.ms", limits.consumerHeartbeatMs),
-    sessionMs: number("group.consumer.session.timeout.ms", limits.consumerSessionMs),
-    maxSize: number("group.consumer.max.size", limits.consumerGroupSizeMax),
-    ofGroup: (group) => ({
-      heartbeatMs: Number(settings.ofGroup(group, "consumer.heartbeat.interval.ms")),
-      sessionMs: Number(settings.ofGroup(group, "consumer.session.timeout.ms")),
-    }),
-    assignors: (values.get("group.consumer.assignors") ?? "uniform,range").split(","),
-    migration: migrationPolicies.find((known) => known === policy) ?? "bidirectional",
-  };
-}
-
-/** "host:port", "[::1]:9092" or "host"; the port defaults to the Kafka port. */
-export function parseAddress(text: string, port: number): { host: string; port: number } {
-  const parts = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
-  if (!parts) throw new HubError("INVALID_CONFIG", `${JSON.stringify(text)} is not host:port`);
-  return { host: parts[1] ?? parts[2]!, port: parts[3] === undefined ? port : Number(parts[3]) };
 }

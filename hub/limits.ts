@@ -235,6 +235,32 @@ export const limits = {
   clientHeartbeatMs: second,
   clientRebalanceMs: 60 * second,
 
+  // cluster
+  /** A hub that others call silent is down once its beats stood still so long. */
+  peerStallMs: 2 * second,
+  /** Votes in one call. */
+  votesPerCallMax: 500,
+  /** How long a vote waits for its promise to be on disk. */
+  voteAnswerMsMax: 2 * second,
+  /** How long an election may take. */
+  electionMsMax: 2 * second,
+  /** A candidate that may lose something waits so long for those who may know more. */
+  voteWaitMs: 200,
+  /** How long a handover waits for the new leader to have everything; produce is refused meanwhile. */
+  handoverMsMax: 200,
+  /** How long a hub that stops hands over what it leads. */
+  drainMsMax: 10 * second,
+  /** States of partitions in one call to Redis. */
+  publishedPerCallMax: 200,
+  publishRetryMs: 500,
+  /** How long a change of shared metadata waits for a majority of the hubs. */
+  metadataChangeMsMax: 5 * second,
+  /** Before a hub that does not know most fills an emptied Redis. */
+  mendWaitMs: 2 * second,
+  /** Leadership goes back to the preferred replica after so long in the ISR; doubled each time it does not last. */
+  preferredReturnMs: minute,
+  preferredReturnMsMax: hour,
+
   // between hubs
   /** A hub that answered nothing for so long is silent. */
   peerSilentMs: 1_500,

@@ -4,7 +4,8 @@ import type { HubClient } from "./client/faces.ts";
 import { type Config, ConfigError, type ConfigSources, loadConfig as loadSettings } from "./config.ts";
 import { openEmbeddedRegistry } from "./engine/embedded_registry.ts";
 import { openMirroredRegistry } from "./engine/mirrored_registry.ts";
-import { Hub, type HubPorts, parseAddress } from "./hub.ts";
+import { Hub, type HubPorts } from "./hub.ts";
+import { parseAddress } from "./hub_parts.ts";
 import { parseToml, readTextFile } from "./io/config_file.ts";
 import { openClock } from "./io/clock.ts";
 import { openHashing, openRandom } from "./io/crypto.ts";
@@ -103,8 +104,16 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
     const remote = await openRedisRegistry({ url, clusterId, clock, trace });
     return openMirroredRegistry({ facts, remote, clock, trace });
   };
+  const openCoordination: HubPorts["openCoordination"] =
+    url === null
+      ? null
+      : async () => {
+          const { openRedisCoordination } = await import("./io/redis_coordination.ts"); // likewise
+          return openRedisCoordination({ url, clusterName: config.cluster.name, clock, trace });
+        };
   const disk = openDisk(config.hub.data);
-  const ports = { clock, random: openRandom(), hashing: openHashing(), disk, net: openNet(clock), trace, openRegistry };
+  const io = { clock, random: openRandom(), hashing: openHashing(), disk, net: openNet(clock), trace };
+  const ports = { ...io, openRegistry, openCoordination };
   return new Hub(ports, config, onFailed);
 }
 

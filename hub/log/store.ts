@@ -54,7 +54,7 @@ function openLocked(options: StoreOptions): Store {
     throw new Error(`${whose}: use --hub-id ${before.hubId} or another folder`);
   }
   // The clean mark goes before anything else may change.
-  const meta: HubMeta = { ...before, bootSeq: before.bootSeq + 1, clean: false, bootId: disk.bootId() };
+  let meta: HubMeta = { ...before, bootSeq: before.bootSeq + 1, clean: false, bootId: disk.bootId() };
   writeMeta(disk, meta);
   const began = clock.now();
   const content = readJournal(disk, tuning.sectorBytes);
@@ -64,6 +64,10 @@ function openLocked(options: StoreOptions): Store {
   const store = new Store({
     ...start,
     leave: (clean) => leave(options, clean ? { ...meta, clean: true } : null),
+    adopt: (clusterId) => {
+      meta = { ...meta, clusterId };
+      writeMeta(disk, meta);
+    },
   });
   for (const known of [...content.state.partitions.values()]) {
     store.add(recoverPartition(options, store, known, content, before, points, start.points));

@@ -30,10 +30,11 @@ import type { StoreMeta, StoreOptions, StoreStart } from "./store_types.ts";
 const openSegmentsMax = 200;
 
 export class Store implements FactStore {
-  readonly meta: StoreMeta;
+  meta: StoreMeta;
   readonly #options: StoreOptions;
   readonly #tuning: Tuning;
   readonly #leave: (clean: boolean) => void;
+  readonly #adopt: (clusterId: string) => void;
   readonly #logs = new Map<string, PartitionLog>();
   readonly #host: LogHost;
   readonly #journal: Journal<PartitionLog>;
@@ -64,6 +65,7 @@ export class Store implements FactStore {
     this.#options = start.options;
     this.#tuning = start.tuning;
     this.#leave = start.leave;
+    this.#adopt = start.adopt;
     const { disk, clock, random, trace } = start.options;
     const { state, lastSequence, lastNumber } = start.content;
     for (const [key, value] of state.facts) applyFact(this.#facts, key, value);
@@ -159,6 +161,12 @@ export class Store implements FactStore {
     this.#scrub.start();
     this.#cleaner.start();
     this.#armCheckpoint();
+  }
+
+  /** The folder belongs to this cluster from now on; only one that holds nothing may change. */
+  adoptCluster(clusterId: string): void {
+    this.#adopt(clusterId);
+    this.meta = { ...this.meta, clusterId };
   }
 
   get state(): StoreState {

@@ -41,4 +41,6 @@ export interface StoreStart {
   readonly points: Map<string, RecoveryPoint>;
   /** Releases the lock, and with `clean` leaves the clean mark. */
   readonly leave: (clean: boolean) => void;
+  /** Writes another cluster's id into the folder's meta. */
+  readonly adopt: (clusterId: string) => void;
 }

@@ -1,5 +1,6 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
 import type { Access } from "../engine/access.ts";
+import type { ClusterView } from "../engine/cluster_view.ts";
 import type { Partitions } from "../engine/partitions.ts";
 import type { HubPrincipal, ReplicaOffice } from "../engine/replica_office.ts";
 import type { Settings } from "../engine/settings.ts";
@@ -59,6 +60,7 @@ export interface DataFolder {
 
 export interface HubServices {
   readonly hubId: number;
+  readonly cluster: ClusterView;
   readonly clusterId: string;
   readonly partitions: Partitions;
   readonly clock: Clock;
@@ -90,4 +92,19 @@ export function defaultPartitions(services: HubServices): number {
 /** The address of this hub as the asking client can reach it. */
 export function addressFor(services: HubServices, context: RequestContext): { host: string; port: number } {
   return services.advertised ?? context.listener;
+}
+
+/** The hubs of the cluster as a client is told of them; this one as the asking connection knows it. */
+export function nodesFor(
+  services: HubServices,
+  context: RequestContext,
+): { nodeId: number; host: string; port: number; rack: string | null }[] {
+  const own = { nodeId: services.hubId, ...addressFor(services, context), rack: null };
+  if (services.cluster.lone) return [own];
+  const known = services.cluster.hubs();
+  const others = known.filter(({ hubId, alive }) => alive && hubId !== services.hubId);
+  const rack = known.find(({ hubId }) => hubId === services.hubId)?.rack ?? null;
+  return [{ ...own, rack }, ...others.map(({ hubId, host, port, rack }) => ({ nodeId: hubId, host, port, rack }))].sort(
+    (a, b) => a.nodeId - b.nodeId,
+  );
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import test from "node:test";
-import { parseAddress } from "../../hub/hub.ts";
+import { parseAddress } from "../../hub/hub_parts.ts";
 import { scratch } from "../tools/hub_process.ts";
 import { openTestHub, withHub } from "../tools/test_hub.ts";
 

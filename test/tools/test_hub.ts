@@ -71,7 +71,8 @@ function hubBehind(between: NonNullable<TestHubOptions["between"]>, config: Conf
   const disk = (between.disk ?? same)(openDisk(config.hub.data));
   const openRegistry = async (facts: FactStore) => openEmbeddedRegistry(facts);
   const [random, hashing] = [openRandom(), openHashing()];
-  return new Hub({ clock, random, hashing, disk, net: openNet(clock), trace, openRegistry }, config, () => {});
+  const ports = { clock, random, hashing, disk, net: openNet(clock), trace, openRegistry, openCoordination: null };
+  return new Hub(ports, config, () => {});
 }
 
 /** As `openTestHub`, closed whatever happens. */

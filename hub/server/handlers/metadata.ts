@@ -1,11 +1,14 @@
 // Metadata (3), DescribeCluster (60), ApiVersions (18): who is here, what there is, what is spoken.
+import { membersOf } from "../../cluster/quorum.ts";
+import { publishedOf } from "../../cluster/replica.ts";
+import { hubOf } from "../../engine/cluster_view.ts";
 import type { Topic } from "../../engine/topics.ts";
 import { checkTopicName, isInternalName } from "../../engine/topics.ts";
 import { codeOf, codeOfThrown, type ErrorName, HubError } from "../../errors.ts";
 import { advertised, type RequestOf, type ResponseOf } from "../../wire/apis.ts";
 import { type Feature, features, featuresEpoch } from "../../wire/features.ts";
 import { zeroUuid } from "../../wire/schema.ts";
-import { addressFor, defaultPartitions, type HubServices, type RequestContext } from "../services.ts";
+import { defaultPartitions, type HubServices, nodesFor, type RequestContext } from "../services.ts";
 
 type TopicAnswer = ResponseOf<"metadata">["topics"][number];
 
@@ -34,9 +37,9 @@ export function metadataHandlers(services: HubServices) {
       const operations = request.includeTopicAuthorizedOperations ? allTopicOperations : notAsked;
       return {
         throttleTimeMs: 0,
-        brokers: [{ nodeId: services.hubId, ...addressFor(services, context), rack: null }],
+        brokers: nodesFor(services, context),
         clusterId: services.clusterId,
-        controllerId: services.hubId,
+        controllerId: services.cluster.controllerId(),
         topics: topics.map((topic) => ({ ...topic, topicAuthorizedOperations: operations })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : notAsked,
       };
@@ -52,10 +55,10 @@ export function metadataHandlers(services: HubServices) {
         errorMessage: wrong ? "Only brokers are listed here" : null,
         endpointType,
         clusterId: services.clusterId,
-        controllerId: services.hubId,
+        controllerId: services.cluster.controllerId(),
         brokers: wrong
           ? []
-          : [{ brokerId: services.hubId, ...addressFor(services, context), rack: null, isFenced: false }],
+          : nodesFor(services, context).map(({ nodeId, ...rest }) => ({ brokerId: nodeId, ...rest, isFenced: false })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : notAsked,
       };
     },
@@ -106,6 +109,25 @@ export function missingTopic(name: string): { name: string; topicId: string; err
   }
 }
 
+/** A partition of a cluster: what is published of it, or what this hub leads. */
+function placeOf({ cluster, partitions }: HubServices, topic: Topic, partitionIndex: number) {
+  const own = partitions.get(topic.name, partitionIndex);
+  const state = own?.leads ? publishedOf(own.replica) : cluster.partition(topic.topicId, partitionIndex);
+  const hubs = new Map(cluster.hubs().map((hub) => [hub.hubId, hub.alive]));
+  const replicas = state ? membersOf(state.config) : (topic.assignment?.[partitionIndex] ?? []);
+  const replicaNodes = [...new Set(replicas.map(hubOf))];
+  const leaderId = state && hubs.get(state.leader) ? state.leader : -1;
+  return {
+    errorCode: leaderId < 0 ? codeOf("LEADER_NOT_AVAILABLE") : 0,
+    partitionIndex,
+    leaderId,
+    leaderEpoch: state?.leaderEpoch ?? -1,
+    replicaNodes,
+    isrNodes: (state?.isr ?? []).map(hubOf),
+    offlineReplicas: replicaNodes.filter((hub) => !hubs.get(hub)),
+  };
+}
+
 export function describeTopic(services: HubServices, topic: Topic) {
   const opened = services.partitions.of(topic.name) ?? [];
   return {
@@ -114,6 +136,7 @@ export function describeTopic(services: HubServices, topic: Topic) {
     topicId: topic.topicId,
     isInternal: topic.internal,
     partitions: Array.from({ length: topic.partitions }, (_, partitionIndex) => {
+      if (!services.cluster.lone) return placeOf(services, topic, partitionIndex);
       const partition = opened[partitionIndex];
       return {
         errorCode: partition ? 0 : codeOf("LEADER_NOT_AVAILABLE"),

@@ -1,0 +1,286 @@
+// A hub as a member of a cluster: peers, governor, elections, replicas and shared topics, put together.
+import type { Governed } from "../cluster/controller.ts";
+import { endOf, publishedOf } from "../cluster/replica.ts";
+import type { HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
+import type { Coordination, HubEntry } from "../io/coordination.ts";
+import type { Clock, Hashing, Millis, Net, Random } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import type { Store } from "../log/store.ts";
+import type { Trace } from "../trace.ts";
+import type { Access } from "./access.ts";
+import { ClusterTopics } from "./cluster_topics.ts";
+import { hubOf } from "./cluster_view.ts";
+import { ControllerWork } from "./controller_work.ts";
+import { Elections } from "./elections.ts";
+import { Governor } from "./governor.ts";
+import { Handovers } from "./handover.ts";
+import { findPartition, Office } from "./office.ts";
+import type { Partitions } from "./partitions.ts";
+import { Peers } from "./peers.ts";
+import { Replicas } from "./replicas.ts";
+import type { HubPrincipal, ReconfigureAsked, ReconfigureTold, TryLeadAsked, TryLeadTold } from "./replica_office.ts";
+import {
+  reconfigurationsTold,
+  reconfigureCall,
+  triesTold,
+  tryLeadCall,
+  voteCall,
+  votesTold,
+} from "./replication_wire.ts";
+import { Replicator } from "./replicator.ts";
+import type { Settings } from "./settings.ts";
+import type { SharedFacts } from "./shared_facts.ts";
+import { topicPrefix } from "./topics.ts";
+
+export interface MemberOptions {
+  readonly coordination: Coordination;
+  readonly store: Store;
+  readonly partitions: Partitions;
+  readonly settings: Settings;
+  readonly access: Access;
+  readonly shared: SharedFacts;
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hashing: Hashing;
+  readonly trace: Trace;
+  readonly me: HubEntry;
+  /** Of this run of the process. */
+  readonly session: string;
+  /** `[cluster] secret`; null: the network is trusted. */
+  readonly secret: string | null;
+  readonly bootstrap: boolean;
+  readonly beatMs: Millis;
+  readonly sessionMs: Millis;
+}
+
+/** All that a hub does because it is not alone. */
+export class ClusterMember {
+  readonly peers: Peers;
+  readonly governor: Governor;
+  readonly office: Office;
+  readonly work: ControllerWork;
+  readonly #options: MemberOptions;
+  readonly #elections: Elections;
+  readonly #replicas: Replicas;
+  readonly #replicator: Replicator;
+  readonly #handovers: Handovers;
+  readonly #topics: ClusterTopics;
+  readonly #principal: HubPrincipal;
+  /** What is learnt of the metadata is applied in its order. */
+  #learning: Promise<void> = Promise.resolve();
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    const { coordination, store, partitions, net, clock, random, hashing, trace, me, session, secret } = options;
+    const { hubId, dirId } = me;
+    const replica: ReplicaId = `${hubId}:${dirId}`;
+    this.#principal = { hubId, dirId, session };
+    this.governor = new Governor({
+      coordination,
+      clock,
+      random,
+      trace,
+      facts: store,
+      me,
+      session,
+      clusterId: store.meta.clusterId,
+      hasData: [...store.partitions()].length > 0,
+      bootstrap: options.bootstrap,
+      beatMs: options.beatMs,
+      sessionMs: options.sessionMs,
+      adopt: (clusterId) => store.adoptCluster(clusterId),
+      led: () => this.#led(),
+    });
+    const { governor } = this;
+    const self = {
+      get clusterId() {
+        return store.meta.clusterId; // taken over when the hub joins
+      },
+      hubId,
+      dirId,
+      session,
+    };
+    this.peers = new Peers({
+      net,
+      clock,
+      random,
+      hashing,
+      trace,
+      me: self,
+      secret,
+      addressOf: (hub) => governor.addressOf(hub),
+    });
+    this.#elections = new Elections({
+      clock,
+      trace,
+      ask: async (hub, votes) => votesTold(await this.peers.call(hub, "vote", voteCall(votes), limits.voteAnswerMsMax)),
+      find: (topicId, index) => findPartition(partitions, topicId, index),
+      run: (partition, effects) => partitions.run(partition, effects),
+      published: (topicId, index) => governor.view.partition(topicId, index),
+    });
+    this.#replicator = new Replicator({ peers: this.peers, clock, random, trace, hubId });
+    this.#replicas = new Replicas({
+      partitions,
+      facts: store,
+      replicator: this.#replicator,
+      elections: this.#elections,
+      clock,
+      trace,
+      me: replica,
+      publish: (topicId, index, state) => governor.publish(topicId, index, state),
+    });
+    this.#handovers = new Handovers({
+      clock,
+      trace,
+      tryLead: (hub, asked) => this.#tryLead(hub, asked),
+      endOf: (partition, hub) => endOf(partition.replica, hub),
+    });
+    this.office = new Office({ partitions, elections: this.#elections, handovers: this.#handovers, clock });
+    this.#topics = new ClusterTopics({
+      partitions,
+      shared: {
+        change: (entries) => governor.change(entries),
+        place: (count, factor, from) => governor.place(count, factor, from),
+        replicaIdOf: (hub) => governor.replicaIdOf(hub),
+        published: (topicId, index) => governor.view.partition(topicId, index),
+        hubCount: () => governor.hubCount,
+      },
+      facts: store,
+      clock,
+      trace,
+      me: replica,
+      uuid: () => random.uuid(),
+      settings: {
+        lagMsMax: Number(options.settings.inForce.get("replica.lag.time.max.ms") ?? 10_000),
+        voteWaitMs: limits.voteWaitMs,
+        electionMsMax: limits.voteAnswerMsMax,
+      },
+      letGo: (partition) => this.#replicas.letGo(partition),
+      announced: (partition, state) => this.#replicas.announced(partition, state),
+    });
+    partitions.join(this.#topics, this.#replicas);
+    this.work = new ControllerWork({
+      governor,
+      clock,
+      trace,
+      governed: () => this.#governed(),
+      tryLead: (hub, asked) => this.#tryLead(hub, asked),
+      reconfigure: (hub, asked) => this.reconfigure(hub, asked),
+    });
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { partitions } = this.#options;
+    const { governor, peers } = this;
+    peers.onState((hub, state) => {
+      governor.suspect(hub, state);
+      if (state !== "open") this.#replicas.peerLost(hub);
+    });
+    governor.onChange(() => {
+      for (const { hubId } of governor.view.hubs()) peers.watch(hubId);
+      this.work.stir();
+    });
+    governor.onMetadata((key, value) => this.#learn(key, value));
+    governor.onPartition((topicId, index, state) => {
+      const partition = findPartition(partitions, topicId, index);
+      if (partition) this.#replicas.announced(partition, state);
+      else void this.#topics.published(topicId, index, state);
+      this.work.stir();
+    });
+  }
+
+  #learn(key: string, value: string | null): void {
+    const { shared, settings, access, trace } = this.#options;
+    this.#learning = this.#learning.then(async () => {
+      try {
+        if (key.startsWith(topicPrefix)) return await this.#topics.learn(key.slice(topicPrefix.length), value);
+        const bytes = await shared.learn(key, value);
+        await settings.learn(key, bytes);
+        for (const part of [access.credentials, access.rules, access.quotas]) part.learn(key, bytes);
+      } catch (error) {
+        trace.event("error", "metadata_not_applied", { key, error: String(error) });
+      }
+    });
+  }
+
+  /** Joins; resolves with the cluster's id when what the hub has replicas of is open. */
+  async start(): Promise<string> {
+    const clusterId = await this.governor.start();
+    await this.#learning;
+    this.#options.shared.join((entries) => this.governor.change(entries));
+    for (const { hubId } of this.governor.view.hubs()) this.peers.watch(hubId);
+    return clusterId;
+  }
+
+  *#led(): Generator<{ topicId: string; partition: number; state: PublishedState }> {
+    for (const { leads, log, replica } of this.#options.partitions.all()) {
+      if (leads) yield { topicId: log.topicId, partition: log.partition, state: publishedOf(replica) };
+    }
+  }
+
+  *#governed(): Generator<Governed> {
+    const { topics } = this.#options.partitions;
+    const { view } = this.governor;
+    for (const topic of topics.all()) {
+      const unclean = topics.settingsOf(topic).flag("unclean.leader.election.enable");
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        const { topicId } = topic;
+        const assignment = topic.assignment?.[partition] ?? [];
+        yield {
+          topicId,
+          partition,
+          assignment,
+          m: topic.m ?? 1,
+          unclean,
+          published: view.partition(topicId, partition),
+        };
+      }
+    }
+  }
+
+  /** Asks a hub to stand for election; this one without a detour. */
+  async #tryLead(hub: HubId, asked: readonly TryLeadAsked[]): Promise<readonly TryLeadTold[]> {
+    const { ctlEpoch } = this.governor;
+    if (hub === this.#principal.hubId) return await this.office.tryLead(this.#principal, ctlEpoch, asked);
+    return triesTold(await this.peers.call(hub, "tryLead", tryLeadCall(ctlEpoch, asked), limits.electionMsMax + 1000));
+  }
+
+  /** Asks a leader to change who replicates its partitions, or to hand them over. */
+  async reconfigure(hub: HubId, asked: readonly ReconfigureAsked[]): Promise<readonly ReconfigureTold[]> {
+    const { ctlEpoch } = this.governor;
+    if (hub === this.#principal.hubId) return await this.office.reconfigure(this.#principal, ctlEpoch, asked);
+    const call = reconfigureCall(ctlEpoch, asked);
+    return reconfigurationsTold(await this.peers.call(hub, "reconfigure", call, limits.electionMsMax + 1000));
+  }
+
+  /** Hands everything this hub leads to others in the ISR, so that a stop is no failure (replication.md 2.8). */
+  async drain(): Promise<void> {
+    const { partitions, clock, trace } = this.#options;
+    this.governor.drain();
+    const until = clock.now() + limits.drainMsMax;
+    const led = [...partitions.all()].filter(({ leads }) => leads);
+    const handOver = async (partition: (typeof led)[number]): Promise<void> => {
+      const others = publishedOf(partition.replica)
+        .isr.map(hubOf)
+        .filter((hub) => hub !== this.#principal.hubId);
+      for (const hub of others) {
+        if (clock.now() > until || this.governor.isDown(hub)) continue;
+        if (await this.#handovers.handOver(partition, hub)) return;
+      }
+    };
+    await Promise.all(led.map(handOver));
+    const left = led.filter(({ leads }) => leads).length;
+    trace.event("info", "drained", { handedOver: led.length - left, left });
+  }
+
+  close(): void {
+    this.work.close();
+    this.governor.close();
+    this.#replicas.close();
+    this.#replicator.close();
+    this.#elections.close();
+    this.peers.close();
+  }
+}
