@@ -29,7 +29,8 @@ import { createDispatch } from "./server/dispatch.ts";
 import type { Dispatch } from "./server/handler.ts";
 import { type ConnectionBounds, type ConnectionInfo, defaultBounds } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
-import { addressFor, defaultPartitions, type HubServices } from "./server/services.ts";
+import { makeTopic } from "./server/forwarding.ts";
+import { addressFor, type HubServices } from "./server/services.ts";
 import type { Trace } from "./trace.ts";
 
 /** The world, handed in. */
@@ -215,6 +216,9 @@ export class Hub {
       get cluster() {
         return hubOf.#member?.governor.view ?? alone;
       },
+      get operations() {
+        return hubOf.#member;
+      },
       get peering() {
         const office = hubOf.#member?.office;
         return office ? { session: hubOf.#session, secret: cluster.secret, hashing, office } : null;
@@ -263,7 +267,11 @@ export class Hub {
   /** A client of this hub without a socket in between. */
   client(clientId: string): HubClient {
     if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
-    return connectLocal({ dispatch: this.#dispatch, clock: this.#ports.clock, clientId });
+    const { clock, net } = this.#ports;
+    const isSelf = ({ host, port }: { host: string; port: number }): boolean => {
+      return port === 0 || (port === this.#port && (this.#config.hub.listen.includes(host) || isLoopback(host)));
+    };
+    return connectLocal({ dispatch: this.#dispatch, clock, clientId, net, isSelf });
   }
 
   /** The hub's durable small state; a name belongs to who writes it (`mqtt/...` is the bridge's). */
@@ -289,7 +297,7 @@ export class Hub {
     try {
       // known and without logs: a client's request is making it at this moment
       if (partitions.topics.byName(name)) await partitions.whenMade(name);
-      else await partitions.createTopic(name, defaultPartitions(this.#services!), new Map());
+      else await makeTopic(this.#services!, name);
     } catch (error) {
       if (!(error instanceof HubError && error.kind === "TOPIC_ALREADY_EXISTS")) throw error;
       await partitions.whenMade(name);

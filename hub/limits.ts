@@ -255,6 +255,8 @@ export const limits = {
   publishRetryMs: 500,
   /** How long a change of shared metadata waits for a majority of the hubs. */
   metadataChangeMsMax: 5 * second,
+  /** How long a change waits for a controller to be there. */
+  controllerWaitMsMax: 10 * second,
   /** Before a hub that does not know most fills an emptied Redis. */
   mendWaitMs: 2 * second,
   /** Leadership goes back to the preferred replica after so long in the ISR; doubled each time it does not last. */

@@ -15,6 +15,10 @@ export interface LocalOptions {
   readonly dispatch: LocalDispatch;
   readonly clock: Clock;
   readonly clientId: string;
+  /** In a cluster partitions are led elsewhere too. */
+  readonly net?: Net;
+  /** Whether an address is this hub's. */
+  readonly isSelf?: (address: Address) => boolean;
 }
 
 export interface NetOptions {
@@ -26,9 +30,12 @@ export interface NetOptions {
 }
 
 /** Clients of the hub in this process: no socket, no codec, batches by reference. */
-export function connectLocal({ dispatch, clock, clientId }: LocalOptions): HubClient {
+export function connectLocal({ dispatch, clock, clientId, net, isSelf }: LocalOptions): HubClient {
   const bootstrap = [{ host: "local", port: 0 }];
-  return clientOf(clock, bootstrap, clientId, async (_address, id) => openLocal(dispatch, id));
+  return clientOf(clock, bootstrap, clientId, async (address, id) => {
+    if (net && isSelf && !isSelf(address)) return await dial({ net, clock, clientId: id, ...address });
+    return openLocal(dispatch, id);
+  });
 }
 
 /** Clients over the network. Nothing is dialled before it is needed; each client has connections of its own. */

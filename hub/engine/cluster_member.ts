@@ -1,12 +1,14 @@
 // A hub as a member of a cluster: peers, governor, elections, replicas and shared topics, put together.
 import type { Governed } from "../cluster/controller.ts";
 import { endOf, publishedOf } from "../cluster/replica.ts";
-import type { HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
+import type { ElectionKind, HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
 import type { Coordination, HubEntry } from "../io/coordination.ts";
 import type { Clock, Hashing, Millis, Net, Random } from "../io/ports.ts";
+import { HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Store } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
+import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import type { Access } from "./access.ts";
 import { ClusterTopics } from "./cluster_topics.ts";
 import { hubOf } from "./cluster_view.ts";
@@ -245,6 +247,42 @@ export class ClusterMember {
     const { ctlEpoch } = this.governor;
     if (hub === this.#principal.hubId) return await this.office.tryLead(this.#principal, ctlEpoch, asked);
     return triesTold(await this.peers.call(hub, "tryLead", tryLeadCall(ctlEpoch, asked), limits.electionMsMax + 1000));
+  }
+
+  isController(): boolean {
+    return this.governor.isController();
+  }
+
+  atController<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>> {
+    const controller = this.governor.view.controllerId();
+    if (controller < 0 || controller === this.#principal.hubId) {
+      return Promise.reject(new HubError("NOT_CONTROLLER", "No hub is the controller at this moment"));
+    }
+    return this.peers.call(controller, api, request, limits.controllerWaitMsMax);
+  }
+
+  #mustGovern(name: string, index: number): Governed {
+    const topic = this.#options.partitions.topics.byName(name);
+    for (const governed of topic && index < topic.partitions ? this.#governed() : []) {
+      if (governed.topicId === topic?.topicId && governed.partition === index) return governed;
+    }
+    throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${name}-${index}`);
+  }
+
+  async elect(topic: string, partition: number, kind: ElectionKind | "preferred", to?: HubId): Promise<void> {
+    await this.work.elect(this.#mustGovern(topic, partition), kind, to);
+  }
+
+  /** Tells the leader which set is to replicate the partition from now on. */
+  async reassign(topic: string, index: number, hubs: readonly HubId[] | null): Promise<void> {
+    const { topicId, partition, published } = this.#mustGovern(topic, index);
+    if (published === undefined || published.leader < 0) {
+      throw new HubError("LEADER_NOT_AVAILABLE", `${topic}-${index} has no leader at this moment`);
+    }
+    const members = (hubs ?? published.config.old.members.map(hubOf)).map((hub) => this.governor.replicaIdOf(hub)!);
+    const target = { members, m: Math.min(published.config.old.m, members.length) };
+    const [told] = await this.reconfigure(published.leader, [{ topicId, partition, target }]);
+    if (told!.error !== "NONE") throw new HubError(told!.error, told!.message ?? undefined);
   }
 
   /** Asks a leader to change who replicates its partitions, or to hand them over. */

@@ -323,7 +323,8 @@ export class Governor {
         return true;
       }
       if (poll.inc !== null && poll.inc.clusterId !== this.#clusterId) {
-        trace.event("error", "foreign_cluster", { theirs: poll.inc.clusterId, ours: this.#clusterId });
+        if (this.#joined)
+          trace.event("error", "foreign_cluster", { theirs: poll.inc.clusterId, ours: this.#clusterId });
         return false;
       }
       await this.#take(poll);

@@ -1,4 +1,5 @@
 // From a request as an object to its handler: the one table of what this hub answers.
+import { forwarding } from "./forwarding.ts";
 import { guarded } from "./guard.ts";
 import type { Dispatch, GroupHandlers, Handler, Handlers } from "./handler.ts";
 import { accessHandlers } from "./handlers/access.ts";
@@ -44,5 +45,5 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...groups,
   };
   const plain: Dispatch = async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);
-  return guarded(plain, services);
+  return guarded(forwarding(plain, services), services);
 }

@@ -1,4 +1,5 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
+import type { ElectionKind } from "../cluster/types.ts";
 import type { Access } from "../engine/access.ts";
 import type { ClusterView } from "../engine/cluster_view.ts";
 import type { Partitions } from "../engine/partitions.ts";
@@ -9,6 +10,7 @@ import type { TransactionGate } from "../engine/transactions_types.ts";
 import type { Clock, Hashing, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
+import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import type { Identity } from "./identity.ts";
 
 /** Who asks, and where. */
@@ -46,6 +48,17 @@ export interface Peering {
   readonly office: ReplicaOffice;
 }
 
+/** What a hub of a cluster can have done; the controller's hub does it, or the hub that leads. */
+export interface ClusterOperations {
+  isController(): boolean;
+  /** Asks the controller's hub. @throws HubError NOT_CONTROLLER, NETWORK_EXCEPTION, REQUEST_TIMED_OUT */
+  atController<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>>;
+  /** On the controller's hub alone. @throws HubError ELECTION_NOT_NEEDED, ELIGIBLE_LEADERS_NOT_AVAILABLE ... */
+  elect(topic: string, partition: number, kind: ElectionKind | "preferred", to?: number): Promise<void>;
+  /** On the controller's hub alone; null cancels. Resolves when the change has begun. */
+  reassign(topic: string, partition: number, hubs: readonly number[] | null): Promise<void>;
+}
+
 /** The data folder as admins ask for it. */
 export interface DataFolder {
   /** As configured. */
@@ -76,6 +89,8 @@ export interface HubServices {
   readonly settings: ReadonlyMap<string, string>;
   readonly dynamicSettings: Settings;
   readonly folder: DataFolder;
+  /** null for a lone hub. */
+  readonly operations?: ClusterOperations | null;
   /** null for a lone hub: nobody may come as a hub. */
   readonly peering?: Peering | null;
   /** Where the hub listens. */

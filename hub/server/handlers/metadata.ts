@@ -8,7 +8,8 @@ import { codeOf, codeOfThrown, type ErrorName, HubError } from "../../errors.ts"
 import { advertised, type RequestOf, type ResponseOf } from "../../wire/apis.ts";
 import { type Feature, features, featuresEpoch } from "../../wire/features.ts";
 import { zeroUuid } from "../../wire/schema.ts";
-import { defaultPartitions, type HubServices, nodesFor, type RequestContext } from "../services.ts";
+import { makeTopic } from "../forwarding.ts";
+import { type HubServices, nodesFor, type RequestContext } from "../services.ts";
 
 type TopicAnswer = ResponseOf<"metadata">["topics"][number];
 
@@ -167,7 +168,8 @@ async function find(
     if (!mayCreate || isInternalName(name)) {
       throw new HubError("UNKNOWN_TOPIC_OR_PARTITION");
     }
-    return describeTopic(services, await services.partitions.createTopic(name, defaultPartitions(services), new Map()));
+    await makeTopic(services, name);
+    return describeTopic(services, topics.byName(name)!);
   } catch (error) {
     // Two clients may ask at once: whoever comes second finds it made.
     const made = topics.byName(name);

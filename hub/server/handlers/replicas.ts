@@ -77,8 +77,16 @@ export function replicaHandlers(services: HubServices) {
   };
 }
 
-/** Throws INVALID_REPLICA_ASSIGNMENT unless the replicas are this hub and nobody else. */
+/** Throws INVALID_REPLICA_ASSIGNMENT unless every replica is a hub of this cluster, each once. */
 export function checkReplicas(services: HubServices, brokerIds: readonly number[]): void {
+  if (!services.cluster.lone) {
+    const known = new Set(services.cluster.hubs().map(({ hubId }) => hubId));
+    const wrong = brokerIds.find((id, i) => !known.has(id) || brokerIds.indexOf(id) !== i);
+    if (brokerIds.length > 0 && wrong === undefined) return;
+    const hubs = [...known].sort((a, b) => a - b).join(", ");
+    const detail = `Replicas ${JSON.stringify(brokerIds)}: each is to be one of the hubs ${hubs}, once`;
+    throw new HubError("INVALID_REPLICA_ASSIGNMENT", detail);
+  }
   if (brokerIds.length === 1 && brokerIds[0] === services.hubId) return;
   const detail = `Replicas ${JSON.stringify(brokerIds)}: this cluster has one hub, ${services.hubId}`;
   throw new HubError("INVALID_REPLICA_ASSIGNMENT", detail);

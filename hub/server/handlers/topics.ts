@@ -1,4 +1,5 @@
 // CreateTopics (19), DeleteTopics (20), CreatePartitions (37).
+import type { Placement } from "../../engine/topic_changes.ts";
 import { isInternalName } from "../../engine/topics.ts";
 import { codeOfThrown, HubError } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
@@ -87,7 +88,8 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
         try {
           mustBeOnce(twice, name);
           if (assignments !== null) checkGrowth(services, name, count, assignments);
-          await services.partitions.growTopic(name, count, request.validateOnly);
+          const placement = assignments === null ? {} : { assignments: assignments.map(({ brokerIds }) => brokerIds) };
+          await services.partitions.growTopic(name, count, request.validateOnly, placement);
           results.push({ name, errorCode: 0 });
         } catch (error) {
           results.push({ name, errorCode: codeOfThrown(error), errorMessage: message(error) });
@@ -141,14 +143,24 @@ function partitionsOf(services: HubServices, wanted: Wanted): number {
   return indexes.length;
 }
 
+function placementOf({ assignments, replicationFactor }: Wanted): Placement {
+  if (assignments.length === 0) return replicationFactor === -1 ? {} : { replicationFactor };
+  const sorted = [...assignments].sort((a, b) => a.partitionIndex - b.partitionIndex);
+  return { assignments: sorted.map(({ brokerIds }) => brokerIds) };
+}
+
 async function create(services: HubServices, wanted: Wanted, validateOnly: boolean): Promise<Created> {
   const { partitions } = services;
   if (isInternalName(wanted.name)) {
     throw new HubError("INVALID_TOPIC_EXCEPTION", `${wanted.name}: names that begin with __ are the hub's own`);
   }
   const count = partitionsOf(services, wanted);
-  if (wanted.replicationFactor !== -1 && wanted.replicationFactor !== 1 && wanted.assignments.length === 0) {
-    const detail = `${wanted.name}: replication factor ${wanted.replicationFactor}, and this cluster has one hub`;
+  const { replicationFactor } = wanted;
+  const hubs = services.cluster.lone ? 1 : services.cluster.hubs().length;
+  const possible = replicationFactor === -1 || (replicationFactor >= 1 && replicationFactor <= hubs);
+  if (!possible && wanted.assignments.length === 0) {
+    const these = hubs === 1 ? "one hub" : `${hubs} hubs`;
+    const detail = `${wanted.name}: replication factor ${replicationFactor}, and this cluster has ${these}`;
     throw new HubError("INVALID_REPLICATION_FACTOR", detail);
   }
   const configs = new Map<string, string>();
@@ -157,7 +169,7 @@ async function create(services: HubServices, wanted: Wanted, validateOnly: boole
     configs.set(name, value);
   }
   partitions.topics.check(wanted.name, count, configs);
-  const topic = validateOnly ? null : await partitions.createTopic(wanted.name, count, configs);
+  const topic = validateOnly ? null : await partitions.createTopic(wanted.name, count, configs, placementOf(wanted));
   if (topic) services.trace.event("info", "topic_created", { topic: topic.name, partitions: count });
   return {
     name: wanted.name,
@@ -165,7 +177,7 @@ async function create(services: HubServices, wanted: Wanted, validateOnly: boole
     errorCode: 0,
     errorMessage: null,
     numPartitions: count,
-    replicationFactor: 1,
+    replicationFactor: topic?.assignment?.[0]?.length ?? Math.max(1, replicationFactor),
     configs: describeTopicConfigs(configs, services.dynamicSettings).map(
       ({ name, value, readOnly, configSource, isSensitive }) => ({ name, value, readOnly, configSource, isSensitive }),
     ),
