@@ -18,7 +18,7 @@ import { openTransactionEngine, type TransactionEngine } from "./engine/transact
 import { PendingOffsets } from "./engine/transactions_offsets.ts";
 import { transactionSettings } from "./engine/transactions_settings.ts";
 import { HubError } from "./errors.ts";
-import { accessOf, groupsOf, parseAddress } from "./hub_parts.ts";
+import { accessOf, boundsOf, entryOf, groupsOf, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
@@ -27,7 +27,7 @@ import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch } from "./server/dispatch.ts";
 import type { Dispatch } from "./server/handler.ts";
-import { type ConnectionBounds, type ConnectionInfo, defaultBounds } from "./server/session.ts";
+import type { ConnectionInfo } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
 import { makeTopic } from "./server/forwarding.ts";
 import { addressFor, type HubServices } from "./server/services.ts";
@@ -123,7 +123,8 @@ export class Hub {
     const access = await accessOf(this.#ports, this.#config, shared);
     this.#services = this.#makeServices(partitions, store, settings, access);
     this.#dispatch = this.#makeDispatch(this.#services);
-    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds: this.#bounds() });
+    const bounds = boundsOf(this.#config);
+    this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
     if (this.#coordination === null) await partitions.open();
     else await this.#join(this.#coordination, { store, partitions, settings, access, shared });
     await this.#openCoordinators(store, partitions, settings, access);
@@ -144,12 +145,8 @@ export class Hub {
     parts: Pick<MemberOptions, "store" | "partitions" | "settings" | "access" | "shared">,
   ): Promise<void> {
     const { clock, random, hashing, net, trace } = this.#ports;
-    const { hub, cluster, kafka } = this.#config;
+    const { cluster } = this.#config;
     await this.#listen();
-    const { dirId, bootSeq } = parts.store.meta;
-    const [listened = "127.0.0.1"] = hub.listen;
-    const host = isLoopback(listened) ? "127.0.0.1" : listened;
-    const address = kafka.advertised === null ? { host, port: this.#port } : parseAddress(kafka.advertised, this.#port);
     this.#member = new ClusterMember({
       coordination,
       ...parts,
@@ -158,7 +155,7 @@ export class Hub {
       random,
       hashing,
       trace,
-      me: { hubId: hub.id, dirId, bootSeq, ...address, rack: cluster.rack, version: "1" },
+      me: entryOf(this.#config, parts.store.meta, this.#port),
       session: this.#session,
       secret: cluster.secret,
       bootstrap: cluster.bootstrap,
@@ -357,15 +354,6 @@ export class Hub {
   /** The sockets that Kafka clients opened, with the names of their software. */
   connections(): ConnectionInfo[] {
     return this.#acceptor?.list() ?? [];
-  }
-
-  #bounds(): ConnectionBounds {
-    const number = (name: string, otherwise: number): number => Number(this.#config.settings.get(name) ?? otherwise);
-    return {
-      requestBytesMax: number("socket.request.max.bytes", defaultBounds.requestBytesMax),
-      idleMsMax: number("connections.max.idle.ms", defaultBounds.idleMsMax),
-      connectionsMax: number("max.connections", defaultBounds.connectionsMax),
-    };
   }
 
   /** Sets the gauges that are worth reading at a scrape. */

@@ -1,6 +1,6 @@
 // Parts of a hub as its ports and its configuration make them; hub.ts puts them in their order.
 import type { SaslMechanism } from "./access/scram.ts";
-import type { Config } from "./config.ts";
+import { type Config, isLoopback } from "./config.ts";
 import { type Access, openAccess } from "./engine/access.ts";
 import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
 import type { Partitions } from "./engine/partitions.ts";
@@ -8,9 +8,11 @@ import type { Settings } from "./engine/settings.ts";
 import type { UnstableOffsets } from "./engine/transactions_offsets.ts";
 import { HubError } from "./errors.ts";
 import { type ConsumerSettings, migrationPolicies } from "./groups/consumer_group.ts";
+import type { HubEntry } from "./io/coordination.ts";
 import type { Clock, Hashing, Random } from "./io/ports.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
 import { limits } from "./limits.ts";
+import { type ConnectionBounds, defaultBounds } from "./server/session.ts";
 import type { Trace } from "./trace.ts";
 
 /** Of the world, what these parts use. */
@@ -108,4 +110,26 @@ export function parseAddress(text: string, port: number): { host: string; port: 
   const parts = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
   if (!parts) throw new HubError("INVALID_CONFIG", `${JSON.stringify(text)} is not host:port`);
   return { host: parts[1] ?? parts[2]!, port: parts[3] === undefined ? port : Number(parts[3]) };
+}
+
+/** How many connections there may be, and how large and how idle. */
+export function boundsOf({ settings }: Config): ConnectionBounds {
+  const number = (name: string, otherwise: number): number => Number(settings.get(name) ?? otherwise);
+  return {
+    requestBytesMax: number("socket.request.max.bytes", defaultBounds.requestBytesMax),
+    idleMsMax: number("connections.max.idle.ms", defaultBounds.idleMsMax),
+    connectionsMax: number("max.connections", defaultBounds.connectionsMax),
+  };
+}
+
+/** What this hub says of itself to its cluster; `port` is the one it listens on. */
+export function entryOf(
+  { hub, kafka, cluster }: Config,
+  { dirId, bootSeq }: { readonly dirId: string; readonly bootSeq: number },
+  port: number,
+): HubEntry {
+  const [listened = "127.0.0.1"] = hub.listen;
+  const host = isLoopback(listened) ? "127.0.0.1" : listened;
+  const address = kafka.advertised === null ? { host, port } : parseAddress(kafka.advertised, port);
+  return { hubId: hub.id, dirId, bootSeq, ...address, rack: cluster.rack, version: "1" };
 }

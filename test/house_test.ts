@@ -100,7 +100,7 @@ test(
   }),
 );
 
-const openToRooms = new Set(["ports.ts", "registry.ts", "crc32c.ts", "compression.ts"]);
+const openToRooms = new Set(["ports.ts", "registry.ts", "coordination.ts", "crc32c.ts", "compression.ts"]);
 
 test(
   "in hub/, only io/ touches node: and npm",

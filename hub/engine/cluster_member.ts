@@ -78,22 +78,7 @@ export class ClusterMember {
     const { hubId, dirId } = me;
     const replica: ReplicaId = `${hubId}:${dirId}`;
     this.#principal = { hubId, dirId, session };
-    this.governor = new Governor({
-      coordination,
-      clock,
-      random,
-      trace,
-      facts: store,
-      me,
-      session,
-      clusterId: store.meta.clusterId,
-      hasData: [...store.partitions()].length > 0,
-      bootstrap: options.bootstrap,
-      beatMs: options.beatMs,
-      sessionMs: options.sessionMs,
-      adopt: (clusterId) => store.adoptCluster(clusterId),
-      led: () => this.#led(),
-    });
+    this.governor = this.#makeGovernor();
     const { governor } = this;
     const self = {
       get clusterId() {
@@ -139,7 +124,43 @@ export class ClusterMember {
       endOf: (partition, hub) => endOf(partition.replica, hub),
     });
     this.office = new Office({ partitions, elections: this.#elections, handovers: this.#handovers, clock });
-    this.#topics = new ClusterTopics({
+    this.#topics = this.#makeTopics(replica);
+    partitions.join(this.#topics, this.#replicas);
+    this.work = new ControllerWork({
+      governor,
+      clock,
+      trace,
+      governed: () => this.#governed(),
+      tryLead: (hub, asked) => this.#tryLead(hub, asked),
+      reconfigure: (hub, asked) => this.reconfigure(hub, asked),
+    });
+    this.#listen();
+  }
+
+  #makeGovernor(): Governor {
+    const { coordination, store, clock, random, trace, me, session, bootstrap, beatMs, sessionMs } = this.#options;
+    return new Governor({
+      coordination,
+      clock,
+      random,
+      trace,
+      facts: store,
+      me,
+      session,
+      clusterId: store.meta.clusterId,
+      hasData: [...store.partitions()].length > 0,
+      bootstrap,
+      beatMs,
+      sessionMs,
+      adopt: (clusterId) => store.adoptCluster(clusterId),
+      led: () => this.#led(),
+    });
+  }
+
+  #makeTopics(me: ReplicaId): ClusterTopics {
+    const { governor } = this;
+    const { partitions, store, clock, trace, random, settings } = this.#options;
+    return new ClusterTopics({
       partitions,
       shared: {
         change: (entries) => governor.change(entries),
@@ -151,26 +172,16 @@ export class ClusterMember {
       facts: store,
       clock,
       trace,
-      me: replica,
+      me,
       uuid: () => random.uuid(),
       settings: {
-        lagMsMax: Number(options.settings.inForce.get("replica.lag.time.max.ms") ?? 10_000),
+        lagMsMax: Number(settings.inForce.get("replica.lag.time.max.ms") ?? 10_000),
         voteWaitMs: limits.voteWaitMs,
         electionMsMax: limits.voteAnswerMsMax,
       },
       letGo: (partition) => this.#replicas.letGo(partition),
       announced: (partition, state) => this.#replicas.announced(partition, state),
     });
-    partitions.join(this.#topics, this.#replicas);
-    this.work = new ControllerWork({
-      governor,
-      clock,
-      trace,
-      governed: () => this.#governed(),
-      tryLead: (hub, asked) => this.#tryLead(hub, asked),
-      reconfigure: (hub, asked) => this.reconfigure(hub, asked),
-    });
-    this.#listen();
   }
 
   #listen(): void {

@@ -163,7 +163,7 @@ export class ClusterTopics implements TopicChanges {
     });
   }
 
-  /** A topic's entry as all hubs share it; null when the topic was deleted. Resolves when its replicas here are open. */
+  /** A topic's entry as all hubs share it; null: it was deleted. Resolves when its replicas here are open. */
   learn(name: string, value: string | null): Promise<void> {
     return this.#learning.take(name, async () => {
       try {

@@ -1,21 +1,24 @@
 // A hub's part in governing its cluster: beats, polls, registration, shared metadata, and the seat of the controller.
 //
-// DESIGN. Redis proposes and publishes; nothing here decides whether data is safe. Every beat this hub publishes that it
-// lives and polls what changed. Metadata change through the hub on the controller's seat and count once a majority of
-// hubs has them in its journal. A Redis that was emptied or put back is filled from the hubs' own memory, under a higher
-// incarnation that voids whatever was under way.
-import { type Beat, forgive, heard, isDown, isLate, type Liveness, newLiveness } from "../cluster/liveness.ts";
+// DESIGN. Redis proposes and publishes; nothing here decides whether data is safe. With every beat this hub publishes
+// that it lives (pulse.ts) and polls what changed. Metadata change through the hub on the controller's seat (seat.ts)
+// and count once a majority of hubs has them in its journal. A Redis that was emptied or put back is filled from the
+// hubs' memory, under a higher incarnation that voids whatever was under way (mending.ts).
 import { placeReplicas } from "../cluster/placement.ts";
 import type { HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { Coordination, HubEntry, Poll } from "../io/coordination.ts";
-import type { Clock, Millis, Random, Timer } from "../io/ports.ts";
+import type { Clock, Millis, Random } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import { ClusterMemory } from "./cluster_memory.ts";
 import type { ClusterView, HubView } from "./cluster_view.ts";
+import { join } from "./joining.ts";
+import { type Led, Mending } from "./mending.ts";
 import { Publisher } from "./publisher.ts";
+import { Pulse } from "./pulse.ts";
+import { Seat } from "./seat.ts";
 import { uuidText } from "./topics.ts";
 
 export interface GovernorOptions {
@@ -38,17 +41,7 @@ export interface GovernorOptions {
   /** The data folder takes over the id of the cluster it joins. */
   readonly adopt: (clusterId: string) => void;
   /** What this hub leads now: asserted when Redis may have forgotten it. */
-  readonly led: () => Iterable<{
-    readonly topicId: string;
-    readonly partition: number;
-    readonly state: PublishedState;
-  }>;
-}
-
-/** Who is reachable, as this hub's own connections tell. */
-export interface Suspicions {
-  readonly gone: ReadonlySet<HubId>;
-  readonly silent: ReadonlySet<HubId>;
+  readonly led: () => Iterable<Led>;
 }
 
 export class Governor {
@@ -56,30 +49,24 @@ export class Governor {
   readonly #options: GovernorOptions;
   readonly #memory: ClusterMemory;
   readonly #publisher: Publisher;
-  readonly #liveness: Liveness;
-  readonly #began: Millis;
+  readonly #pulse: Pulse;
+  readonly #seat: Seat;
+  readonly #mending: Mending;
   readonly #metaListeners: ((key: string, value: string | null) => void)[] = [];
   readonly #partitionListeners: ((topicId: string, partition: number, state: PublishedState) => void)[] = [];
   readonly #changeListeners: (() => void)[] = [];
-  readonly #gone = new Set<HubId>();
-  readonly #silent = new Set<HubId>();
-  #counter = 0;
-  #beating: Timer | null = null;
+  readonly #metaWaiters = new Set<() => void>();
   #polling: Promise<boolean> | null = null;
   #pollAgain = false;
-  #heardOwn: Millis;
-  #draining = false;
-  #seatTimer: Timer | null = null;
   #joined = false;
-  #mending = false;
+  #joining: Promise<void> | null = null;
   #closed = false;
   #clusterId: string;
 
   constructor(options: GovernorOptions) {
     this.#options = options;
-    const { coordination, clock, random, facts, sessionMs, me } = options;
-    this.#began = clock.now();
-    this.#heardOwn = this.#began;
+    const { coordination, facts, me } = options;
+    const { hubId } = me;
     this.#clusterId = options.clusterId;
     this.#memory = new ClusterMemory(facts, {
       meta: (key, value) => {
@@ -90,23 +77,48 @@ export class Governor {
       },
       changed: () => this.#changed(),
     });
-    this.#publisher = new Publisher({ coordination, memory: this.#memory, clock, random });
-    this.#liveness = newLiveness({ sessionMs, stallMs: limits.peerStallMs });
-    coordination.onBeat((text) => this.#heard(text));
-    coordination.onHint(() => void this.#poll());
-    coordination.watch((up) => {
-      if (up) void this.#poll().then(() => this.#publisher.retry());
-      else forgive(this.#liveness, clock.now());
+    const memory = this.#memory;
+    this.#publisher = new Publisher({ ...options, memory });
+    this.#pulse = new Pulse({ ...options, memory, onHeard: (news) => this.#heard(news), onBeat: () => this.#beaten() });
+    const pulse = this.#pulse;
+    const poll = (): Promise<boolean> => this.#poll();
+    this.#seat = new Seat({ ...options, memory, pulse, hubId, poll, changed: () => this.#changed() });
+    this.#mending = new Mending({ ...options, memory, pulse, clusterId: () => this.#clusterId });
+    // before it has joined a hub takes nothing over: Redis may hold somebody else's cluster
+    coordination.onHint(() => {
+      if (this.#joined) void this.#poll();
     });
+    coordination.watch((up) => this.#reachable(up));
     this.view = {
       lone: false,
-      hubId: me.hubId,
-      replicaId: `${me.hubId}:${me.dirId}`,
+      hubId,
+      replicaId: `${hubId}:${me.dirId}`,
       hubs: () => this.#hubs(),
-      controllerId: () => this.#memory.ctl.hubId,
-      partition: (topicId, partition) => this.#memory.partitions.get(`${topicId}/${partition}`)?.state,
+      controllerId: () => memory.ctl.hubId,
+      partition: (topicId, partition) => memory.partitions.get(`${topicId}/${partition}`)?.state,
       onChange: (listener) => void this.#changeListeners.push(listener),
     };
+  }
+
+  #reachable(up: boolean): void {
+    if (!up) return this.#pulse.forgive();
+    if (this.#joined) void this.#poll().then(() => this.#publisher.retry());
+    else if (this.#memory.seen !== null) void this.#join().catch((error: unknown) => this.#notJoined(error));
+  }
+
+  /** Started without Redis, and Redis belongs to somebody else: the hub goes on alone and says so. */
+  #notJoined(error: unknown): void {
+    this.#options.trace.event("error", "cluster_not_joined", { error: String(error) });
+  }
+
+  #heard(news: boolean): void {
+    if (news) this.#changed();
+    for (const waiter of [...this.#metaWaiters]) waiter();
+  }
+
+  #beaten(): void {
+    void this.#poll();
+    if (this.#joined) this.#seat.watch();
   }
 
   onMetadata(listener: (key: string, value: string | null) => void): void {
@@ -139,156 +151,45 @@ export class Governor {
       }
       this.#options.trace.event("warn", "started_without_redis", {});
     } else await this.#join();
-    this.#beat();
+    this.#pulse.start();
     return this.#clusterId;
   }
 
-  async #join(): Promise<void> {
-    const { coordination, me, hasData, adopt, trace } = this.#options;
-    await this.#listen();
-    let { inc } = await coordination.poll(0);
-    if (inc === null && this.#memory.seen !== null) {
-      // Emptied while this hub was away: its memory and those of the others fill it again.
-      await this.#mend(await coordination.poll(0));
-      ({ inc } = await coordination.poll(0));
-    }
-    if (inc === null) inc = await this.#create();
-    if (inc.clusterId !== this.#clusterId) {
-      if (hasData || this.#memory.seen !== null) {
-        const whose = `this folder belongs to cluster ${this.#clusterId}, Redis to ${inc.clusterId}`;
-        const remedy = "give the hub its own Redis or [cluster] name, or start it with an empty data folder";
-        throw new HubError("INCONSISTENT_CLUSTER_ID", `${whose}: ${remedy}`);
-      }
-      this.#clusterId = inc.clusterId;
-      adopt(inc.clusterId);
-    }
-    await this.#poll();
-    await this.#register();
-    this.#joined = true;
-    trace.event("info", "cluster_joined", { clusterId: inc.clusterId, incarnation: inc.incarnation, hub: me.hubId });
-  }
-
-  /** Two beats long, while saying that this hub is here: who else uses its number is heard. */
-  async #listen(): Promise<void> {
-    const { clock, beatMs, me, coordination } = this.#options;
-    for (let i = 0; i < 4; i++) {
-      await coordination.publish(this.#beatText()).catch(() => {});
-      await new Promise<void>((resolve) => void clock.after(beatMs / 2, resolve));
-    }
-    const other = this.#others.get(me.hubId);
-    if (other === undefined) return;
-    const detail = `another process is hub ${me.hubId} (folder ${other}): give this one its own --hub-id`;
-    throw new HubError("DUPLICATE_BROKER_REGISTRATION", detail);
-  }
-
-  /** Sessions other than this one that beat under this hub's number. */
-  readonly #others = new Map<HubId, string>();
-
-  async #create(): Promise<NonNullable<Poll["inc"]>> {
-    const { bootstrap, coordination, random, hasData, trace } = this.#options;
-    const known = [...this.#liveness.pulses.values()].some(
-      ({ beat }) => beat.hasData && beat.hubId !== this.view.hubId,
-    );
-    if (!bootstrap || (known && !hasData)) {
-      const why = bootstrap ? "hubs with data wait for it to be filled" : "cluster.bootstrap is false";
-      throw new HubError("COORDINATOR_NOT_AVAILABLE", `Redis holds no cluster, and this hub makes none: ${why}`);
-    }
-    const inc = await coordination.createCluster(this.#clusterId, uuidText(random.uuid()));
-    if (inc.clusterId === this.#clusterId) trace.event("info", "cluster_created", { clusterId: inc.clusterId });
-    return inc;
-  }
-
-  async #register(): Promise<void> {
-    const { coordination, random, me, trace } = this.#options;
-    const before = this.#memory.hubs.get(me.hubId);
-    if (before && before.dirId === me.dirId && before.bootSeq > me.bootSeq) {
-      const detail = `hub ${me.hubId}: this folder is an older copy of one that was started since`;
-      throw new HubError("DUPLICATE_BROKER_REGISTRATION", `${detail}; start it with an empty folder`);
-    }
-    if (before && before.dirId !== me.dirId) trace.event("warn", "hub_folder_replaced", { hub: me.hubId });
-    const { incarnation } = this.#memory.inc!;
-    const answer = await coordination.registerHub({ incarnation, opId: uuidText(random.uuid()) }, me);
-    if (answer !== "stored") throw new HubError("COORDINATOR_NOT_AVAILABLE", `Redis refused to register: ${answer}`);
-    await this.#poll();
-  }
-
-  // ---- beats
-
-  #beatText(): string {
-    const { me, session, hasData } = this.#options;
-    const beat: Beat = {
-      hubId: me.hubId,
-      dirId: me.dirId,
-      session,
-      counter: ++this.#counter,
-      hasData: hasData || this.#memory.seen !== null,
-      metaSeq: this.#memory.storedSeq,
-      draining: this.#draining,
-      gone: [...this.#gone],
-      silent: [...this.#silent],
-    };
-    return JSON.stringify(beat);
-  }
-
-  #beat(): void {
-    const { clock, beatMs, sessionMs, coordination, trace } = this.#options;
-    if (this.#closed) return;
-    const began = clock.now();
-    this.#beating = clock.after(beatMs, () => {
-      // A loop that stood still heard nobody: nobody is late for that (replication.md 2.3).
-      const gap = clock.now() - began;
-      if (gap > sessionMs / 2) {
-        forgive(this.#liveness, clock.now());
-        trace.event("warn", "event_loop_stalled", { ms: Math.round(gap) });
-      }
-      this.#beat();
+  #join(): Promise<void> {
+    this.#joining ??= this.#joinOnce().finally(() => {
+      this.#joining = null;
     });
-    if (coordination.state() === "down") return forgive(this.#liveness, clock.now());
-    if (clock.now() - this.#heardOwn > sessionMs / 2) forgive(this.#liveness, clock.now());
-    void this.#say();
-    void this.#poll();
-    this.#watchSeat();
+    return this.#joining;
   }
 
-  async #say(): Promise<void> {
-    await this.#options.coordination.publish(this.#beatText()).catch(() => {});
+  async #joinOnce(): Promise<void> {
+    const { adopt, trace, me } = this.#options;
+    const poll = (): Promise<boolean> => this.#poll();
+    const parts = { memory: this.#memory, pulse: this.#pulse, poll };
+    const mend = (found: Poll): Promise<void> => this.#mending.mend(found);
+    const clusterId = await join({ ...this.#options, ...parts, mend }, this.#clusterId);
+    if (clusterId !== this.#clusterId) adopt(clusterId);
+    this.#clusterId = clusterId;
+    this.#joined = true;
+    await this.#poll();
+    trace.event("info", "cluster_joined", { clusterId, hub: me.hubId });
   }
 
-  #heard(text: string): void {
-    const { clock, me, session } = this.#options;
-    const beat = JSON.parse(text) as Beat;
-    if (beat.hubId === me.hubId && beat.session !== session) return void this.#others.set(beat.hubId, beat.dirId);
-    if (beat.hubId === me.hubId) this.#heardOwn = clock.now();
-    if (heard(this.#liveness, beat, clock.now())) this.#changed();
-    for (const waiter of [...this.#metaWaiters]) waiter();
-  }
-
-  /** This hub's connection to another is open, closed for good, or does not answer; others hear of it at once. */
+  /** This hub's connection to another is open, closed for good, or does not answer. */
   suspect(hub: HubId, state: "open" | "gone" | "silent"): void {
-    this.#gone.delete(hub);
-    this.#silent.delete(hub);
-    if (state === "gone") this.#gone.add(hub);
-    if (state === "silent") this.#silent.add(hub);
-    void this.#say();
+    this.#pulse.suspect(hub, state);
     this.#changed();
-    this.#watchSeat();
+    if (this.#joined) this.#seat.watch();
   }
 
-  isDown = (hub: HubId): boolean => {
-    const { clock } = this.#options;
-    if (hub === this.view.hubId) return false;
-    if (this.#options.coordination.state() === "down") return this.#gone.has(hub);
-    return isDown(this.#liveness, hub, [...this.#memory.hubs.keys()], clock.now(), this.#began);
-  };
+  isDown = (hub: HubId): boolean => this.#pulse.isDown(hub);
 
-  /** Says of itself that it is about to stop. */
   isDraining(hub: HubId): boolean {
-    return hub === this.view.hubId ? this.#draining : (this.#liveness.pulses.get(hub)?.beat.draining ?? false);
+    return this.#pulse.isDraining(hub);
   }
 
   drain(): void {
-    this.#draining = true;
-    void this.#say();
+    this.#pulse.drain();
   }
 
   #hubs(): HubView[] {
@@ -296,8 +197,6 @@ export class Governor {
       return { hubId, dirId, host, port, rack, alive: !this.isDown(hubId), draining: this.isDraining(hubId) };
     });
   }
-
-  // ---- polls
 
   /** False when Redis did not answer. One at a time; what comes meanwhile asks once more. */
   #poll(): Promise<boolean> {
@@ -319,12 +218,12 @@ export class Governor {
     try {
       const poll = await coordination.poll(this.#memory.seq);
       if (this.#joined && (poll.inc === null || this.#memory.isStale(poll))) {
-        await this.#mend(poll);
+        await this.#mending.mend(poll);
+        this.#pollAgain = true;
         return true;
       }
-      if (poll.inc !== null && poll.inc.clusterId !== this.#clusterId) {
-        if (this.#joined)
-          trace.event("error", "foreign_cluster", { theirs: poll.inc.clusterId, ours: this.#clusterId });
+      if (this.#joined && poll.inc !== null && poll.inc.clusterId !== this.#clusterId) {
+        trace.event("error", "foreign_cluster", { theirs: poll.inc.clusterId, ours: this.#clusterId });
         return false;
       }
       await this.#take(poll);
@@ -339,66 +238,13 @@ export class Governor {
     const before = this.#memory.inc?.incarnation;
     const { storedSeq } = this.#memory;
     await this.#memory.apply(poll);
-    if (this.#memory.storedSeq > storedSeq) void this.#say();
+    if (this.#memory.storedSeq > storedSeq) this.#pulse.say();
     for (const waiter of [...this.#metaWaiters]) waiter();
-    if (before !== undefined && poll.inc !== null && before < poll.inc.incarnation) await this.#reassert();
-  }
-
-  // ---- a Redis that lost something
-
-  /** Empty or older than this hub has seen: the hub that knows most puts everything back. */
-  async #mend(poll: Poll): Promise<void> {
-    const { coordination, random, trace, clock } = this.#options;
-    if (this.#mending) return;
-    this.#mending = true;
-    try {
-      trace.count("redis_lost_state");
-      trace.event("warn", poll.inc === null ? "redis_empty" : "redis_stale", { seq: poll.seq, seen: this.#memory.seq });
-      forgive(this.#liveness, clock.now());
-      if (!this.#knowsMost()) await new Promise<void>((resolve) => void clock.after(limits.mendWaitMs, resolve));
-      const now = await coordination.poll(-1);
-      if (now.inc !== null && !this.#memory.isStale(now)) return;
-      const image = now.inc === null ? null : { ...now.changes!, inc: now.inc, seq: now.seq, ctl: now.ctl };
-      const merged = this.#memory.merged(image, this.#clusterId);
-      const restored = await coordination.restore(merged, uuidText(random.uuid()));
-      if (restored !== "conflict") {
-        trace.event("info", "redis_restored", { incarnation: restored.incarnation, entries: merged.meta.length });
-      }
-    } finally {
-      this.#mending = false;
-      this.#memory.seq = -1;
-      this.#pollAgain = true;
+    if (before !== undefined && poll.inc !== null && before < poll.inc.incarnation) {
+      await this.#mending.reassert();
+      this.#publisher.retry();
     }
   }
-
-  /** Of the hubs that beat, the one with the newest metadata goes first; of several the lowest number. */
-  #knowsMost(): boolean {
-    const mine = this.#memory.storedSeq;
-    const { hubId } = this.view;
-    return [...this.#liveness.pulses.values()].every(({ beat }) => {
-      return beat.hubId === hubId || beat.metaSeq < mine || (beat.metaSeq === mine && beat.hubId > hubId);
-    });
-  }
-
-  /** Another incarnation: what this hub leads and what it is must stand there too. */
-  async #reassert(): Promise<void> {
-    const { coordination, random, led, me, trace } = this.#options;
-    const change = () => ({ incarnation: this.#memory.inc!.incarnation, opId: uuidText(random.uuid()) });
-    const entries = [...led()].map(({ topicId, partition, state }) => {
-      const ver = this.#memory.partitions.get(`${topicId}/${partition}`)?.ver ?? 0;
-      return { topicId, partition, ver: ver + 1, leaderEpoch: state.leaderEpoch, state: JSON.stringify(state) };
-    });
-    for (let at = 0; at < entries.length; at += limits.publishedPerCallMax) {
-      const there = await coordination.assertPartitions(change(), entries.slice(at, at + limits.publishedPerCallMax));
-      if (typeof there === "string") return;
-      for (const entry of there) this.#memory.takePartition(entry);
-    }
-    await coordination.registerHub(change(), me);
-    this.#publisher.retry();
-    trace.event("info", "reasserted", { partitions: entries.length, incarnation: this.#memory.inc!.incarnation });
-  }
-
-  // ---- the controller's seat
 
   isController(): boolean {
     return this.#joined && this.#memory.ctl.hubId === this.view.hubId && this.#options.coordination.state() === "up";
@@ -407,45 +253,6 @@ export class Governor {
   get ctlEpoch(): number {
     return this.#memory.ctl.ctlEpoch;
   }
-
-  /** Takes the seat when nobody lives on it, after a moment of chance, so that not all try at once. */
-  #watchSeat(): void {
-    const { clock, random, sessionMs } = this.#options;
-    const { hubId } = this.#memory.ctl;
-    if (!this.#joined || this.#seatTimer !== null || this.#closed) return;
-    const empty = hubId < 0 || !this.#memory.hubs.has(hubId);
-    const lost = !empty && hubId !== this.view.hubId && (this.isDown(hubId) || this.#gone.has(hubId));
-    if (!empty && !lost && !this.isDraining(hubId)) return;
-    if (this.#draining) return;
-    const late = hubId >= 0 && isLate(this.#liveness, hubId, clock.now(), this.#began);
-    const waitMs = random.float() * (late ? Math.min(1000, sessionMs / 6) : 200);
-    this.#seatTimer = clock.after(waitMs, () => {
-      this.#seatTimer = null;
-      void this.#acquire(hubId);
-    });
-  }
-
-  async #acquire(from: HubId): Promise<void> {
-    const { coordination, random, trace } = this.#options;
-    const { ctl, inc } = this.#memory;
-    if (ctl.hubId !== from || inc === null || coordination.state() === "down" || this.#closed) return;
-    const change = { incarnation: inc.incarnation, opId: uuidText(random.uuid()) };
-    try {
-      const seat = await coordination.acquireController(change, this.view.hubId, ctl.ctlEpoch);
-      if (typeof seat !== "string" && seat.hubId === this.view.hubId) {
-        trace.count("controller_elections");
-        trace.event("info", "controller_elected", { hub: seat.hubId, ctlEpoch: seat.ctlEpoch, after: from });
-      }
-    } catch {
-      // Redis is away: the next beat looks again
-    }
-    await this.#poll();
-    this.#changed();
-  }
-
-  // ---- metadata
-
-  readonly #metaWaiters = new Set<() => void>();
 
   *metadata(prefix: string): Iterable<readonly [string, string]> {
     for (const { key, value } of this.#memory.meta.values())
@@ -484,7 +291,7 @@ export class Governor {
       const hubs = [...this.#memory.hubs.keys()];
       const have = hubs.filter((hub) => {
         if (hub === this.view.hubId) return this.#memory.storedSeq >= seq;
-        return (this.#liveness.pulses.get(hub)?.beat.metaSeq ?? 0) >= seq;
+        return (this.#pulse.beatOf(hub)?.metaSeq ?? 0) >= seq;
       });
       return have.length > hubs.length / 2;
     };
@@ -545,8 +352,8 @@ export class Governor {
 
   close(): void {
     this.#closed = true;
-    this.#beating?.cancel();
-    this.#seatTimer?.cancel();
+    this.#pulse.close();
+    this.#seat.close();
     this.#publisher.close();
   }
 }

@@ -8,7 +8,7 @@ import type { PartitionLog } from "../log/log.ts";
 import { appendMarker } from "../log/log_transactions.ts";
 import type { Store } from "../log/store.ts";
 import { admitBatch, inTopicCodec } from "./admission.ts";
-import { Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
 import { LoneTopics, type Placement, type TopicChanges } from "./topic_changes.ts";
 import { TopicLogs } from "./topic_logs.ts";
 import type { Topic, Topics } from "./topics.ts";

@@ -1,4 +1,4 @@
-// What a replica must not forget, as facts in the journal: synced before anybody hears of it, whatever the log's policy.
+// What a replica must not forget, as facts in the journal: synced before anybody hears of it.
 import type { StoredReplica } from "../cluster/types.ts";
 
 const encoder = new TextEncoder();

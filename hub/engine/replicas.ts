@@ -7,7 +7,7 @@ import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import { hubOf } from "./cluster_view.ts";
-import { Elections } from "./elections.ts";
+import type { Elections } from "./elections.ts";
 import type { Partition } from "./partition.ts";
 import type { Partitions, ReplicaDuties } from "./partitions.ts";
 import { encodeReplica, replicaKey } from "./replica_facts.ts";

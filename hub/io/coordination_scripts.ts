@@ -65,7 +65,8 @@ return out`);
 /** ARGV op, clusterId, runId. The first wins. */
 export const createCluster = script(`${idempotent}
 if redis.call('EXISTS', INC) == 0 then
-  redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', 1, 'runId', ARGV[3], 'formatVersion', 1, 'state', 'normal')
+  redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', 1, 'runId', ARGV[3])
+  redis.call('HSET', INC, 'formatVersion', 1, 'state', 'normal')
   redis.call('HSET', CTL, 'hubId', -1, 'ctlEpoch', 0)
   seq = redis.call('INCR', SEQ)
 end
@@ -76,7 +77,8 @@ export const restoreCluster = script(`${idempotent}
 if tonumber(redis.call('HGET', INC, 'incarnation') or '0') >= tonumber(ARGV[3]) then return 'conflict' end
 redis.call('DEL', HUBS, CTL, META, PS, LOG)
 redis.call('SET', SEQ, ARGV[5])
-redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', ARGV[3], 'runId', ARGV[4], 'formatVersion', 1, 'state', 'normal')
+redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', ARGV[3], 'runId', ARGV[4])
+redis.call('HSET', INC, 'formatVersion', 1, 'state', 'normal')
 redis.call('HSET', CTL, 'hubId', ARGV[6], 'ctlEpoch', ARGV[7])
 local places = { h = HUBS, m = META, p = PS }
 for i = 8, #ARGV, 3 do

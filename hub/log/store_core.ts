@@ -15,7 +15,7 @@ import { HotTail } from "./hot_tail.ts";
 import { Journal } from "./journal.ts";
 import { applyFact, emptyState, factBytes } from "./journal_state.ts";
 import type { LogHost } from "./log.ts";
-import { PartitionLog } from "./log.ts";
+import type { PartitionLog } from "./log.ts";
 import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
 import { restartAt } from "./log_replica.ts";
 import { PartitionMaker } from "./partition_maker.ts";

@@ -38,7 +38,7 @@ export interface StandInHub {
 const text = (bytes: Uint8Array | null | undefined): string => (bytes ? new TextDecoder().decode(bytes) : "");
 
 export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHub {
-  let held: (() => void)[] = [];
+  const held: (() => void)[] = [];
   let waiting: { count: number; wake: () => void }[] = [];
   let scheduled: (() => void)[] = [];
   const later = (call: () => void): void => {

@@ -87,9 +87,7 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       for (const { name, count, assignments } of oncePer(request.topics, ({ name }) => name)) {
         try {
           mustBeOnce(twice, name);
-          if (assignments !== null) checkGrowth(services, name, count, assignments);
-          const placement = assignments === null ? {} : { assignments: assignments.map(({ brokerIds }) => brokerIds) };
-          await services.partitions.growTopic(name, count, request.validateOnly, placement);
+          await grow(services, name, count, assignments, request.validateOnly);
           results.push({ name, errorCode: 0 });
         } catch (error) {
           results.push({ name, errorCode: codeOfThrown(error), errorMessage: message(error) });
@@ -98,6 +96,18 @@ export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted)
       return { throttleTimeMs: 0, results };
     },
   };
+}
+
+async function grow(
+  services: HubServices,
+  name: string,
+  count: number,
+  assignments: readonly { readonly brokerIds: readonly number[] }[] | null,
+  validateOnly: boolean,
+): Promise<void> {
+  if (assignments !== null) checkGrowth(services, name, count, assignments);
+  const placement = assignments === null ? {} : { assignments: assignments.map(({ brokerIds }) => brokerIds) };
+  await services.partitions.growTopic(name, count, validateOnly, placement);
 }
 
 /** What is wrong with a deletion whatever topics there are. */

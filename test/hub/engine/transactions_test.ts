@@ -7,7 +7,7 @@ import { limits } from "../../../hub/limits.ts";
 import { decodeLogRecord } from "../../../hub/transactions/record.ts";
 import { decodeRecords } from "../../../hub/record/record.ts";
 import type { Trace } from "../../../hub/trace.ts";
-import { opened, TransactionStage, type Who } from "./transactions_stage.ts";
+import { opened, type TransactionStage, type Who } from "./transactions_stage.ts";
 
 const never = new Promise<void>(() => {});
 

@@ -5,7 +5,7 @@ import { Codec, loadCodec } from "../../../hub/io/compression.ts";
 import { batchSize, readBatchHeader } from "../../../hub/record/batch.ts";
 import { encodeBatch } from "../../../hub/record/builder.ts";
 import { decodeRecords } from "../../../hub/record/record.ts";
-import { batchOf, Bench, manyValues, refusal, settingsOf } from "./support.ts";
+import { batchOf, Bench, manyValues, refusal, type settingsOf } from "./support.ts";
 
 async function open(changes: Parameters<typeof settingsOf>[0] = {}): Promise<Bench> {
   const bench = new Bench();
