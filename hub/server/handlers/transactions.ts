@@ -18,7 +18,7 @@ function fencedSince(first: number, version: number, error: ErrorName): ErrorNam
 }
 
 function producerHandlers(services: HubServices) {
-  const { transactions, random } = services;
+  const { random } = services;
   return {
     async initProducerId(
       request: RequestOf<"initProducerId">,
@@ -33,7 +33,7 @@ function producerHandlers(services: HubServices) {
         return { throttleTimeMs: 0, errorCode: 0, producerId: newProducerId(random), producerEpoch: 0 };
       }
       const expected = producerId < 0 ? null : { producerId, epoch: producerEpoch };
-      const reply = await transactions.init(transactionalId, transactionTimeoutMs, expected);
+      const reply = await services.transactions.init(transactionalId, transactionTimeoutMs, expected);
       if (reply.error !== "NONE") return refuse(fencedSince(4, context.version, reply.error));
       return { throttleTimeMs: 0, errorCode: 0, producerId: reply.producerId, producerEpoch: reply.epoch };
     },
@@ -50,7 +50,7 @@ function producerHandlers(services: HubServices) {
       const { version } = context;
       if (transactionalId === "") return { throttleTimeMs: 0, errorCode: codeOf("INVALID_REQUEST") };
       const producer = { id: transactionalId, producerId, epoch: producerEpoch };
-      const reply = await transactions.end(producer, committed, version >= bumpSince);
+      const reply = await services.transactions.end(producer, committed, version >= bumpSince);
       if (reply.error === "NONE" && version >= bumpSince) {
         return { throttleTimeMs: 0, errorCode: 0, producerId: reply.producerId, producerEpoch: reply.epoch };
       }
@@ -104,7 +104,7 @@ const implicitSince = 5;
 /** TxnOffsetCommit v4 knows TRANSACTION_ABORTABLE. */
 const abortableSince = 4;
 
-function offsetHandlers({ transactions }: HubServices) {
+function offsetHandlers(services: HubServices) {
   return {
     async addOffsetsToTxn(
       request: RequestOf<"addOffsetsToTxn">,
@@ -114,7 +114,7 @@ function offsetHandlers({ transactions }: HubServices) {
       if (groupId === "") return { throttleTimeMs: 0, errorCode: codeOf("INVALID_GROUP_ID") };
       if (transactionalId === "") return { throttleTimeMs: 0, errorCode: codeOf("INVALID_REQUEST") };
       const producer = { id: transactionalId, producerId, epoch: producerEpoch };
-      const error = await transactions.addGroup(producer, groupId);
+      const error = await services.transactions.addGroup(producer, groupId);
       return { throttleTimeMs: 0, errorCode: codeOf(fencedSince(2, context.version, error)) };
     },
 
@@ -139,7 +139,7 @@ function offsetHandlers({ transactions }: HubServices) {
       }));
       const producer = { id: transactionalId, producerId, epoch: producerEpoch };
       const implicit = context.version >= implicitSince;
-      const answers = await transactions.commitOffsets(producer, groupId, claim, asked, implicit);
+      const answers = await services.transactions.commitOffsets(producer, groupId, claim, asked, implicit);
       const told = (error: ErrorName): ErrorName => {
         if (error === "PRODUCER_FENCED") return "INVALID_PRODUCER_EPOCH";
         return error === "TRANSACTION_ABORTABLE" && context.version < abortableSince ? "INVALID_TXN_STATE" : error;

@@ -8,7 +8,6 @@ type MarkersAsked = RequestOf<"writeTxnMarkers">;
 
 /** Spread into the handlers of transactions. */
 export function transactionOperatorHandlers(services: HubServices) {
-  const { transactions } = services;
   return {
     writeTxnMarkers(request: MarkersAsked): Promise<ResponseOf<"writeTxnMarkers">> {
       return writeMarkers(services, request);
@@ -16,7 +15,7 @@ export function transactionOperatorHandlers(services: HubServices) {
 
     describeTransactions(request: RequestOf<"describeTransactions">): ResponseOf<"describeTransactions"> {
       const transactionStates = request.transactionalIds.map((transactionalId) => {
-        const { error, image } = transactions.describe(transactionalId);
+        const { error, image } = services.transactions.describe(transactionalId);
         return {
           errorCode: codeOf(error),
           transactionalId,
@@ -44,7 +43,7 @@ export function transactionOperatorHandlers(services: HubServices) {
         throw error;
       }
       const filter = { states: stateFilters, producerIds: producerIdFilters, durationMs: durationFilter, matches };
-      const found = transactions.list(filter);
+      const found = services.transactions.list(filter);
       if (found.error !== "NONE") return refuse(found.error);
       return {
         throttleTimeMs: 0,
