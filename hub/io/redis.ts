@@ -23,6 +23,8 @@ export interface RedisRegistryOptions {
   readonly clusterId: string;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** How connections are made; the library's when left out. */
+  readonly connect?: typeof newRedis;
 }
 
 const groupsPerLoad = 100;
@@ -62,7 +64,7 @@ class RedisRegistry implements RemoteRegistry {
     this.#clock = options.clock;
     this.#trace = options.trace;
     this.#keys = `hub:{${options.clusterId}:`;
-    this.#redis = newRedis(options.url, scripts);
+    this.#redis = (options.connect ?? newRedis)(options.url, scripts);
     this.#redis.on("error", (error: Error) => this.#failed(error));
     this.#redis.on("ready", () => void this.#check());
     this.#redis.on("close", () => this.#setUp(false));

@@ -31,6 +31,8 @@ export interface RedisCoordinationOptions {
   readonly clusterName: string;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** How connections are made; the library's when left out. */
+  readonly connect?: typeof newRedis;
 }
 
 /**
@@ -68,15 +70,15 @@ class RedisCoordination implements Coordination {
   #pollMs = 0;
   #answered: (refusal: HubError | null) => void = () => {};
 
-  constructor({ url, clusterName, clock, trace }: RedisCoordinationOptions) {
+  constructor({ url, clusterName, clock, trace, connect = newRedis }: RedisCoordinationOptions) {
     this.#clock = clock;
     this.#trace = trace;
     const stem = `hub:{${clusterName}}`;
     this.#keys = coordinationKeys.map((key) => `${stem}:${key}`);
     this.#beats = `${stem}:beat`;
     this.#hints = this.#keys.at(-1)!;
-    this.#redis = newRedis(url, lua as unknown as Record<string, RedisScript>);
-    this.#ear = newRedis(url);
+    this.#redis = connect(url, lua as unknown as Record<string, RedisScript>);
+    this.#ear = connect(url);
     this.#redis.on("error", (error: Error) => this.#failed(error));
     this.#redis.on("ready", () => void this.#check());
     this.#redis.on("close", () => this.#setUp(false));

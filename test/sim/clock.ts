@@ -78,13 +78,24 @@ export class SimClock implements Clock {
 
   /** Runs the next event and every microtask behind it; false when there is none. */
   async step(): Promise<boolean> {
-    let event = this.#pop();
-    while (event?.cancelled) event = this.#pop();
-    if (!event) return false;
-    this.#now = Math.max(this.#now, event.time);
-    event.call();
+    if (!this.runNext(Number.POSITIVE_INFINITY)) return false;
     await microtasks();
     return true;
+  }
+
+  /** Runs the next event if it is due by `until`; the microtasks behind it are the caller's. */
+  runNext(until: Millis): boolean {
+    const next = this.#peek();
+    if (next === undefined || next.time > until) return false;
+    this.#pop();
+    this.#now = Math.max(this.#now, next.time);
+    next.call();
+    return true;
+  }
+
+  /** Time goes on to here; what was due before has run. */
+  reach(time: Millis): void {
+    this.#now = Math.max(this.#now, time);
   }
 
   /** Runs events until the promise settles. Throws when there is no event left and it has not. */

@@ -101,6 +101,8 @@ export class SimDisk implements Disk {
   #boot: string;
   operations = 0;
   stopped = false;
+  /** Told when the machine stops in the middle of an operation. */
+  onStop: () => void = () => {};
   syncs = 0;
   syncOrder = 0;
   bytesSynced = 0;
@@ -118,6 +120,7 @@ export class SimDisk implements Disk {
     this.operations += 1;
     if (this.operations === this.faults.crashAt) {
       this.stopped = true;
+      this.onStop();
       throw new MachineStopped(`the machine stops at operation ${this.operations}`);
     }
     if (changes && this.faults.readOnly) throw fault("EROFS", name);
@@ -519,9 +522,11 @@ class SimFile implements File {
     for (const [page, version] of versions) if (inode.dirty.get(page) === version) inode.dirty.delete(page);
     if (failed) throw fault("EIO", this.name); // the page is clean now, and not on the medium
     if (order > inode.sizeSync) {
-      const durable = new Uint8Array(size);
-      durable.set(inode.durable.subarray(0, size));
-      inode.durable = durable;
+      if (inode.durable.length !== size) {
+        const durable = new Uint8Array(size);
+        durable.set(inode.durable.subarray(0, size));
+        inode.durable = durable;
+      }
       inode.sizeSync = order;
     }
     for (const [page, bytes] of pages) {
