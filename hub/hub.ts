@@ -8,20 +8,16 @@ import type { Access } from "./engine/access.ts";
 import { ClusterMember, type MemberOptions } from "./engine/cluster_member.ts";
 import { loneView } from "./engine/cluster_view.ts";
 import type { GovernorStatus } from "./engine/governor.ts";
-import type { GroupEngine } from "./engine/groups.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
-import { newProducerId } from "./engine/producer_ids.ts";
 import { SharedFacts } from "./engine/shared_facts.ts";
 import { Topics, uuidText } from "./engine/topics.ts";
-import { openTransactionEngine, type TransactionEngine } from "./engine/transactions.ts";
-import { PendingOffsets } from "./engine/transactions_offsets.ts";
-import { transactionSettings } from "./engine/transactions_settings.ts";
 import { HubError } from "./errors.ts";
-import { accessOf, boundsOf, entryOf, groupsOf, parseAddress } from "./hub_parts.ts";
+import { type Coordinators, openCoordinators } from "./hub_coordinators.ts";
+import { accessOf, boundsOf, entryOf, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
-import type { FactStore, Registry } from "./io/registry.ts";
+import type { FactStore, RemoteRegistry } from "./io/registry.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
@@ -29,8 +25,9 @@ import { createDispatch } from "./server/dispatch.ts";
 import type { Dispatch } from "./server/handler.ts";
 import type { ConnectionInfo } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
+import { coordinatorOf } from "./server/coordinators.ts";
 import { makeTopic } from "./server/forwarding.ts";
-import { addressFor, type HubServices } from "./server/services.ts";
+import type { HubServices } from "./server/services.ts";
 import type { Trace } from "./trace.ts";
 
 /** The world, handed in. */
@@ -41,8 +38,8 @@ export interface HubPorts {
   readonly disk: Disk;
   readonly net: Net;
   readonly trace: Trace;
-  /** Opens the place of committed offsets; `facts` is this hub's journal, `clusterId` names the keys. */
-  readonly openRegistry: (facts: FactStore, clusterId: string) => Promise<Registry>;
+  /** Opens the place of a cluster's committed offsets, whose id names the keys; null for a lone hub. */
+  readonly openOffsets: ((clusterId: string) => Promise<RemoteRegistry>) | null;
   /** Opens the place where hubs find each other; null for a lone hub. */
   readonly openCoordination: (() => Promise<Coordination>) | null;
 }
@@ -65,9 +62,7 @@ export class Hub {
   readonly #onFailed: (why: string) => void;
   #store: Store | null = null;
   #partitions: Partitions | null = null;
-  #registry: Registry | null = null;
-  #groups: GroupEngine | null = null;
-  #transactions: TransactionEngine | null = null;
+  #coordinators: Coordinators | null = null;
   #coordination: Coordination | null = null;
   #member: ClusterMember | null = null;
   #acceptor: Acceptor | null = null;
@@ -127,7 +122,9 @@ export class Hub {
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
     if (this.#coordination === null) await partitions.open();
     else await this.#join(this.#coordination, { store, partitions, settings, access, shared });
-    await this.#openCoordinators(store, partitions, settings, access);
+    const remote = (await this.#ports.openOffsets?.(store.meta.clusterId)) ?? null;
+    const parts = { config: this.#config, facts: store, partitions, settings, access, remote };
+    this.#coordinators = await openCoordinators(this.#ports, parts);
     // Other hubs have to reach one that joins; who comes earlier waits (#makeDispatch).
     if (this.#member === null) await this.#listen();
     if (this.#phase === "starting") this.#phase = "serving";
@@ -165,34 +162,15 @@ export class Hub {
     await this.#member.start();
   }
 
-  async #openCoordinators(store: Store, partitions: Partitions, settings: Settings, access: Access): Promise<void> {
-    const { clock, random, trace } = this.#ports;
-    this.#registry = await this.#ports.openRegistry(store, store.meta.clusterId);
-    const unstable = new PendingOffsets();
-    const parts = { partitions, registry: this.#registry, unstable, settings, access, coordinatorEpoch: 0 };
-    this.#groups = await groupsOf(this.#ports, this.#config, parts);
-    this.#transactions = await openTransactionEngine({
-      topics: partitions,
-      partitions,
-      groups: this.#groups,
-      pending: unstable,
-      clock,
-      trace,
-      newProducerId: () => newProducerId(random),
-      coordinatorEpoch: 0,
-      settings: transactionSettings(settings.inForce),
-    });
-  }
-
   /** Requests of clients wait until the hub serves; those of hubs, and of its own rooms, do not. */
   #makeDispatch(services: HubServices): Dispatch {
     const { topics } = services.partitions;
     const groups = groupHandlers(
-      () => this.#groups,
-      (context) => ({ nodeId: services.hubId, ...addressFor(services, context) }),
+      () => this.#coordinators?.groups ?? null,
+      (keyType, key, context) => coordinatorOf(services, keyType, key, context),
       { idOf: (topic) => topics.byName(topic)?.topicId, nameOf: (topicId) => topics.byId(topicId)?.name },
     );
-    const plain = createDispatch(services, groups, async (topicId) => this.#groups?.topicDeleted(topicId));
+    const plain = createDispatch(services, groups, async (topicId) => this.#coordinators?.groups.topicDeleted(topicId));
     return async (api, request, context) => {
       if (this.#phase === "starting" && !context.hub && api !== "hubHello" && api !== "apiVersions") await this.#ready;
       return await plain(api, request, context);
@@ -226,10 +204,10 @@ export class Hub {
       trace,
       access,
       get transactionGate() {
-        return hubOf.#transactions;
+        return hubOf.#coordinators?.transactions ?? null;
       },
       get transactions() {
-        return hubOf.#transactions!; // clients wait until it is there
+        return hubOf.#coordinators!.transactions; // clients wait until it is there
       },
       settings,
       dynamicSettings,
@@ -335,7 +313,7 @@ export class Hub {
     const why: string[] = [];
     const state = this.#store?.state;
     if (state !== "ok") why.push(`data folder: ${state}`);
-    if (this.#registry?.state() === "down") why.push("redis: not reachable, offsets are kept in the journal");
+    if (this.#coordination?.state() === "down") why.push("redis: not reachable, offsets are kept in the journal");
     if (!this.#ports.clock.wallTrusted()) why.push("clock: not synchronised, retention by time waits");
     return { status: why.length === 0 ? "ready" : "degraded", why };
   }
@@ -359,7 +337,7 @@ export class Hub {
   /** Sets the gauges that are worth reading at a scrape. */
   measure(): void {
     const { trace } = this.#ports;
-    this.#transactions?.measure();
+    this.#coordinators?.transactions.measure();
     let bytes = 0;
     let count = 0;
     for (const partition of this.#partitions?.all() ?? []) {
@@ -389,9 +367,7 @@ export class Hub {
     await this.#member?.drain();
     this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
-    await this.#transactions?.close();
-    await this.#groups?.close();
-    await this.#registry?.close();
+    await this.#coordinators?.close();
     this.#member?.close();
     await this.#store?.close();
     await this.#coordination?.close();

@@ -189,6 +189,11 @@ export const limits = {
   transactionLogPartitionsDefault: 8,
   transactionLogSegmentBytes: 4 * MiB,
   transactionLogReadBytes: MiB,
+  /** How often a hub without Redis looks for partitions that nobody but itself can lead. */
+  standAloneMs: 500,
+  /** offsets.topic.num.partitions of a cluster */
+  offsetsTopicPartitions: 16,
+  offsetsTopicSegmentBytes: 4 * MiB,
 
   // memory
   /** Resident bytes below which the garbage collector is left alone; above it each step of growth is collected. */

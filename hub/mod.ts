@@ -98,12 +98,13 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
   guardMemory(clock);
   const { url } = config.redis;
   if (url !== null) parseRedisUrl(url); // a slip is told before anything is opened
-  const openRegistry: HubPorts["openRegistry"] = async (facts, clusterId) => {
-    if (url === null) return openEmbeddedRegistry(facts);
-    const { openRedisRegistry } = await import("./io/redis.ts"); // a lone hub does without its library
-    const remote = await openRedisRegistry({ url, clusterId, clock, trace });
-    return openMirroredRegistry({ facts, remote, clock, trace });
-  };
+  const openOffsets: HubPorts["openOffsets"] =
+    url === null
+      ? null
+      : async (clusterId) => {
+          const { openRedisRegistry } = await import("./io/redis.ts"); // a lone hub does without its library
+          return openRedisRegistry({ url, clusterId, clock, trace });
+        };
   const openCoordination: HubPorts["openCoordination"] =
     url === null
       ? null
@@ -113,7 +114,7 @@ export function openHub(config: Config, trace: Trace, onFailed: (why: string) =>
         };
   const disk = openDisk(config.hub.data);
   const io = { clock, random: openRandom(), hashing: openHashing(), disk, net: openNet(clock), trace };
-  const ports = { ...io, openRegistry, openCoordination };
+  const ports = { ...io, openOffsets, openCoordination };
   return new Hub(ports, config, onFailed);
 }
 

@@ -30,6 +30,7 @@ import {
   votesTold,
 } from "./replication_wire.ts";
 import { Replicator } from "./replicator.ts";
+import { StandAlone } from "./stand_alone.ts";
 import type { Settings } from "./settings.ts";
 import type { SharedFacts } from "./shared_facts.ts";
 import { topicPrefix } from "./topics.ts";
@@ -68,6 +69,7 @@ export class ClusterMember {
   readonly #replicator: Replicator;
   readonly #handovers: Handovers;
   readonly #topics: ClusterTopics;
+  readonly #standAlone: StandAlone;
   readonly #principal: HubPrincipal;
   /** What is learnt of the metadata is applied in its order. */
   #learning: Promise<void> = Promise.resolve();
@@ -134,6 +136,8 @@ export class ClusterMember {
       tryLead: (hub, asked) => this.#tryLead(hub, asked),
       reconfigure: (hub, asked) => this.reconfigure(hub, asked),
     });
+    const isGoverned = (): boolean => coordination.state() === "up";
+    this.#standAlone = new StandAlone({ partitions, clock, isGoverned });
     this.#listen();
   }
 
@@ -224,6 +228,7 @@ export class ClusterMember {
     await this.#learning;
     this.#options.shared.join((entries) => this.governor.change(entries));
     for (const { hubId } of this.governor.view.hubs()) this.peers.watch(hubId);
+    this.#standAlone.start();
     return clusterId;
   }
 
@@ -326,6 +331,7 @@ export class ClusterMember {
 
   close(): void {
     this.work.close();
+    this.#standAlone.close();
     this.governor.close();
     this.#replicas.close();
     this.#replicator.close();

@@ -119,6 +119,8 @@ class MirroredRegistry implements MergeableRegistry {
     if (this.#phase !== "up") return mirrored;
     try {
       const remote = await this.#remote.beginEpoch(mirrored);
+      // what a coordinator before this one had acknowledged until then is there now
+      await this.#compare();
       return remote === mirrored ? mirrored : await this.#mirror.beginEpoch(remote);
     } catch {
       return mirrored;

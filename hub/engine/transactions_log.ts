@@ -1,13 +1,12 @@
 // The internal topic __transaction_state: made on first use, appended to, read back at the start.
-import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
-import { readBatchHeader } from "../record/batch.ts";
 import { encodeBatch } from "../record/builder.ts";
-import { decodeRecords } from "../record/record.ts";
 import { decodeLogRecord, encodeLogRecord } from "../transactions/record.ts";
 import type { LogRecord } from "../transactions/transaction.ts";
-import type { Partition, Partitions } from "./partitions.ts";
+import { readCommitted } from "./committed_records.ts";
+import { partitionOf } from "./homes.ts";
+import type { Partitions } from "./partitions.ts";
 
 /** The name that Kafka's tools know. */
 export const transactionTopic = "__transaction_state";
@@ -16,7 +15,7 @@ export const transactionTopic = "__transaction_state";
  * A decision is on disk before its first marker, whatever the topics of the transaction settle for; small segments keep
  * what compaction may not touch, and so what a start reads, small.
  */
-const topicSettings: ReadonlyMap<string, string> = new Map([
+export const transactionTopicSettings: ReadonlyMap<string, string> = new Map([
   ["cleanup.policy", "compact"],
   ["log.fsync", "always"],
   ["compression.type", "uncompressed"],
@@ -52,7 +51,7 @@ export class TransactionLog {
   async #make(): Promise<void> {
     await this.#partitions.whenMade(transactionTopic);
     if (this.#partitions.of(transactionTopic) !== undefined) return;
-    await this.#partitions.createTopic(transactionTopic, this.#partitionCount(), topicSettings);
+    await this.#partitions.createTopic(transactionTopic, this.#partitionCount(), transactionTopicSettings);
   }
 
   /**
@@ -82,7 +81,8 @@ export class TransactionLog {
     const partitions = this.#partitions.of(transactionTopic) ?? [];
     let records = 0;
     for (const [index, partition] of partitions.entries()) {
-      records += await readPartition(partition, (record, time) => {
+      records += await readCommitted(partition, ({ key, value, timestamp: time }) => {
+        const record = decodeLogRecord(key, value);
         if (partitionOf(record.id, partitions.length) !== index) this.#homes.set(record.id, index);
         this.#time = Math.max(this.#time, time);
         each(record, time);
@@ -90,31 +90,4 @@ export class TransactionLog {
     }
     return records;
   }
-}
-
-async function readPartition(partition: Partition, each: (record: LogRecord, time: number) => void): Promise<number> {
-  const { log, highWatermark } = partition;
-  let records = 0;
-  for (let offset = log.logStart; offset < highWatermark; ) {
-    const bytes = await log.read(offset, limits.transactionLogReadBytes, highWatermark);
-    if (bytes.length === 0) return records;
-    for (let at = 0; at < bytes.length; ) {
-      const header = readBatchHeader(bytes.subarray(at));
-      if (header.size > bytes.length - at) throw new HubError("CORRUPT_MESSAGE", `${log.key}: a batch is cut short`);
-      for (const { key, value, timestamp } of decodeRecords(bytes.subarray(at, at + header.size))) {
-        each(decodeLogRecord(key, value), timestamp);
-        records += 1;
-      }
-      at += header.size;
-      offset = header.lastOffset + 1;
-    }
-  }
-  return records;
-}
-
-/** As Kafka places ids, so that its tools look in the right partition: the hash of Java strings. */
-export function partitionOf(id: string, partitions: number): number {
-  let hash = 0;
-  for (let i = 0; i < id.length; i += 1) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) | 0;
-  return (hash & 0x7fffffff) % partitions;
 }

@@ -257,6 +257,11 @@ export interface DescribedGroup {
   }[];
 }
 
+/** A group that is not here. */
+export function deadGroup(group: string): DescribedGroup {
+  return { group, state: GroupState.Dead, protocolType: "", protocolName: "", members: [] };
+}
+
 /**
  * DescribeGroups for one group; one that is unknown or of the server-side protocol is Dead (KIP-848). Metadata and
  * assignments are told of a Stable group only.
@@ -264,9 +269,7 @@ export interface DescribedGroup {
 export function describe(coordinator: Coordinator, id: string): DescribedGroup {
   const entry = coordinator.groups.get(id);
   const group = entry?.group;
-  if (group === undefined || entry?.consumer) {
-    return { group: id, state: GroupState.Dead, protocolType: "", protocolName: "", members: [] };
-  }
+  if (group === undefined || entry?.consumer) return deadGroup(id);
   const stable = group.state === GroupState.Stable;
   return {
     group: id,

@@ -56,7 +56,8 @@ class RedisRegistry implements RemoteRegistry {
   readonly #indexed = new Set<string>();
   #up = false;
   #closed = false;
-  #mark = "";
+  /** Marks that were left, by their scope. */
+  readonly #marks = new Map<string, string>();
   #lastError = "";
   #answered: (refusal: HubError | null) => void = () => {};
 
@@ -100,7 +101,7 @@ class RedisRegistry implements RemoteRegistry {
         return;
       }
       this.#indexed.clear();
-      this.#mark = "";
+      this.#marks.clear();
       this.#trace.event("info", "redis_up", { runId, version });
       this.#answered(null);
       this.#setUp(true);
@@ -139,10 +140,11 @@ class RedisRegistry implements RemoteRegistry {
     return Number(await this.#run("beginEpoch", [this.#markKey()], [atLeast]));
   }
 
-  async probe({ coordinatorEpoch, sequence }: Position): Promise<boolean> {
+  async probe({ coordinatorEpoch, sequence }: Position, scope = ""): Promise<boolean> {
     const mark = `${coordinatorEpoch} ${sequence}`;
-    const there = Number(await this.#run("probe", [this.#markKey()], [this.#mark, mark])) === 1;
-    this.#mark = mark;
+    const before = this.#marks.get(scope) ?? "";
+    const there = Number(await this.#run("probe", [this.#markKey()], [before, mark, `mark${scope}`])) === 1;
+    this.#marks.set(scope, mark);
     if (!there) this.#indexed.clear();
     return there;
   }

@@ -155,12 +155,12 @@ redis.call('HSET', KEYS[1], 'epoch', e)
 return e`,
 };
 
-/** KEYS mark; ARGV the mark that must be there ('' any), the mark to leave. 1 when it was. Writes only changes. */
+/** KEYS mark; ARGV the mark that must be there ('' any), the one to leave, its field. 1 when it was. Writes changes. */
 export const probe: RedisScript = {
   numberOfKeys: 1,
   lua: `
-local mark = redis.call('HGET', KEYS[1], 'mark')
+local mark = redis.call('HGET', KEYS[1], ARGV[3])
 local there = ARGV[1] == '' or mark == ARGV[1]
-if mark ~= ARGV[2] then redis.call('HSET', KEYS[1], 'mark', ARGV[2]) end
+if mark ~= ARGV[2] then redis.call('HSET', KEYS[1], ARGV[3], ARGV[2]) end
 return there and 1 or 0`,
 };

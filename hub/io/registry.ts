@@ -124,6 +124,7 @@ export interface RemoteRegistry extends MergeableRegistry {
   /**
    * Leaves `position` as a mark that later probes look for. False: the mark of the probe before is not there, so the
    * far side was emptied or put back to an earlier state.
+   * @param scope names the mark, where several coordinators share the far side
    */
-  probe(position: Position): Promise<boolean>;
+  probe(position: Position, scope?: string): Promise<boolean>;
 }

@@ -1,4 +1,5 @@
 // Requests that only the controller's hub can carry out: those that reach another hub are passed on to it.
+import { isInternalName } from "../engine/topics.ts";
 import { errorNameOf, HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ApiName, CallOf, RequestOf, ResponseOf } from "../wire/apis.ts";
@@ -29,9 +30,15 @@ export function forwarding(plain: Dispatch, services: HubServices): Dispatch {
     if (services.operations?.isController()) return await plain(api, request, context);
     // Passed on once already: whoever did looks again for the controller.
     if (context.hub) throw new HubError("NOT_CONTROLLER", "Another hub is the controller");
+    // hubs may make internal topics at the controller: what clients may not is refused here
+    if (api === "createTopics" && namesInternal(request as never)) return await plain(api, request, context);
     const passed = api === "deleteTopics" ? (byTopics(request as never, context.version) as never) : request;
     return await atController(services, api, passed, () => plain(api, request, context));
   };
+}
+
+function namesInternal({ topics }: RequestOf<"createTopics">): boolean {
+  return topics.some(({ name }) => isInternalName(name));
 }
 
 /** The newest version names topics in another field than the oldest. */
@@ -63,17 +70,25 @@ async function atController<N extends ApiName>(
   }
 }
 
-/** Makes a topic with the hub's defaults, wherever that has to happen; resolves when this hub knows it. */
-export async function makeTopic(services: HubServices, name: string): Promise<void> {
+/** Partitions and settings of a topic that a hub makes by itself. */
+export interface MadeTopic {
+  readonly partitions?: number;
+  readonly configs?: ReadonlyMap<string, string>;
+}
+
+/** Makes a topic, with the hub's defaults, wherever that has to happen; resolves when this hub knows it. */
+export async function makeTopic(services: HubServices, name: string, made: MadeTopic = {}): Promise<void> {
   const { partitions } = services;
-  const count = defaultPartitions(services);
+  const { partitions: count = defaultPartitions(services), configs = new Map<string, string>() } = made;
   if (services.cluster.lone || services.operations?.isController()) {
-    await partitions.createTopic(name, count, new Map());
+    await partitions.createTopic(name, count, configs);
     return;
   }
-  const request = { topics: [{ name, numPartitions: count, replicationFactor: -1 }], timeoutMs: 10_000 };
+  const wanted = [...configs].map(([key, value]) => ({ name: key, value }));
+  const topic = { name, numPartitions: count, replicationFactor: -1, configs: wanted };
+  const request = { topics: [topic], timeoutMs: 10_000 };
   const here = async (): Promise<null> => {
-    await partitions.createTopic(name, count, new Map());
+    await partitions.createTopic(name, count, configs);
     return null;
   };
   const response = await atController(services, "createTopics", request as never, here);

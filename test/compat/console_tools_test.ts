@@ -138,7 +138,7 @@ check("kafka-get-offsets, kafka-delete-records: ends, starts, a cut", (text) => 
 
 check("kafka-broker-api-versions: every API at its newest usable version; kafka-cluster", (text) => {
   for (const api of Object.values(apis)) {
-    if (api.max < 0) continue;
+    if (api.max < 0 || api.key >= 1000) continue; // not served, or for hubs alone
     assert.match(text("api versions"), new RegExp(`\\(${api.key}\\): .*\\[usable: \\d+\\]`), `API ${api.key}`);
   }
   assert.match(text("cluster id"), /^Cluster ID: [\w-]{22}$/m);

@@ -1,14 +1,12 @@
 // A real hub inside the test's process, on a scratch folder and free ports.
 import { readFileSync } from "node:fs";
 import { type Config, loadConfig } from "../../hub/config.ts";
-import { openEmbeddedRegistry } from "../../hub/engine/embedded_registry.ts";
 import { Hub } from "../../hub/hub.ts";
 import { openClock } from "../../hub/io/clock.ts";
 import { openHashing, openRandom } from "../../hub/io/crypto.ts";
 import { openDisk } from "../../hub/io/disk.ts";
 import { openNet } from "../../hub/io/net.ts";
 import type { Clock, Disk } from "../../hub/io/ports.ts";
-import type { FactStore } from "../../hub/io/registry.ts";
 import { openHub, silentTrace, type Trace } from "../../hub/mod.ts";
 import { scratch } from "./hub_process.ts";
 import { dialWire, type WireClient } from "./wire_client.ts";
@@ -50,7 +48,10 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
   });
   const trace = options.trace ?? silentTrace;
   const hub = options.between ? hubBehind(options.between, config, trace) : openHub(config, trace, () => {});
-  const { kafka } = await hub.start();
+  const { kafka } = await hub.start().catch(async (error: unknown) => {
+    await hub.stop();
+    throw error;
+  });
   const wire = await dialWire(kafka);
   return {
     hub,
@@ -69,9 +70,8 @@ function hubBehind(between: NonNullable<TestHubOptions["between"]>, config: Conf
   const same = <T>(port: T): T => port;
   const clock = (between.clock ?? same)(openClock(true));
   const disk = (between.disk ?? same)(openDisk(config.hub.data));
-  const openRegistry = async (facts: FactStore) => openEmbeddedRegistry(facts);
   const [random, hashing] = [openRandom(), openHashing()];
-  const ports = { clock, random, hashing, disk, net: openNet(clock), trace, openRegistry, openCoordination: null };
+  const ports = { clock, random, hashing, disk, net: openNet(clock), trace, openOffsets: null, openCoordination: null };
   return new Hub(ports, config, () => {});
 }
 

@@ -10,7 +10,7 @@ import type { RequestContext } from "../services.ts";
 import { consumerGroupHandlers } from "./consumer_groups.ts";
 import { offsetHandlers } from "./offsets.ts";
 
-/** Where clients find this hub. */
+/** Where clients find a hub. */
 export interface NodeAddress {
   readonly nodeId: number;
   readonly host: string;
@@ -18,7 +18,10 @@ export interface NodeAddress {
 }
 
 /** Key types of FindCoordinator. */
-const KeyType = { Group: 0, Transaction: 1 } as const;
+export const KeyType = { Group: 0, Transaction: 1 } as const;
+
+/** The hub that coordinates a group or a transactional id, or why it cannot be told now. */
+export type FindHome = (keyType: number, key: string, context: RequestContext) => Promise<NodeAddress | ErrorName>;
 
 /**
  * READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits of KIP-430: what anybody may do while there is no
@@ -30,11 +33,11 @@ const operationsNotAsked = -2_147_483_648;
 /** All handlers of groups and their offsets. `engine` is null until the hub has one. */
 export function groupHandlers(
   engine: () => GroupEngine | null,
-  nodeAddress: (context: RequestContext) => NodeAddress,
+  findHome: FindHome,
   names: Pick<TopicNames, "idOf" | "nameOf">,
 ): GroupHandlers {
   return {
-    ...coordinatorHandlers(nodeAddress),
+    ...coordinatorHandlers(findHome),
     ...memberHandlers(engine),
     ...operatorHandlers(engine),
     ...offsetHandlers(engine, names),
@@ -42,22 +45,28 @@ export function groupHandlers(
   };
 }
 
-function coordinatorHandlers(nodeAddress: (context: RequestContext) => NodeAddress) {
+const nowhere: NodeAddress = { nodeId: -1, host: "", port: -1 };
+
+function coordinatorHandlers(findHome: FindHome) {
+  const find = async (keyType: number, key: string, context: RequestContext) => {
+    const known = keyType === KeyType.Group || keyType === KeyType.Transaction;
+    const found = known ? await findHome(keyType, key, context) : "INVALID_REQUEST";
+    if (typeof found !== "string") return { errorCode: 0, errorMessage: null, ...found };
+    return { errorCode: codeOf(found), errorMessage: found, ...nowhere };
+  };
   return {
-    findCoordinator(request: RequestOf<"findCoordinator">, context: RequestContext): ResponseOf<"findCoordinator"> {
-      const error = coordinatorError(request.keyType);
-      const errorCode = codeOf(error);
-      const errorMessage = error === "NONE" ? null : error;
-      const address = error === "NONE" ? nodeAddress(context) : { nodeId: -1, host: "", port: -1 };
-      if (context.version < 4) return { throttleTimeMs: 0, errorCode, errorMessage, ...address, coordinators: [] };
-      const coordinators = request.coordinatorKeys.map((key) => ({ key, ...address, errorCode, errorMessage }));
-      return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, nodeId: -1, host: "", port: -1, coordinators };
+    async findCoordinator(
+      request: RequestOf<"findCoordinator">,
+      context: RequestContext,
+    ): Promise<ResponseOf<"findCoordinator">> {
+      const { keyType, key, coordinatorKeys } = request;
+      if (context.version < 4) return { throttleTimeMs: 0, ...(await find(keyType, key, context)), coordinators: [] };
+      const coordinators = await Promise.all(
+        coordinatorKeys.map(async (one) => ({ key: one, ...(await find(keyType, one, context)) })),
+      );
+      return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, ...nowhere, coordinators };
     },
   };
-}
-
-function coordinatorError(keyType: number): ErrorName {
-  return keyType === KeyType.Group || keyType === KeyType.Transaction ? "NONE" : "INVALID_REQUEST";
 }
 
 function memberHandlers(engine: () => GroupEngine | null) {

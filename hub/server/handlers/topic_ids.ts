@@ -17,7 +17,7 @@ export function currentLeader(services: HubServices, topic: string | null, parti
   if (here && here.replica.leader !== null) {
     return { leaderId: hubOf(here.replica.leader), leaderEpoch: here.epoch };
   }
-  const topicId = services.partitions.topics?.byName(topic)?.topicId;
+  const topicId = services.partitions.topics.byName(topic)?.topicId;
   const state = topicId === undefined ? undefined : services.cluster.partition(topicId, partition);
   return state && { leaderId: state.leader, leaderEpoch: state.leaderEpoch };
 }

@@ -7,7 +7,7 @@ import { zeroUuid } from "../../wire/schema.ts";
 import { describeTopicConfigs } from "./configs.ts";
 import { doubled } from "./doubled.ts";
 import { checkReplicas } from "./replicas.ts";
-import { defaultPartitions, type HubServices } from "../services.ts";
+import { defaultPartitions, type HubServices, type RequestContext } from "../services.ts";
 
 type Wanted = RequestOf<"createTopics">["topics"][number];
 type Created = ResponseOf<"createTopics">["topics"][number];
@@ -30,21 +30,21 @@ function oncePer<T>(all: readonly T[], keyOf: (one: T) => string): T[] {
 
 export function topicHandlers(services: HubServices, topicDeleted: TopicDeleted) {
   return {
-    async createTopics(request: RequestOf<"createTopics">): Promise<ResponseOf<"createTopics">> {
+    async createTopics(
+      request: RequestOf<"createTopics">,
+      context: { readonly hub?: RequestContext["hub"] },
+    ): Promise<ResponseOf<"createTopics">> {
       const twice = doubled(request.topics.map((topic) => topic.name));
       const topics: Created[] = [];
       for (const wanted of oncePer(request.topics, ({ name }) => name)) {
+        const { name } = wanted;
         try {
-          mustBeOnce(twice, wanted.name);
+          mustBeOnce(twice, name);
+          if (context.hub === undefined) mustNotBeInternal(name);
           topics.push(await create(services, wanted, request.validateOnly));
         } catch (error) {
-          topics.push({
-            name: wanted.name,
-            topicId: zeroUuid,
-            errorCode: codeOfThrown(error),
-            errorMessage: message(error),
-            configs: null,
-          });
+          const errorMessage = message(error);
+          topics.push({ name, topicId: zeroUuid, errorCode: codeOfThrown(error), errorMessage, configs: null });
         }
       }
       return { throttleTimeMs: 0, topics };
@@ -159,11 +159,13 @@ function placementOf({ assignments, replicationFactor }: Wanted): Placement {
   return { assignments: sorted.map(({ brokerIds }) => brokerIds) };
 }
 
+function mustNotBeInternal(name: string): void {
+  if (!isInternalName(name)) return;
+  throw new HubError("INVALID_TOPIC_EXCEPTION", `${name}: names that begin with __ are the hub's own`);
+}
+
 async function create(services: HubServices, wanted: Wanted, validateOnly: boolean): Promise<Created> {
   const { partitions } = services;
-  if (isInternalName(wanted.name)) {
-    throw new HubError("INVALID_TOPIC_EXCEPTION", `${wanted.name}: names that begin with __ are the hub's own`);
-  }
   const count = partitionsOf(services, wanted);
   const { replicationFactor } = wanted;
   const hubs = services.cluster.lone ? 1 : services.cluster.hubs().length;

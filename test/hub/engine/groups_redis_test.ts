@@ -1,4 +1,4 @@
-// A whole hub with a real Redis: groups commit over the wire while Redis is killed, and the hub restarts without it.
+// A cluster of one hub with a real Redis: groups commit while Redis is killed, and the hub restarts without it.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { scratch } from "../../tools/hub_process.ts";
@@ -27,18 +27,19 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   while (!(await holds())) if (performance.now() > end) throw new Error(`never: ${what}`);
 }
 
-test("a hub with Redis: absent at the start, killed, back, absent at a restart; no commit fails or is lost", async () => {
+test("a hub by itself with Redis: killed, back, absent at a restart; no commit fails or is lost", async () => {
   const redis = await makeRedis();
   const { folder, remove } = scratch();
+  await redis.start();
   let opened = await openTestHub({ folder, redis: redis.url });
   try {
     const topics = [{ name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }];
     const made = await opened.wire.call("createTopics", 7, { topics, timeoutMs: 5000, validateOnly: false });
     assert.equal(made.topics[0]?.errorCode, 0);
-    // This disk never met this Redis: whether it holds offsets of the group is unknown.
-    assert.equal(await commit(opened, 1), 14);
-    assert.equal(opened.hub.health().status, "degraded");
-    await redis.start();
+    await until("the group has a coordinator", async () => {
+      const found = await opened.wire.call("findCoordinator", 4, { keyType: 0, coordinatorKeys: ["g"] });
+      return found.coordinators[0]?.errorCode === 0;
+    });
     await until("groups are loaded", async () => (await commit(opened, 1)) === 0);
 
     let offset = 1;
@@ -69,6 +70,18 @@ test("a hub with Redis: absent at the start, killed, back, absent at a restart; 
   } finally {
     await opened.close();
     remove();
+    await redis.remove();
+  }
+});
+
+test("a hub that never met its cluster does not start without Redis, and says so", async () => {
+  const redis = await makeRedis();
+  try {
+    await assert.rejects(
+      openTestHub({ redis: redis.url }),
+      /Redis cannot be reached, and this hub never met its cluster/,
+    );
+  } finally {
     await redis.remove();
   }
 });

@@ -1,4 +1,5 @@
 // Partitions over a store on a simulated disk, and the handlers of produce and fetch in front of them.
+import { loneView } from "../../../hub/engine/cluster_view.ts";
 import { type Partition, Partitions } from "../../../hub/engine/partitions.ts";
 import { Topics } from "../../../hub/engine/topics.ts";
 import type { TransactionGate } from "../../../hub/engine/transactions_types.ts";
@@ -40,7 +41,8 @@ export class PartitionStage extends Bench {
 
   get #services(): HubServices {
     const { partitions, clock } = this;
-    const rest = { random: simRandom(this.chance), trace: silentTrace, settings: new Map(), hubId: 1 };
+    const lone = { cluster: loneView(1, "dir"), hubId: 1 };
+    const rest = { ...lone, random: simRandom(this.chance), trace: silentTrace, settings: new Map() };
     return { ...rest, partitions, clock, transactionGate: this.gate } as unknown as HubServices;
   }
 

@@ -1,7 +1,7 @@
 // Ends of transactions: markers that a power cut took, and the order in which decisions reach a group.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { partitionOf } from "../../../hub/engine/transactions_log.ts";
+import { partitionOf } from "../../../hub/engine/homes.ts";
 import { opened } from "./transactions_stage.ts";
 
 test("a marker that a power cut took comes anew: none waits for ever where log.fsync is not always", async () => {

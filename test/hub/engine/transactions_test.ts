@@ -1,7 +1,8 @@
 // The transaction engine: its log, waits, retries, gate, and groups; then kills and power cuts at every moment.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { partitionOf, transactionTopic } from "../../../hub/engine/transactions_log.ts";
+import { partitionOf } from "../../../hub/engine/homes.ts";
+import { transactionTopic } from "../../../hub/engine/transactions_log.ts";
 import { HubError } from "../../../hub/errors.ts";
 import { limits } from "../../../hub/limits.ts";
 import { decodeLogRecord } from "../../../hub/transactions/record.ts";

@@ -1,6 +1,5 @@
 // Whole hubs in one world: each on a machine with a simulated disk, all on one net and one Redis.
 import { type Config, loadConfig } from "../../../hub/config.ts";
-import { openMirroredRegistry } from "../../../hub/engine/mirrored_registry.ts";
 import { connectNet } from "../../../hub/client/client.ts";
 import type { HubClient } from "../../../hub/client/faces.ts";
 import type { Partition } from "../../../hub/engine/partition.ts";
@@ -111,10 +110,7 @@ export class Stage {
       disk: hub.disk,
       net: net.portOf(machine),
       trace,
-      openRegistry: async (facts, clusterId) => {
-        const remote = await openRedisRegistry({ url, clusterId, clock, trace, connect });
-        return openMirroredRegistry({ facts, remote, clock, trace });
-      },
+      openOffsets: (clusterId) => openRedisRegistry({ url, clusterId, clock, trace, connect }),
       openCoordination: () => {
         return openRedisCoordination({ url, clusterName: config.cluster.name, clock, trace, connect });
       },

@@ -35,7 +35,7 @@ export class GroupStage {
   engine: GroupEngine | null = null;
   readonly #handlers = groupHandlers(
     () => this.engine,
-    ({ listener }) => ({ nodeId: 7, ...listener }),
+    async (_keyType, _key, { listener }) => ({ nodeId: 7, ...listener }),
     names,
   );
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
 import { featureRows, metadataHandlers } from "../../../../hub/server/handlers/metadata.ts";
+import { loneView } from "../../../../hub/engine/cluster_view.ts";
 import type { RequestContext } from "../../../../hub/server/services.ts";
 import { apis, type RequestOf } from "../../../../hub/wire/apis.ts";
 import { fill } from "../../../../hub/wire/codec.ts";
@@ -60,6 +61,7 @@ test("metadata: a topic whose logs are being made has no leader yet, and an inte
   const topic = { name: "t", topicId: "00000000-0000-4000-8000-00000000000a", partitions: 2, internal: true };
   const topics = { byName: () => topic, all: () => [topic] };
   const services = {
+    cluster: loneView(1, "d"),
     hubId: 1,
     clusterId: "c",
     advertised: { host: "h", port: 1 },

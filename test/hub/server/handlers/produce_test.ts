@@ -4,6 +4,7 @@ import test from "node:test";
 import { codeOf, type ErrorName, HubError } from "../../../../hub/errors.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
 import { produceHandlers } from "../../../../hub/server/handlers/produce.ts";
+import { loneView } from "../../../../hub/engine/cluster_view.ts";
 import type { RequestContext } from "../../../../hub/server/services.ts";
 import { apis, decodeResponse, encodeResponse } from "../../../../hub/wire/apis.ts";
 import { zeroUuid } from "../../../../hub/wire/schema.ts";
@@ -86,7 +87,8 @@ test("NOT_LEADER_OR_FOLLOWER says who leads, and where that is, from v10 on (KIP
     throw new HubError("NOT_LEADER_OR_FOLLOWER");
   };
   const partitions = { enter: () => null, must: () => partition, get: () => partition, append: refuse };
-  const services = { hubId: 3, clock: { now: () => 0 }, advertised: { host: "hub.lan", port: 9092 }, partitions };
+  const advertised = { host: "hub.lan", port: 9092 };
+  const services = { hubId: 3, cluster: loneView(3, "d"), clock: { now: () => 0 }, advertised, partitions };
   const { produce: handler } = produceHandlers(services as never);
   const topicData = [{ name: "t", topicId: zeroUuid, partitionData: [{ index: 0, records: batch(["a"]) }] }];
   const request = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
