@@ -22,8 +22,8 @@ const programs: readonly { readonly check: readonly string[]; readonly debian: s
   { check: ["go", "version"], debian: "golang" },
 ];
 
-/** Tests of this kind need a foreign program or a browser, and run on the first runtime only. */
-const foreign = /^test\/(?:compat|dashboards\/browser|cli|house_test|bench)/;
+/** Tests of this kind need foreign programs, a browser or the whole machine, and run on the first runtime only. */
+const foreign = /^test\/(?:compat|dashboards\/browser|cli|house_test|bench|chaos\/cluster_)/;
 
 function present(check: readonly string[]): boolean {
   const result = spawnSync(check[0]!, check.slice(1), { stdio: "ignore" });

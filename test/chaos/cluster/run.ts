@@ -52,7 +52,12 @@ class Run {
 
   #some(most: number): ChaosHub[] {
     const count = 1 + Math.floor(this.chance() * most);
-    return [...this.stage.hubs].sort(() => this.chance() - 0.5).slice(0, count);
+    return this.#shuffled().slice(0, count);
+  }
+
+  #shuffled(): ChaosHub[] {
+    const drawn = this.stage.hubs.map((hub) => ({ hub, at: this.chance() }));
+    return drawn.sort((a, b) => a.at - b.at).map(({ hub }) => hub);
   }
 
   #one(): ChaosHub {
@@ -156,8 +161,8 @@ class Run {
   }
 
   async #cutOneWay(): Promise<void> {
-    const [one, other] = this.#some(3);
-    if (one && other) this.stage.network.cut(one.id, other.id);
+    const [one, other] = this.#shuffled();
+    this.stage.network.cut(one!.id, other!.id);
     await this.#seconds(2, 12);
     this.stage.network.heal();
   }
