@@ -137,7 +137,7 @@ async function dumpOf(redis: Redis): Promise<Record<string, unknown>> {
       dump[key] = Object.fromEntries(Object.entries(hash).map(([field, value]) => [field, comparable(key, value)]));
     } else if (type === "string") dump[key] = await redis.get(key);
     else if (type === "list") dump[key] = await redis.lrange(key, 0, -1);
-    else if (type === "zset") dump[key] = await redis.call("ZRANGE", key, "0", "-1", "WITHSCORES");
+    else if (type === "zset") dump[key] = await redis.zrange(key, "0", "-1", "WITHSCORES");
   }
   return dump;
 }
