@@ -89,9 +89,11 @@ export class SimNet {
   }
 
   portOf(machine: Machine): Net {
+    const { life } = machine;
+    const never = (): Promise<never> => new Promise(() => {}); // of a process that is no more
     return {
-      listen: (host, port, accept) => this.#listen(machine, host, port, accept),
-      dial: (host, port, timeoutMs) => this.#dial(machine, host, port, timeoutMs),
+      listen: (host, port, accept) => (machine.life === life ? this.#listen(machine, host, port, accept) : never()),
+      dial: (host, port, timeoutMs) => (machine.life === life ? this.#dial(machine, host, port, timeoutMs) : never()),
     };
   }
 
@@ -183,6 +185,7 @@ export class SimSocket implements Socket {
   vanished = false;
   readonly #world: World;
   readonly #net: SimNet;
+  readonly #life: number;
   #inbound: Segment[] = [];
   #inboundBytes = 0;
   #paused = false;
@@ -204,6 +207,7 @@ export class SimSocket implements Socket {
     this.#world = world;
     this.#net = net;
     this.machine = machine;
+    this.#life = machine.life;
     this.id = id;
     this.localPort = localPort;
     this.remoteAddress = remoteAddress;
@@ -215,7 +219,7 @@ export class SimSocket implements Socket {
   }
 
   write(parts: readonly Uint8Array[]): boolean {
-    if (this.#closed || this.#ending) return true;
+    if (this.#closed || this.#ending || this.machine.life !== this.#life) return true;
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     const bytes = new Uint8Array(size);
     let at = 0;
@@ -227,7 +231,9 @@ export class SimSocket implements Socket {
     if (peer.vanished) {
       // A machine that is back knows nothing of this connection and says so.
       if (peer.machine.powered && peer.machine.running)
-        this.#world.at(this.machine, 1, () => this.broken("ECONNRESET"));
+        {
+        this.#world.at(this.machine, 1, () => this.broken("ECONNRESET"), this.#life);
+      }
       return true;
     }
     peer.#arrive(bytes);
@@ -265,10 +271,10 @@ export class SimSocket implements Socket {
         peer.#full = false;
         this.#world.at(peer.machine, 0, () => {
           if (!peer.#closed) peer.onDrain();
-        });
+        }, peer.#life);
       }
       this.onData(first.bytes);
-    });
+    }, this.#life);
   }
 
   buffered(): number {
@@ -297,7 +303,7 @@ export class SimSocket implements Socket {
     this.peer!.#arrive(null);
     this.#closed = true;
     this.#net.forget(this);
-    this.#world.at(this.machine, 0, () => this.onClose(null));
+    this.#world.at(this.machine, 0, () => this.onClose(null), this.#life);
   }
 
   /** Both sides learn of it at once. */
@@ -306,7 +312,8 @@ export class SimSocket implements Socket {
       if (end.#closed || end.vanished) continue;
       end.#closed = true;
       this.#net.forget(end);
-      this.#world.at(end.machine, 0, () => end.onClose(fault(code, `${end.remoteAddress}:${end.remotePort}`)));
+      const error = fault(code, `${end.remoteAddress}:${end.remotePort}`);
+      this.#world.at(end.machine, 0, () => end.onClose(error), end.#life);
     }
   }
 

@@ -4,6 +4,7 @@ import type { RedisScript } from "../../../hub/io/redis_scripts.ts";
 import { limits } from "../../../hub/limits.ts";
 import { RedisState, type Text } from "./redis_state.ts";
 import { twins } from "./redis_twins.ts";
+import type { Timer } from "../../../hub/io/ports.ts";
 import type { Machine, World } from "./world.ts";
 import type { SimNet } from "./net.ts";
 
@@ -65,6 +66,11 @@ export class RedisServer {
     for (const client of [...this.clients]) client.lost();
   }
 
+  /** The process of a machine ended; its connections went with it. */
+  gone(machine: Machine): void {
+    for (const client of [...this.clients]) if (client.isOf(machine)) this.clients.delete(client);
+  }
+
   publish(channel: string, text: string): void {
     for (const client of this.clients) client.tell(channel, text);
   }
@@ -121,6 +127,7 @@ class SimRedis {
   status: "wait" | "connecting" | "ready" | "reconnecting" | "end" = "wait";
   readonly #server: RedisServer;
   readonly #machine: Machine;
+  readonly #life: number;
   readonly #scripts: Readonly<Record<string, RedisScript>>;
   readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
   readonly #channels = new Set<string>();
@@ -134,7 +141,12 @@ class SimRedis {
   constructor(server: RedisServer, machine: Machine, scripts: Readonly<Record<string, RedisScript>>) {
     this.#server = server;
     this.#machine = machine;
+    this.#life = machine.life;
     this.#scripts = scripts;
+  }
+
+  isOf(machine: Machine): boolean {
+    return this.#machine === machine;
   }
 
   /** The library's face: one method a command and a script. */
@@ -166,6 +178,11 @@ class SimRedis {
     for (const listener of this.#listeners.get(event) ?? []) (listener as (...args: unknown[]) => void)(...args);
   }
 
+  /** In the process that opened this connection, while it runs. */
+  #at(delayMs: number, call: () => void): Timer {
+    return this.#server.world.at(this.#machine, delayMs, call, this.#life);
+  }
+
   #there(): number {
     return this.#server.net.delay(this.#machine.host, redisHost);
   }
@@ -185,7 +202,7 @@ class SimRedis {
     const connection = ++this.#connection;
     const waitMs = this.#cut() ? limits.redisReconnectMsMax : this.#there() + this.#back();
     return new Promise((resolve, reject) => {
-      world.at(this.#machine, waitMs, () => {
+      this.#at(waitMs, () => {
         if (this.#connection !== connection || this.status !== "connecting") return reject(new Error("closed"));
         if (faults.down || this.#cut()) {
           const error = new Error(faults.down ? "connect ECONNREFUSED" : "connect ETIMEDOUT");
@@ -210,7 +227,7 @@ class SimRedis {
     this.status = "reconnecting";
     this.#attempts += 1;
     const delay = Math.min(50 * 2 ** Math.min(this.#attempts, 10), limits.redisReconnectMsMax);
-    this.#server.world.at(this.#machine, delay, () => {
+    this.#at(delay, () => {
       if (this.status === "reconnecting") this.#connect().catch(() => {});
     });
   }
@@ -220,16 +237,15 @@ class SimRedis {
     const before = this.status;
     this.#leave(new Error("Connection is closed."));
     this.status = again ? "reconnecting" : "end";
-    if (before === "ready") this.#server.world.at(this.#machine, 0, () => this.#emit("close"));
+    if (before === "ready") this.#at(0, () => this.#emit("close"));
     if (again) this.#again();
   }
 
   /** The server is gone, or another. */
   lost(): void {
-    const machine = this.#machine;
     this.#server.clients.delete(this);
     const connection = this.#connection;
-    this.#server.world.at(machine, this.#back(), () => {
+    this.#at(this.#back(), () => {
       if (this.#connection !== connection || this.status !== "ready") return;
       this.#leave(new Error("Connection is closed."));
       this.status = "reconnecting";
@@ -255,19 +271,19 @@ class SimRedis {
     if (!this.#channels.has(channel) || this.#cut()) return;
     const connection = this.#connection;
     this.#answerAt = Math.max(this.#answerAt, world.now + this.#back());
-    world.at(this.#machine, this.#answerAt - world.now, () => {
+    this.#at(this.#answerAt - world.now, () => {
       if (this.#connection === connection) this.#emit("message", channel, text);
     });
   }
 
   #command(name: string, given: readonly (Text | number)[]): Promise<unknown> {
     const { world, faults, chance } = this.#server;
-    if (this.status !== "ready") return Promise.reject(new Error("Stream isn't writeable"));
+    if (this.status !== "ready" || this.#machine.life !== this.#life) return Promise.reject(new Error("Stream isn't writeable"));
     const args = given.map((one) => (typeof one === "number" ? String(one) : one));
     return new Promise((resolve, reject) => {
       const pending: Pending = { reject: (error) => settle(() => reject(error)) };
       this.#pending.add(pending);
-      const late = world.at(this.#machine, limits.redisCommandMsMax / this.#machine.rate, () => {
+      const late = this.#at(limits.redisCommandMsMax / this.#machine.rate, () => {
         pending.reject(new Error("Command timed out"));
       });
       const settle = (call: () => void): void => {
@@ -308,7 +324,7 @@ class SimRedis {
     if (this.#cut()) return;
     this.#answerAt = Math.max(this.#answerAt, world.now + this.#back());
     const connection = this.#connection;
-    world.at(this.#machine, this.#answerAt - world.now, () => {
+    this.#at(this.#answerAt - world.now, () => {
       if (this.#connection === connection) settle(answer);
     });
   }

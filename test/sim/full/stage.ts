@@ -148,6 +148,7 @@ export class Stage {
     const { machine } = hub;
     if (powered) this.net.killed(machine);
     else this.net.lost(machine);
+    this.redis.gone(machine);
     machine.life += 1;
     machine.running = false;
     machine.powered = powered;

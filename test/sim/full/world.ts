@@ -72,9 +72,8 @@ export class World {
     return { name, host, life: 0, running: false, powered: true, pausedUntil: 0, rate, wallOffset: 0 };
   }
 
-  /** Calls after so many milliseconds of the world, if this process still runs then. */
-  at(machine: Machine, delayMs: Millis, call: () => void): Timer {
-    const { life } = machine;
+  /** Calls after so many milliseconds of the world, if the process of that life still runs then. */
+  at(machine: Machine, delayMs: Millis, call: () => void, life = machine.life): Timer {
     let timer: Timer;
     const due = (): void => {
       if (machine.life !== life || !machine.running) return;
@@ -90,14 +89,15 @@ export class World {
 
   /** The clock of the process that runs now. */
   clockOf(machine: Machine): Clock {
+    const { life } = machine;
     const offset = 1000 + this.int(1_000_000);
     const now = (): Millis => offset + this.now * machine.rate;
     return {
       now,
       wall: () => Math.floor(Date.UTC(2027, 0, 1) + this.now + machine.wallOffset),
       wallTrusted: () => machine.wallOffset > -1e9,
-      after: (delayMs, call) => this.at(machine, Math.max(0, delayMs) / machine.rate, call),
-      soon: (call) => void this.at(machine, 0, call),
+      after: (delayMs, call) => this.at(machine, Math.max(0, delayMs) / machine.rate, call, life),
+      soon: (call) => void this.at(machine, 0, call, life),
     };
   }
 
