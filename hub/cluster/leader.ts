@@ -175,6 +175,8 @@ function shrink(replica: Replica, leaves: (member: ReplicaId) => boolean): Repli
 export function publishedAs(replica: Replica, state: PublishedState): ReplicaEffect[] {
   const { lead, hub, epoch } = replica;
   const effects: ReplicaEffect[] = [];
+  // It led before it was started anew, or lost its epoch: whoever governs waits for a leader that does not know it.
+  if (lead === null && state.leader === hub) return [{ kind: "publish", state: { ...state, leader: -1 } }];
   if (lead === null || lead.shrinking === null || state.leader !== hub || state.leaderEpoch !== epoch) return effects;
   const told = new Set(state.isr);
   if (told.size !== lead.shrinking.size || ![...lead.shrinking].every((member) => told.has(member))) return effects;

@@ -254,7 +254,7 @@ export class ClusterTopics implements TopicChanges {
     const stranger = !fact && !initial.old.members.includes(me);
     if (stranger) state = { ...freshState(shared.published(topic.topicId, index)?.config ?? initial), amnesia: "lost" };
     if (log.recovered === "short" && state.amnesia === "none") state = { ...state, amnesia: "short" };
-    return newReplica(me, log, state, settings, log.durableEnd, clock.now());
+    return newReplica(me, log, state, settings, log.recoveredWatermark, clock.now());
   }
 
   /** min.insync.replicas of the topic may have changed: the leader carries it into the config (replication.md 2.7). */

@@ -45,7 +45,7 @@ export class Checkpoints {
       await Promise.all(noted.filter(({ log, end }) => this.#isBehind(log, end)).map(({ log }) => this.#save(log)));
       for (const { log, end, cuts } of noted) {
         if (log.isHeld || (this.#cuts.get(log.key) ?? 0) !== cuts) continue;
-        const highWatermark = log.highWatermark < 0 ? end : log.highWatermark;
+        const highWatermark = Math.max(log.logStart, log.highWatermark);
         this.#points.set(log.key, { syncedEnd: end, highWatermark, logStart: log.logStart });
       }
       this.#write();

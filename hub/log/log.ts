@@ -48,6 +48,8 @@ export class PartitionLog {
   #gone = false;
   /** What recovery found: `short` when a suffix that was promised may be missing (replication.md 2.5). */
   recovered: "whole" | "short" = "whole";
+  /** What was known to be committed when the last checkpoint was made. */
+  recoveredWatermark = 0;
   /** Set by the engine; retention never goes above it. -1: the durable end. */
   highWatermark = -1;
 

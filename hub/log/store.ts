@@ -150,7 +150,9 @@ function recoverPartition(
   }
   const { logEnd, logStart } = log;
   content.state.partitions.set(key, { ...known, logStart, syncedEnd: logEnd });
-  const highWatermark = Math.min(point?.highWatermark ?? logEnd, logEnd);
+  // What lies above may never have been committed: a replica learns from its leader that it was (replication.md 2.6).
+  const highWatermark = Math.max(logStart, Math.min(point?.highWatermark ?? logStart, logEnd));
+  log.recoveredWatermark = highWatermark;
   pointsNow.set(key, { syncedEnd: logEnd, highWatermark, logStart });
   return log;
 }

@@ -67,6 +67,17 @@ async function find(partition: Partition, time: number, version: number, end: nu
   }
 }
 
+/**
+ * A leader that has not yet seen its followers catch up does not know what was committed before it: an end that it named
+ * could lie below one that was told already (KIP-207).
+ */
+function mustKnowEnd({ replica, topic }: Partition, time: number, version: number): void {
+  const needsEnd = time >= 0 || time === Place.Latest || time === Place.MaxTimestamp;
+  if (!needsEnd || replica.highWatermark >= replica.epochStart) return;
+  const detail = `${topic}: the new leader has not caught up yet`;
+  throw new HubError(version < 5 ? "LEADER_NOT_AVAILABLE" : "OFFSET_NOT_AVAILABLE", detail);
+}
+
 type Listed = ResponseOf<"listOffsets">["topics"][number]["partitions"][number];
 type Ended = ResponseOf<"offsetForLeaderEpoch">["topics"][number]["partitions"][number];
 type Deleted = ResponseOf<"deleteRecords">["topics"][number]["partitions"][number];
@@ -80,8 +91,9 @@ async function listOne(
 ): Promise<Listed> {
   const { partitionIndex, currentLeaderEpoch, timestamp } = asked;
   try {
-    const partition = partitions.must(topic, partitionIndex);
+    const partition = partitions.mustLead(topic, partitionIndex);
     checkLeaderEpoch(partition, currentLeaderEpoch);
+    mustKnowEnd(partition, timestamp, version);
     const end = isolation === 1 ? partition.lastStable : partition.highWatermark;
     const found = await find(partition, timestamp, version, end);
     return { partitionIndex, errorCode: 0, timestamp: found.timestamp, offset: found.offset, leaderEpoch: found.epoch };
@@ -96,7 +108,7 @@ function epochEnd(
   asked: RequestOf<"offsetForLeaderEpoch">["topics"][number]["partitions"][number],
 ): Ended {
   try {
-    const partition = partitions.must(topic, asked.partition);
+    const partition = partitions.mustLead(topic, asked.partition);
     checkLeaderEpoch(partition, asked.currentLeaderEpoch);
     const { epoch, endOffset } = endOfEpoch(partition, asked.leaderEpoch);
     return { errorCode: 0, partition: asked.partition, leaderEpoch: epoch, endOffset };
@@ -111,7 +123,7 @@ async function deleteBefore(
   { partitionIndex, offset }: RequestOf<"deleteRecords">["topics"][number]["partitions"][number],
 ): Promise<Deleted> {
   try {
-    const partition = partitions.must(topic, partitionIndex);
+    const partition = partitions.mustLead(topic, partitionIndex);
     const { topics } = partitions;
     if (!topics.settingsOf(topics.byName(topic)!).text("cleanup.policy").includes("delete")) {
       throw new HubError("POLICY_VIOLATION", `${topic} is compacted, and nothing is deleted from it`);

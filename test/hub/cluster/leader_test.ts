@@ -1,7 +1,15 @@
 // A leader by itself: commits with its own disk, and never with fewer in sync than m asks for.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { durable, mayCommit, newLoneReplica, setMinInSync } from "../../../hub/cluster/replica.ts";
+import {
+  durable,
+  freshState,
+  mayCommit,
+  newLoneReplica,
+  newReplica,
+  publishedAs,
+  setMinInSync,
+} from "../../../hub/cluster/replica.ts";
 import { ArrayLog } from "./array_log.ts";
 
 test("a lone leader commits what its disk holds, in the epoch its log is in", () => {
@@ -25,4 +33,13 @@ test("with m above the replicas nothing is committed until m is lowered (I7 MinI
   assert.deepEqual(durable(replica, 0), []);
   assert.deepEqual(setMinInSync(replica, 1, 0), [{ kind: "watermark", from: 0, to: 1 }]);
   assert.equal(mayCommit(replica), true);
+});
+
+test("a leader that was started anew says that it leads no more: nobody else can know, when it was away for a moment", () => {
+  const config = { id: { epoch: 65, n: 0 }, old: { members: ["1:a", "2:b"], m: 1 }, next: null };
+  const settings = { lagMsMax: 1000, voteWaitMs: 200, electionMsMax: 1000 };
+  const replica = newReplica("1:a", new ArrayLog([65]), freshState(config), settings, 0, 0);
+  const published = { leader: 1, leaderEpoch: 65, isr: ["1:a", "2:b"], config, learners: [] };
+  assert.deepEqual(publishedAs(replica, published), [{ kind: "publish", state: { ...published, leader: -1 } }]);
+  assert.deepEqual(publishedAs(replica, { ...published, leader: 2 }), [], "of another hub nothing is said");
 });

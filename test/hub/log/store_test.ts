@@ -325,3 +325,18 @@ test("epochs are kept: a batch bears the epoch it was appended under", async () 
   const bytes = await bench.settle(bench.log().read(2, 1, 3));
   assert.equal(readBatchHeader(bytes).leaderEpoch, 67);
 });
+
+test("after a crash only what a checkpoint knew to be committed is called so, not all that is there", async () => {
+  const bench = await open();
+  const log = await bench.create();
+  for (const value of ["a", "b", "c"]) log.append(batchOf([value]), 0);
+  await bench.settle(bench.store.flush());
+  await bench.powerCut("nothing");
+  assert.equal(bench.log().logEnd, 3);
+  assert.equal(bench.log().recoveredWatermark, 0, "no checkpoint was made");
+  bench.log().highWatermark = 2;
+  await bench.settle(bench.store.checkpoint());
+  await bench.powerCut("nothing");
+  assert.equal(bench.log().logEnd, 3);
+  assert.equal(bench.log().recoveredWatermark, 2);
+});

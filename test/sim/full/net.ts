@@ -230,8 +230,7 @@ export class SimSocket implements Socket {
     const peer = this.peer!;
     if (peer.vanished) {
       // A machine that is back knows nothing of this connection and says so.
-      if (peer.machine.powered && peer.machine.running)
-        {
+      if (peer.machine.powered && peer.machine.running) {
         this.#world.at(this.machine, 1, () => this.broken("ECONNRESET"), this.#life);
       }
       return true;
@@ -259,22 +258,32 @@ export class SimSocket implements Socket {
     if (first === undefined || this.#pumping || this.#paused || this.#closed) return;
     if (this.#net.link(this.remoteAddress, this.machine.host).cut) return;
     this.#pumping = true;
-    this.#world.at(this.machine, Math.max(0, first.at - this.#world.now), () => {
-      this.#pumping = false;
-      if (this.#paused || this.#closed || this.#net.link(this.remoteAddress, this.machine.host).cut) return;
-      this.#inbound.shift();
-      if (first.bytes === null) return this.#close(null);
-      this.#inboundBytes -= first.bytes.length;
-      this.pump();
-      const peer = this.peer!;
-      if (peer.#full && this.#inboundBytes < bufferMark / 2) {
-        peer.#full = false;
-        this.#world.at(peer.machine, 0, () => {
-          if (!peer.#closed) peer.onDrain();
-        }, peer.#life);
-      }
-      this.onData(first.bytes);
-    }, this.#life);
+    this.#world.at(
+      this.machine,
+      Math.max(0, first.at - this.#world.now),
+      () => {
+        this.#pumping = false;
+        if (this.#paused || this.#closed || this.#net.link(this.remoteAddress, this.machine.host).cut) return;
+        this.#inbound.shift();
+        if (first.bytes === null) return this.#close(null);
+        this.#inboundBytes -= first.bytes.length;
+        this.pump();
+        const peer = this.peer!;
+        if (peer.#full && this.#inboundBytes < bufferMark / 2) {
+          peer.#full = false;
+          this.#world.at(
+            peer.machine,
+            0,
+            () => {
+              if (!peer.#closed) peer.onDrain();
+            },
+            peer.#life,
+          );
+        }
+        this.onData(first.bytes);
+      },
+      this.#life,
+    );
   }
 
   buffered(): number {

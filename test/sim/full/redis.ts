@@ -278,7 +278,8 @@ class SimRedis {
 
   #command(name: string, given: readonly (Text | number)[]): Promise<unknown> {
     const { world, faults, chance } = this.#server;
-    if (this.status !== "ready" || this.#machine.life !== this.#life) return Promise.reject(new Error("Stream isn't writeable"));
+    if (this.status !== "ready" || this.#machine.life !== this.#life)
+      return Promise.reject(new Error("Stream isn't writeable"));
     const args = given.map((one) => (typeof one === "number" ? String(one) : one));
     return new Promise((resolve, reject) => {
       const pending: Pending = { reject: (error) => settle(() => reject(error)) };

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { codeOf } from "../../../../hub/errors.ts";
 import { encodeBatch } from "../../../../hub/record/builder.ts";
+import type { Partitions } from "../../../../hub/engine/partitions.ts";
+import { placeHandlers } from "../../../../hub/server/handlers/epochs.ts";
+import type { HubServices } from "../../../../hub/server/services.ts";
 import { apis } from "../../../../hub/wire/apis.ts";
 import { openTestHub, withHub } from "../../../tools/test_hub.ts";
 import { makeTopic } from "../../../tools/wire_calls.ts";
@@ -111,4 +114,24 @@ test("deleted records stay deleted over a restart; beyond the watermark is refus
   } finally {
     remove();
   }
+});
+
+test("a new leader names no end before its followers have caught up: one could lie below what was told (KIP-207)", async () => {
+  const replica = { highWatermark: 3, epochStart: 5 };
+  const led = { topic: "t", epoch: 130, replica, log: { logStart: 1 }, highWatermark: 3, lastStable: 3 };
+  const partitions = { mustLead: () => led } as unknown as Partitions;
+  const { listOffsets } = placeHandlers({ partitions } as unknown as HubServices);
+  const ask = async (timestamp: number, version: number): Promise<[number, number]> => {
+    const asked = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp }];
+    const request = { replicaId: -1, isolationLevel: 0, topics: [{ name: "t", partitions: asked }], timeoutMs: 0 };
+    const { topics } = await listOffsets(request as never, { version } as never);
+    const [one] = topics[0]!.partitions;
+    return [one!.errorCode, one!.offset];
+  };
+  assert.deepEqual(await ask(-1, 5), [codeOf("OFFSET_NOT_AVAILABLE"), -1]);
+  assert.deepEqual(await ask(-1, 4), [codeOf("LEADER_NOT_AVAILABLE"), -1]);
+  assert.deepEqual(await ask(0, 7), [codeOf("OFFSET_NOT_AVAILABLE"), -1]);
+  assert.deepEqual(await ask(-2, 7), [0, 1], "the beginning is known");
+  replica.highWatermark = 5;
+  assert.deepEqual(await ask(-1, 5), [0, 3]);
 });
