@@ -68,8 +68,8 @@ async function find(partition: Partition, time: number, version: number, end: nu
 }
 
 /**
- * A leader whose followers have not caught up yet does not know what was committed before it: an end that it named could
- * lie below one that was told already (KIP-207).
+ * A leader whose followers have not caught up yet does not know what was committed before it: an end that it named
+ * could lie below one that was told already (KIP-207).
  */
 function mustKnowEnd({ replica, topic }: Partition, time: number, version: number): void {
   const needsEnd = time >= 0 || time === Place.Latest || time === Place.MaxTimestamp;
