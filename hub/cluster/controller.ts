@@ -2,7 +2,15 @@
 // never data (replication.md 2.0). Pure.
 import type { Millis } from "../io/ports.ts";
 import { hubOfReplica, membersOf } from "./quorum.ts";
-import type { ElectionKind, Epoch, HubId, PartitionConfig, PublishedState, ReplicaId } from "./types.ts";
+import type {
+  ElectionFailure,
+  ElectionKind,
+  Epoch,
+  HubId,
+  PartitionConfig,
+  PublishedState,
+  ReplicaId,
+} from "./types.ts";
 
 /** One partition as the controller sees it. */
 export interface Governed {
@@ -48,9 +56,18 @@ export function configOf({ published, assignment, m }: Governed): PartitionConfi
   return published?.config ?? { id: { epoch: 0, n: 0 }, old: { members: assignment, m }, next: null };
 }
 
-/** True when somebody should try to lead it now. */
-export function needsLeader({ published }: Governed, isDown: (hub: HubId) => boolean): boolean {
-  return published === undefined || published.leader < 0 || isDown(published.leader);
+/**
+ * True when somebody should try to lead it now.
+ * @param isHere whether a replica is on its hub's present disk
+ */
+export function needsLeader(
+  { published }: Governed,
+  isDown: (hub: HubId) => boolean,
+  isHere: (replica: ReplicaId) => boolean,
+): boolean {
+  if (published === undefined || published.leader < 0 || isDown(published.leader)) return true;
+  const { leader, config } = published;
+  return !membersOf(config).some((replica) => hubOfReplica(replica) === leader && isHere(replica));
 }
 
 /**
@@ -71,7 +88,8 @@ export function candidateOf(
   const isr = (published?.isr ?? []).filter((replica) => live.includes(replica));
   const preferred = live[0] === members[0] && (isr.length === 0 || isr.includes(live[0]!)) ? live[0] : undefined;
   const order = [...new Set([...(preferred ? [preferred] : []), ...isr, ...live])].map(hubOfReplica);
-  const named = attempt.better !== null && order.includes(attempt.better) ? attempt.better : null;
+  // whoever is named may stand in a config that is not published yet
+  const named = attempt.better !== null && !isDown(attempt.better) ? attempt.better : null;
   const hub = named ?? order[attempt.failures % order.length]!;
   const seenEpoch = Math.max(attempt.seenEpoch, published?.leaderEpoch ?? 0);
   return { hub, topicId, partition, seenEpoch, kind: kindOf(attempt, live.length, members.length, unclean) };
@@ -82,6 +100,17 @@ function kindOf({ tooFew }: Attempt, live: number, all: number, unclean: boolean
   if (tooFew < patience) return "clean";
   if (live === all) return "roll-call";
   return unclean ? "unclean" : "clean";
+}
+
+/** How an attempt ended; null: no answer came. What it took for a leader is forgotten once there is one. */
+export function tried(attempt: Attempt, why: ElectionFailure | null, now: Millis): void {
+  attempt.better = null;
+  if (why?.kind === "too-few" || why?.kind === "amnesiac") attempt.tooFew += 1;
+  if (why?.kind === "refused") attempt.seenEpoch = Math.max(attempt.seenEpoch, why.promisedEpoch);
+  if (why?.kind === "not-best") {
+    attempt.better = hubOfReplica(why.best);
+    attempt.nextAt = now; // at once: it is known who has more
+  } else failed(attempt, now);
 }
 
 /** How long until the next try; doubles with each failure, so that a partition that cannot be led costs little. */

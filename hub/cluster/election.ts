@@ -1,6 +1,6 @@
 // Elections: promises given and asked for, and who wins (replication.md 2.5). Pure.
 import type { Millis } from "../io/ports.ts";
-import { hasPromises, membersOf, nextBallot } from "./quorum.ts";
+import { compareConfigs, hasPromises, isMember, membersOf, nextBallot } from "./quorum.ts";
 import { belongs, newLeadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
 import type {
   ElectionFailure,
@@ -12,7 +12,6 @@ import type {
   VoteReply,
   VoteRequest,
 } from "./types.ts";
-import { compareConfigs } from "./quorum.ts";
 
 /** A candidate asks: promised when nothing higher was; the answer leaves once the promise is on disk. */
 export function voteRequested(replica: Replica, request: VoteRequest, _now: Millis): ReplicaEffect[] {
@@ -21,9 +20,12 @@ export function voteRequested(replica: Replica, request: VoteRequest, _now: Mill
     return [{ kind: "answer-vote", to: candidate, reply: replyOf(replica, epoch, false) }];
   }
   const effects = stepDown(replica, `promised epoch ${epoch} to ${candidate}`);
+  // A learner may hear here alone that it counts: the leader that took it in may be gone.
+  const known = replica.state.config;
+  const config = compareConfigs(request.config.id, known.id) > 0 ? request.config : known;
   // The log end as it is now: from here on nothing of a lower epoch is taken.
-  const reply = { ...replyOf(replica, epoch, true), promisedEpoch: epoch };
-  effects.push(persist(replica, { promisedEpoch: epoch }, [{ kind: "answer-vote", to: candidate, reply }]));
+  const reply = { ...replyOf(replica, epoch, true), promisedEpoch: epoch, config };
+  effects.push(persist(replica, { promisedEpoch: epoch, config }, [{ kind: "answer-vote", to: candidate, reply }]));
   return effects;
 }
 
@@ -33,7 +35,8 @@ function replyOf(replica: Replica, epoch: Epoch, granted: boolean): VoteReply {
     from: id,
     epoch,
     granted,
-    counts: state.amnesia === "none" && !state.tombstone,
+    // Who has no past never promised anything either: a config that names it may count it.
+    counts: state.amnesia !== "short" && !state.tombstone,
     promisedEpoch: state.promisedEpoch,
     acceptedEpoch: state.acceptedEpoch,
     durableEnd: log.durableEnd,
@@ -54,7 +57,10 @@ export function tryLead(
 ): ReplicaEffect[] {
   const { state } = replica;
   const refused = mayNotStand(replica, kind);
-  if (refused !== null) return [{ kind: "election-failed", epoch: replica.epoch, why: refused }];
+  if (refused !== null) {
+    const failed = { kind: "election-failed" as const, epoch: replica.epoch, why: refused };
+    return refused.kind === "not-member" ? [failed, ...laterConfig(replica, published)] : [failed];
+  }
   const effects = stepDown(replica, "stands for election");
   const epoch = nextBallot(Math.max(state.promisedEpoch, seen, published?.leaderEpoch ?? 0), replica.hub);
   const to = membersOf(state.config).filter((member) => member !== replica.id);
@@ -76,14 +82,23 @@ export function tryLead(
 function mayNotStand(replica: Replica, kind: ElectionKind): ElectionFailure | null {
   const { state, halted } = replica;
   if (state.tombstone || !belongs(replica)) return { kind: "not-member" };
-  if (halted || state.amnesia === "lost") return { kind: "amnesiac" };
+  if (halted) return { kind: "amnesiac" };
   return state.amnesia === "short" && kind === "clean" ? { kind: "amnesiac" } : null;
 }
 
-/** Its own promise is on disk: the candidate votes for itself. */
+/** Who is asked in vain may know whom to ask: a later set than the world was told of. */
+function laterConfig({ stored }: Replica, published: PublishedState | undefined): ReplicaEffect[] {
+  const { config } = stored;
+  const told = published?.config.id ?? { epoch: 0, n: 0 };
+  if (compareConfigs(config.id, told) <= 0) return [];
+  const isr = published?.isr ?? [];
+  return [{ kind: "publish", state: { leader: -1, leaderEpoch: config.id.epoch, isr, config, learners: [] } }];
+}
+
+/** Its own promise is on disk, and no cut of its log is under way any more: the candidate votes for itself. */
 export function selfPromised(replica: Replica, now: Millis): ReplicaEffect[] {
   const { election, stored } = replica;
-  if (election === null || election.promised || stored.promisedEpoch < election.epoch) return [];
+  if (election === null || election.promised || replica.truncating || stored.promisedEpoch < election.epoch) return [];
   election.promised = true;
   election.answers.set(replica.id, replyOf(replica, election.epoch, true));
   return conclude(replica, now, false);
@@ -130,19 +145,27 @@ function conclude(replica: Replica, now: Millis, late: boolean): ReplicaEffect[]
   if (!election.promised) return late ? lose(replica, tooFew(answers)) : [];
   if (!belongs(replica)) return lose(replica, { kind: "not-member" });
   const { config } = replica.state;
-  const clean = kind === "clean";
-  const votes = (member: ReplicaId): boolean => answers.has(member) && (!clean || answers.get(member)!.counts);
+  const answered = (member: ReplicaId): boolean => answers.has(member);
+  const counts = (member: ReplicaId): boolean => answers.get(member)?.counts ?? false;
+  // With R that count nothing need be lost, whatever was asked for: those alone decide.
+  const promised = hasPromises(config, counts);
+  const all = membersOf(config).every(answered);
   const enough =
     isTrusted(replica) ||
-    (kind === "clean" && hasPromises(config, votes)) ||
-    (kind === "roll-call" && membersOf(config).every(votes)) ||
-    (kind === "unclean" && (now - beganAt >= replica.settings.voteWaitMs || membersOf(config).every(votes)));
+    promised ||
+    (kind === "roll-call" && all) ||
+    (kind === "unclean" && (all || now - beganAt >= replica.settings.voteWaitMs));
   if (!enough) return late ? lose(replica, tooFew(answers)) : [];
+  const clean = kind === "clean" || promised;
   const mine = answers.get(replica.id)!;
+  let best = clean && !mine.counts ? null : mine;
   for (const [member, answer] of answers) {
-    if (votes(member) && isBetter(answer, mine)) return lose(replica, { kind: "not-best", best: member });
+    if ((clean ? counts(member) : true) && isMember(config, member) && (best === null || isBetter(answer, best))) {
+      best = answer;
+    }
   }
-  return win(replica, epoch, kind, now);
+  if (best !== null && best !== mine) return lose(replica, { kind: "not-best", best: best.from });
+  return win(replica, epoch, clean ? "clean" : kind, now);
 }
 
 const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => ({
@@ -168,6 +191,8 @@ function isBetter(one: VoteReply, other: VoteReply): boolean {
 function win(replica: Replica, epoch: Epoch, kind: ElectionKind, _now: Millis): ReplicaEffect[] {
   const { log, state, id } = replica;
   replica.role = "leader";
+  replica.vacant = null;
+  replica.passed = null;
   replica.leader = id;
   replica.epoch = epoch;
   replica.epochStart = log.logEnd;

@@ -1,18 +1,23 @@
 // A follower: whom it follows, what it asks for, what it takes and where it cuts (replication.md 2.6). Pure.
 import type { ErrorName } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
+import { selfPromised } from "./election.ts";
 import { adoptConfig, belongs, persist, type Replica, stepDown } from "./state.ts";
 import type { Epoch, FollowerFetch, LeaderWord, Offset, ReplicaEffect, ReplicaId } from "./types.ts";
 
 /** Somebody says who leads; believed unless this replica has promised something higher. */
 export function leaderAnnounced(replica: Replica, epoch: Epoch, leader: ReplicaId, _now: Millis): ReplicaEffect[] {
   const { state, role } = replica;
-  if (replica.halted || state.tombstone || leader === replica.id || epoch < state.promisedEpoch) return [];
+  if (replica.halted || state.tombstone || leader === replica.id) return [];
+  if (epoch < state.promisedEpoch) {
+    return pass(replica, epoch, leader);
+  }
   if (epoch === replica.epoch && (role === "follower" || role === "leader")) return [];
   const effects = stepDown(replica, `${leader} leads epoch ${epoch}`);
   replica.role = "follower";
   replica.epoch = epoch;
   replica.leader = leader;
+  replica.passed = null;
   replica.leaderStart = -1;
   replica.leaderEnd = -1;
   const follow: ReplicaEffect = { kind: "follow", leader, epoch };
@@ -21,18 +26,29 @@ export function leaderAnnounced(replica: Replica, epoch: Epoch, leader: ReplicaI
   return effects;
 }
 
+/** A leader that it may not follow; one that it objects to already gives way to a later one. */
+function pass(replica: Replica, epoch: Epoch, leader: ReplicaId): ReplicaEffect[] {
+  const { role, state, passed } = replica;
+  const objects = role === "follower" && state.promisedEpoch > replica.epoch;
+  if (!(role === "idle" || objects) || epoch <= (objects ? replica.epoch : (passed?.epoch ?? -1))) return [];
+  const effects = objects ? stepDown(replica, `${leader} leads epoch ${epoch}`) : [];
+  replica.passed = { leader, epoch, since: -1 };
+  return effects;
+}
+
 /** The next fetch; null while a cut or a promise that it rests on is not on disk yet. */
 export function fetchOf(replica: Replica): FollowerFetch | null {
   const { role, stored, epoch, log, id } = replica;
   if (role !== "follower" || replica.truncating || stored.promisedEpoch < epoch) return null;
+  const objects = stored.promisedEpoch > epoch;
   return {
     from: id,
-    epoch,
+    epoch: stored.promisedEpoch,
     offset: log.durableEnd,
     position: log.logEnd,
     lastFetchedEpoch: log.latestEpoch,
     // What is on disk speaks, not what is decided. Who lost promises is a new replica: a learner until a config has it.
-    accepted: stored.acceptedEpoch === epoch && stored.amnesia !== "short",
+    accepted: !objects && stored.acceptedEpoch === epoch && stored.amnesia !== "short",
     configId: stored.config.id,
   };
 }
@@ -46,6 +62,8 @@ export function leaderAnswered(
 ): { readonly append: boolean; readonly effects: readonly ReplicaEffect[] } {
   const { role, epoch, log, truncating } = replica;
   if (role !== "follower" || word.epoch !== epoch || truncating) return { append: false, effects: [] };
+  // it only objects to this leader (idle.ts)
+  if (replica.state.promisedEpoch > epoch) return { append: false, effects: [] };
   const effects = adoptConfig(replica, word.config);
   if (word.markedEpoch > replica.state.markedEpoch) {
     effects.push(persist(replica, { markedEpoch: word.markedEpoch }));
@@ -89,25 +107,26 @@ function cut(
   effects.push({ kind: "truncate", to });
 }
 
-export function truncated(replica: Replica, _now: Millis): ReplicaEffect[] {
+export function truncated(replica: Replica, now: Millis): ReplicaEffect[] {
   replica.truncating = false;
   replica.highWatermark = Math.min(replica.highWatermark, replica.log.logEnd);
-  return [];
+  return selfPromised(replica, now);
 }
 
 /** This hub's disk has more: with all from before the epoch on it, the epoch is accepted. */
 export function followerDurable(replica: Replica, _now: Millis): ReplicaEffect[] {
   const { state, epoch, log, leaderStart, leaderEnd, truncating } = replica;
-  if (truncating || leaderStart < 0 || replica.role !== "follower") return [];
+  if (truncating || leaderStart < 0 || replica.role !== "follower" || state.promisedEpoch > epoch) return [];
   const accepted = state.acceptedEpoch === epoch;
   if (accepted && state.amnesia === "none") return [];
   if (log.durableEnd < leaderStart) return [];
-  if (state.amnesia === "none") return [persist(replica, { acceptedEpoch: epoch })];
-  if (log.durableEnd < leaderEnd) return [];
-  // A short log is whole again. Who lost promises is another replica and counts once a config has it (2.5).
-  if (state.amnesia === "lost" && !belongs(replica))
-    return accepted ? [] : [persist(replica, { acceptedEpoch: epoch })];
-  return [persist(replica, { acceptedEpoch: epoch, amnesia: "none" })];
+  // A short log is whole again once it has all that the leader has. Who lost promises is another replica (2.5): a
+  // learner, until a config names it.
+  if (state.amnesia === "short" && log.durableEnd < leaderEnd) return [];
+  if (state.amnesia !== "lost" || belongs(replica)) {
+    return [persist(replica, { acceptedEpoch: epoch, amnesia: "none" })];
+  }
+  return accepted ? [] : [persist(replica, { acceptedEpoch: epoch })];
 }
 
 /** The leader refused: what replaces it will be announced; meanwhile it is asked again. */

@@ -1,9 +1,11 @@
 // A leader: who is in sync, what is committed, and what its followers are told (replication.md 2.6). Pure.
 import type { ErrorName } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
+import { tryLead } from "./election.ts";
 import { hasMinIsr, hubOfReplica, isMember } from "./quorum.ts";
 import { onward } from "./reassign.ts";
-import { type FollowerView, type Leadership, publishedOf, type Replica, stepDown } from "./state.ts";
+import { leadsNot } from "./idle.ts";
+import { type FollowerView, type Leadership, publishedOf, type Replica } from "./state.ts";
 import type {
   Epoch,
   FollowerFetch,
@@ -32,10 +34,11 @@ const nothing: readonly ReplicaEffect[] = [];
 /** A follower says where it is; that it has accepted this epoch is what makes its word count. */
 export function followerFetched(replica: Replica, fetch: FollowerFetch, now: Millis): FetchVerdict {
   const { lead, epoch, log } = replica;
-  if (lead === null || !lead.open) return { kind: "refuse", error: "NOT_LEADER_OR_FOLLOWER", effects: nothing };
+  if (!lead?.open) return { kind: "refuse", error: "NOT_LEADER_OR_FOLLOWER", effects: nothing };
   if (fetch.epoch < epoch) return { kind: "refuse", error: "FENCED_LEADER_EPOCH", effects: nothing };
   if (fetch.epoch > epoch) {
-    return { kind: "refuse", error: "UNKNOWN_LEADER_EPOCH", effects: stepDown(replica, `epoch ${fetch.epoch} is led`) };
+    // The follower has promised this to somebody who did not come to lead: only above it can it follow again.
+    return { kind: "refuse", error: "UNKNOWN_LEADER_EPOCH", effects: tryLead(replica, fetch.epoch, "clean", now) };
   }
   const effects = noted(replica, lead, fetch, now);
   const word = wordOf(replica);
@@ -88,10 +91,12 @@ function noted(replica: Replica, lead: Leadership, fetch: FollowerFetch, now: Mi
 }
 
 /** The leader's own disk has more. */
-export function leaderDurable(replica: Replica): ReplicaEffect[] {
+export function leaderDurable(replica: Replica, now: Millis): ReplicaEffect[] {
   const { lead } = replica;
   const effects: ReplicaEffect[] = [];
-  if (lead?.open) advance(replica, lead, effects);
+  if (!lead?.open) return effects;
+  advance(replica, lead, effects);
+  if (replica.state.config.next !== null) onward(replica, lead, now, effects);
   return effects;
 }
 
@@ -171,12 +176,14 @@ function shrink(replica: Replica, leaves: (member: ReplicaId) => boolean): Repli
   return effects;
 }
 
-/** The world was told: an ISR that shrank for m = 1 counts from now on. */
+/**
+ * The world was told by this hub: an ISR that shrank for m = 1 counts from now on. That the hub does not lead (it was
+ * started anew, say) it has to tell as well.
+ */
 export function publishedAs(replica: Replica, state: PublishedState): ReplicaEffect[] {
   const { lead, hub, epoch } = replica;
   const effects: ReplicaEffect[] = [];
-  // It led before it was started anew, or lost its epoch: whoever governs waits for a leader that does not know it.
-  if (lead === null && state.leader === hub) return [{ kind: "publish", state: { ...state, leader: -1 } }];
+  if (lead === null && state.leader === hub) return [leadsNot(replica, state)];
   if (lead === null || lead.shrinking === null || state.leader !== hub || state.leaderEpoch !== epoch) return effects;
   const told = new Set(state.isr);
   if (told.size !== lead.shrinking.size || ![...lead.shrinking].every((member) => told.has(member))) return effects;

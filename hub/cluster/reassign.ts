@@ -40,11 +40,15 @@ export function onward(replica: Replica, lead: Leadership, _now: Millis, effects
 /** The present config is on the disks of m of it: one change builds on another that holds. */
 function isStored(replica: Replica, lead: Leadership): boolean {
   const { config } = replica.state;
-  return hasHolders(config, (member) => {
+  const knows = (member: ReplicaId): boolean => {
     if (member === replica.id) return replica.stored.config === config;
     const follower = lead.followers.get(member);
     return follower?.configEpoch === config.id.epoch && follower.configN === config.id.n;
-  });
+  };
+  // While m = 1 any of the old set may be elected by its published ISR alone: all of them have to know better.
+  const { old, next } = config;
+  if (next !== null && next.m > 1 && old.m === 1 && !old.members.every(knows)) return false;
+  return hasHolders(config, knows);
 }
 
 function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: ReplicaEffect[]): void {
@@ -64,10 +68,17 @@ function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: R
   effects.push({ kind: "alarm", name: "config_changed", detail: `joint with ${target.members.join()}` });
 }
 
-/** Both sets know the joint config, and all from before it is committed under it (rule 3). */
+/**
+ * Both sets know the joint config, and m of each hold all from before it (rule 3). That it was committed does not say
+ * so: the watermark may have stood there under the old set alone.
+ */
 function finish(replica: Replica, lead: Leadership, effects: ReplicaEffect[]): void {
   const { config } = replica.state;
-  if (!isStored(replica, lead) || replica.highWatermark < lead.jointStart) return;
+  const holds = (member: ReplicaId): boolean => {
+    const end = member === replica.id ? replica.log.durableEnd : lead.followers.get(member)?.end;
+    return (end ?? -1) >= lead.jointStart;
+  };
+  if (!isStored(replica, lead) || !hasHolders(config, holds)) return;
   const old = config.next!;
   const last: PartitionConfig = { id: idAfter(replica), old, next: null };
   lead.jointStart = -1;

@@ -7,6 +7,7 @@
 import type { Millis } from "../io/ports.ts";
 import { electionTick, opened, selfPromised } from "./election.ts";
 import { followerDurable } from "./follower.ts";
+import { idleDeadline, idleTick } from "./idle.ts";
 import { advance, lagDeadline, leaderDurable, leaderTick } from "./leader.ts";
 import { configStored, onward } from "./reassign.ts";
 import { openGate, type Replica, stepDown } from "./state.ts";
@@ -16,7 +17,16 @@ export { tryLead, voteAnswered, voteRequested } from "./election.ts";
 export { fetchOf, leaderAnnounced, leaderAnswered, leaderRefused, truncated } from "./follower.ts";
 export { endOf, followerFetched, isrOf, mayCommit, peerLost, publishedAs, wordOf } from "./leader.ts";
 export { mayReconfigure, reconfigure } from "./reassign.ts";
-export { freshState, newLoneReplica, newReplica, publishedOf, type Replica } from "./state.ts";
+export {
+  buriedState,
+  foundState,
+  freshState,
+  newLoneReplica,
+  newReplica,
+  publishedOf,
+  type Replica,
+  returnedState,
+} from "./state.ts";
 
 const none: ReplicaEffect[] = [];
 
@@ -38,14 +48,14 @@ export function stored(replica: Replica, version: number, now: Millis): ReplicaE
 
 /** The log's durable end moved by this hub's own disk. */
 export function durable(replica: Replica, now: Millis): ReplicaEffect[] {
-  if (replica.role === "leader") return leaderDurable(replica);
+  if (replica.role === "leader") return leaderDurable(replica, now);
   return replica.role === "follower" ? followerDurable(replica, now) : none;
 }
 
 /** Time passes; worth a call from `deadline` on. */
 export function tick(replica: Replica, now: Millis): ReplicaEffect[] {
   if (replica.role === "candidate") return electionTick(replica, now);
-  return replica.role === "leader" ? leaderTick(replica, now) : none;
+  return replica.role === "leader" ? leaderTick(replica, now) : idleTick(replica, now);
 }
 
 export function deadline(replica: Replica): Millis {
@@ -53,7 +63,7 @@ export function deadline(replica: Replica): Millis {
   if (election !== null) {
     return election.beganAt + (election.kind === "unclean" ? settings.voteWaitMs : settings.electionMsMax);
   }
-  return role === "leader" ? lagDeadline(replica) : Number.POSITIVE_INFINITY;
+  return role === "leader" ? lagDeadline(replica) : idleDeadline(replica);
 }
 
 /** Ceases to lead, to follow or to stand. */
@@ -62,10 +72,10 @@ export function resign(replica: Replica, why: string): ReplicaEffect[] {
 }
 
 /** min.insync.replicas of a lone hub was altered. */
-export function setMinInSync(replica: Replica, m: number, _now: Millis): ReplicaEffect[] {
+export function setMinInSync(replica: Replica, m: number, now: Millis): ReplicaEffect[] {
   const { config } = replica.state;
   const state = { ...replica.state, config: { ...config, old: { ...config.old, m } } };
   replica.state = state;
   replica.stored = state;
-  return leaderDurable(replica);
+  return leaderDurable(replica, now);
 }

@@ -86,6 +86,10 @@ export interface Replica {
   leaderStart: Offset;
   leaderEnd: Offset;
   truncating: boolean;
+  /** What to publish of an epoch that this replica leads no more, when nobody else does first. */
+  vacant: { readonly state: PublishedState; since: Millis } | null;
+  /** Whom it followed, or was told to, before it promised a later epoch. */
+  passed: { readonly leader: ReplicaId; readonly epoch: Epoch; since: Millis } | null;
   /** An invariant broke: this replica takes part no more until the hub is started anew. */
   halted: boolean;
 }
@@ -93,6 +97,36 @@ export interface Replica {
 /** A replica that never had a log and never promised anything. */
 export function freshState(config: PartitionConfig): StoredReplica {
   return { promisedEpoch: 0, acceptedEpoch: 0, config, amnesia: "none", tombstone: false, markedEpoch: -1 };
+}
+
+/**
+ * What a hub finds of a replica at start. Without any memory it is fresh where the partition began with it; elsewhere
+ * nobody knows what it promised (replication.md 2.5).
+ * @param fact what the journal has
+ * @param short a suffix of the log that counted may be missing (2.5); to be on disk before anybody hears of it
+ */
+export function foundState(
+  id: ReplicaId,
+  fact: StoredReplica | undefined,
+  initial: PartitionConfig,
+  published: PublishedState | undefined,
+  short: boolean,
+): StoredReplica {
+  const fresh = initial.old.members.includes(id)
+    ? freshState(initial)
+    : { ...freshState(published?.config ?? initial), amnesia: "lost" as const };
+  const state = fact ?? fresh;
+  return short ? { ...state, amnesia: "short" } : state;
+}
+
+/** What stays of a replica that is removed: its promises, and the config that says so. Its data may go (2.7 rule 4). */
+export function buriedState(state: StoredReplica): StoredReplica {
+  return { ...state, tombstone: true };
+}
+
+/** A removed replica is wanted again: its promises hold, its log says nothing until it has caught up. */
+export function returnedState(state: StoredReplica): StoredReplica {
+  return { ...state, tombstone: false, amnesia: "short" };
 }
 
 /**
@@ -132,6 +166,8 @@ export function newReplica(
     leaderStart: -1,
     leaderEnd: -1,
     truncating: false,
+    vacant: null,
+    passed: null,
     halted: false,
   };
 }
@@ -195,7 +231,10 @@ function isDue(replica: Replica, effect: ReplicaEffect): boolean {
 
 /** Becomes nobody in particular; what ends is told. */
 export function stepDown(replica: Replica, why: string): ReplicaEffect[] {
-  const { role, epoch, election } = replica;
+  const { role, epoch, election, leader, lead } = replica;
+  if (role === "leader" && lead!.open) {
+    replica.vacant = { state: { ...publishedOf(replica), leader: -1 }, since: -1 };
+  } else if (role === "follower") replica.passed = { leader: leader!, epoch, since: -1 };
   replica.role = "idle";
   replica.leader = null;
   replica.lead = null;

@@ -1,6 +1,6 @@
 // Topics of a cluster: changed through the controller, learnt by every hub, their replicas opened where they belong.
-import { freshState, newReplica, reconfigure } from "../cluster/replica.ts";
-import type { PartitionConfig, PublishedState, ReplicaId, ReplicaSettings, StoredReplica } from "../cluster/types.ts";
+import { foundState, newReplica, reconfigure } from "../cluster/replica.ts";
+import type { PartitionConfig, PublishedState, ReplicaId, ReplicaSettings } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { Clock, Timer } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
@@ -11,7 +11,7 @@ import { batchRulesOf } from "./admission.ts";
 import { hubOf } from "./cluster_view.ts";
 import { Partition } from "./partition.ts";
 import type { Partitions } from "./partitions.ts";
-import { decodeReplica, replicaKey } from "./replica_facts.ts";
+import { decodeReplica, encodeReplica, replicaKey } from "./replica_facts.ts";
 import type { Placement, TopicChanges } from "./topic_changes.ts";
 import { indexesFrom } from "./topic_logs.ts";
 import { encodeTopic, type Topic, topicOf, topicPrefix, uuidText } from "./topics.ts";
@@ -232,6 +232,7 @@ export class ClusterTopics implements TopicChanges {
     const logs = await partitions.logs.open(topic, indexes);
     const rules = batchRulesOf(partitions.topics.settingsOf(topic));
     const made = logs.map((log) => new Partition(topic.name, log, this.#replicaOf(topic, log), rules, false));
+    await this.#rememberShort(made);
     partitions.add(topic.name, made);
     for (const partition of made) {
       partition.log.highWatermark = partition.highWatermark;
@@ -249,12 +250,19 @@ export class ClusterTopics implements TopicChanges {
       old: { members: topic.assignment?.[index] ?? [me], m: topic.m ?? 1 },
       next: null,
     };
-    let state: StoredReplica = fact ? decodeReplica(fact) : freshState(initial);
-    // No memory, and not from the beginning: what this replica may have promised is not known (replication.md 2.5).
-    const stranger = !fact && !initial.old.members.includes(me);
-    if (stranger) state = { ...freshState(shared.published(topic.topicId, index)?.config ?? initial), amnesia: "lost" };
-    if (log.recovered === "short" && state.amnesia === "none") state = { ...state, amnesia: "short" };
+    const published = shared.published(topic.topicId, index);
+    const known = fact && decodeReplica(fact);
+    const state = foundState(me, known, initial, published, log.recovered === "short");
     return newReplica(me, log, state, settings, log.recoveredWatermark, clock.now());
+  }
+
+  /** That a log is short has to be known after the next start too, which may find it whole (replication.md 2.1). */
+  async #rememberShort(made: readonly Partition[]): Promise<void> {
+    const short = made.filter(({ log }) => log.recovered === "short");
+    if (short.length === 0) return;
+    await this.#options.facts.put(
+      short.map(({ log, replica }) => [replicaKey(log.topicId, log.partition), encodeReplica(replica.stored)]),
+    );
   }
 
   /** min.insync.replicas of the topic may have changed: the leader carries it into the config (replication.md 2.7). */

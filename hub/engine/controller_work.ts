@@ -8,12 +8,14 @@ import {
   newAttempt,
   preferredOf,
   type Standing,
+  tried,
 } from "../cluster/controller.ts";
-import type { ElectionKind, HubId } from "../cluster/types.ts";
+import type { ElectionKind, HubId, ReplicaId } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { Clock, Millis, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
+import { hubOf } from "./cluster_view.ts";
 import type { Governor } from "./governor.ts";
 import type { ReconfigureAsked, ReconfigureTold, TryLeadAsked, TryLeadTold } from "./replica_office.ts";
 
@@ -66,12 +68,13 @@ export class ControllerWork {
     const { governor, clock } = this.#options;
     if (this.#closed || !governor.isController()) return;
     const now = clock.now();
+    const isHere = (replica: ReplicaId): boolean => governor.replicaIdOf(hubOf(replica)) === replica;
     const byHub = new Map<HubId, Standing[]>();
     const home = new Map<HubId, ReconfigureAsked[]>();
     for (const governed of this.#options.governed()) {
       const key = `${governed.topicId}/${governed.partition}`;
       if (this.#underWay.has(key)) continue;
-      if (!needsLeader(governed, governor.isDown)) {
+      if (!needsLeader(governed, governor.isDown, isHere)) {
         this.#attempts.delete(key);
         this.#lookHome(governed, key, now, home);
         continue;
@@ -80,8 +83,7 @@ export class ControllerWork {
       this.#attempts.set(key, attempt);
       if (now < attempt.nextAt) continue;
       const isOut = (hub: HubId): boolean => governor.isDown(hub) || governor.isDraining(hub);
-      const here = (replica: string): boolean => governor.replicaIdOf(Number(replica.split(":")[0])) === replica;
-      const standing = candidateOf(governed, attempt, isOut, here);
+      const standing = candidateOf(governed, attempt, isOut, isHere);
       if (standing === null) failed(attempt, now);
       else byHub.set(standing.hub, [...(byHub.get(standing.hub) ?? []), standing]);
     }
@@ -109,18 +111,7 @@ export class ControllerWork {
   #learn(attempt: Attempt, told: TryLeadTold | undefined, now: Millis): void {
     // The new leader's state comes by its own publication; until then it is not asked again at once.
     if (told?.result === "led") return void (attempt.nextAt = now + limits.electionMsMax);
-    attempt.better = null;
-    if (told?.result === "failed") {
-      const { why } = told;
-      attempt.tooFew = why.kind === "too-few" || why.kind === "amnesiac" ? attempt.tooFew + 1 : 0;
-      if (why.kind === "refused") attempt.seenEpoch = Math.max(attempt.seenEpoch, why.promisedEpoch);
-      if (why.kind === "not-best") {
-        attempt.better = Number(why.best.split(":")[0]);
-        attempt.nextAt = now; // at once: it is known who has more
-        return;
-      }
-    }
-    failed(attempt, now);
+    tried(attempt, told?.result === "failed" ? told.why : null, now);
   }
 
   /** Preferred return: after a while in the ISR, ever later when it does not last (replication.md 2.8). */

@@ -8,6 +8,7 @@ import {
   needsLeader,
   newAttempt,
   preferredOf,
+  tried,
 } from "../../../hub/cluster/controller.ts";
 
 const [a, b, c] = ["1:a", "2:b", "3:c"] as const;
@@ -25,9 +26,23 @@ const down =
     hubs.includes(hub);
 
 test("a partition needs a leader when it has none, or its leader is down", () => {
-  assert.equal(needsLeader(governed(1, [a]), down()), false);
-  assert.equal(needsLeader(governed(1, [a]), down(1)), true);
-  assert.equal(needsLeader(governed(1, [a], { published: undefined }), down()), true);
+  assert.equal(needsLeader(governed(1, [a]), down(), all), false);
+  assert.equal(needsLeader(governed(1, [a]), down(1), all), true);
+  assert.equal(needsLeader(governed(1, [a], { published: undefined }), down(), all), true);
+  const replaced = (replica: string): boolean => replica !== a;
+  assert.equal(needsLeader(governed(1, [a]), down(), replaced), true, "the hub lives, on another disk");
+});
+
+test("elections that name a better one do not put off a roll call, and the one they name need not be published", () => {
+  const attempt = newAttempt();
+  for (let i = 0; i < 3; i++) {
+    tried(attempt, { kind: "amnesiac" }, 0);
+    tried(attempt, { kind: "not-best", best: "4:d" }, 0);
+    assert.equal(candidateOf(governed(-1, [a]), attempt, down(), all)!.hub, 4);
+  }
+  tried(attempt, { kind: "refused", promisedEpoch: 900 }, 0);
+  const standing = candidateOf(governed(-1, [a]), attempt, down(), all)!;
+  assert.deepEqual([standing.kind, standing.seenEpoch], ["roll-call", 900]);
 });
 
 test("the preferred replica first, then the ISR, then whoever lives", () => {
