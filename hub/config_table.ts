@@ -38,7 +38,12 @@ export const settings: readonly Setting[] = [
   setting("http.port", "port", 8080, "Dashboard, health, metrics and MQTT over WebSocket; 0 picks a free one."),
   setting("http.origins", "texts", [], "Further web origins that may open a WebSocket."),
   {
-    ...setting("redis.url", "text", null, "redis://[user:password@]host:port[/db] for offsets and coordination."),
+    ...setting(
+      "redis.url",
+      "text",
+      null,
+      "redis://[user:password@]host:port[/db]; redis+sentinel://h1,h2/master; redis+cluster://h1,h2.",
+    ),
     fileKey: "redis.url_file",
   },
   setting("cluster.name", "text", "partidor", "Keeps clusters that share a Redis apart: letters, digits, . _ -"),

@@ -208,6 +208,8 @@ export const limits = {
   // redis
   redisCommandMsMax: 500,
   redisReconnectMsMax: 2 * second,
+  /** Until a Redis that refused a call, while its connection stands, is asked again whether it is fit for use. */
+  redisRecheckMs: 200,
   redisRepushBatchMax: 500,
   /** How often a connected Redis is asked whether it still holds what was written. */
   redisProbeMs: second,
@@ -241,6 +243,9 @@ export const limits = {
   clientRebalanceMs: 60 * second,
 
   // cluster
+  /** How long a starting hub tries to reach a Redis that it needs. */
+  clusterMeetMsMax: 30 * second,
+  clusterMeetRetryMs: 200,
   /** A hub that others call silent is down once its beats stood still so long. */
   peerStallMs: 2 * second,
   /** Votes in one call. */

@@ -143,16 +143,32 @@ export class Governor {
    * @throws HubError INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, COORDINATOR_NOT_AVAILABLE
    */
   async start(): Promise<string> {
-    const { seen } = this.#memory;
-    if (seen !== null) this.#memory.replay();
-    if (this.#options.coordination.state() === "down") {
-      if (seen === null) {
-        throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis cannot be reached, and this hub never met its cluster");
-      }
-      this.#options.trace.event("warn", "started_without_redis", {});
-    } else await this.#join();
+    if (this.#memory.seen !== null) this.#memory.replay();
+    await this.#meet();
     this.#pulse.start();
     return this.#clusterId;
+  }
+
+  /** A slow machine that has just started, or a Redis that starts beside it, is no reason to give up. */
+  async #meet(): Promise<void> {
+    const { clock, coordination, trace } = this.#options;
+    const until = clock.now() + limits.clusterMeetMsMax;
+    for (;;) {
+      if (coordination.state() === "up") {
+        try {
+          return await this.#join();
+        } catch (error) {
+          const away = error instanceof HubError && error.kind === "COORDINATOR_NOT_AVAILABLE";
+          if (!away || clock.now() > until) throw error;
+          trace.event("warn", "cluster_join_repeated", { error: error.message });
+        }
+      } else if (this.#memory.seen !== null) {
+        return trace.event("warn", "started_without_redis", {});
+      } else if (clock.now() > until) {
+        throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis cannot be reached, and this hub never met its cluster");
+      }
+      await new Promise<void>((resolve) => void clock.after(limits.clusterMeetRetryMs, resolve));
+    }
   }
 
   #join(): Promise<void> {

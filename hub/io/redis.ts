@@ -1,10 +1,10 @@
 // The registry on a Redis server: each change is one Lua call, fenced by epoch, generation and sequence.
 import { Buffer } from "node:buffer";
-import { HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
-import type { Clock, Timer } from "./ports.ts";
-import { askServer, newRedis, type Redis } from "./redis_connection.ts";
+import type { Clock } from "./ports.ts";
+import { newRedis } from "./redis_connection.ts";
+import { type RedisArgument, RedisLink } from "./redis_link.ts";
 import * as scripts from "./redis_scripts.ts";
 import type {
   CommitFence,
@@ -47,93 +47,33 @@ export async function openRedisRegistry(options: RedisRegistryOptions): Promise<
 
 class RedisRegistry implements RemoteRegistry {
   readonly kind = "redis";
-  readonly #redis: Redis;
-  readonly #clock: Clock;
-  readonly #trace: Trace;
+  readonly #link: RedisLink;
   readonly #keys: string;
-  readonly #listeners: ((up: boolean) => void)[] = [];
   /** Groups that are in the index since this connection was made. */
   readonly #indexed = new Set<string>();
-  #up = false;
-  #closed = false;
   /** Marks that were left, by their scope. */
   readonly #marks = new Map<string, string>();
-  #lastError = "";
-  #answered: (refusal: HubError | null) => void = () => {};
 
-  constructor(options: RedisRegistryOptions) {
-    this.#clock = options.clock;
-    this.#trace = options.trace;
-    this.#keys = `hub:{${options.clusterId}:`;
-    this.#redis = (options.connect ?? newRedis)(options.url, scripts);
-    this.#redis.on("error", (error: Error) => this.#failed(error));
-    this.#redis.on("ready", () => void this.#check());
-    this.#redis.on("close", () => this.#setUp(false));
-  }
-
-  /** Resolves at the first answer, or after a while without one; rejects when Redis is not fit for use. */
-  firstAnswer(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer: Timer = this.#clock.after(limits.redisReconnectMsMax, resolve);
-      this.#answered = (refusal) => {
-        timer.cancel();
-        if (refusal === null) resolve();
-        else reject(refusal);
-      };
-      // Refused at once: go on without it; the retries go on too.
-      this.#redis.connect().catch(() => {
-        timer.cancel();
-        if (!/^(NOAUTH|WRONGPASS|NOPERM)/.test(this.#lastError)) resolve();
-        else reject(new HubError("INVALID_CONFIG", `Redis refuses this hub: ${this.#lastError}`));
-      });
+  constructor({ url, clusterId, clock, trace, connect = newRedis }: RedisRegistryOptions) {
+    this.#keys = `hub:{${clusterId}:`;
+    this.#link = new RedisLink({ url, scripts, name: "redis", clock, trace, connect });
+    this.watch((up) => {
+      if (!up) return;
+      this.#indexed.clear();
+      this.#marks.clear();
     });
   }
 
-  /** Asks what kind of Redis this is, at every new connection: it may be another one than before. */
-  async #check(): Promise<void> {
-    try {
-      const { role, runId, version } = await askServer(this.#redis);
-      if (role !== "master") {
-        this.#failed(new Error(`READONLY this Redis is a ${role}`));
-        this.#clock.after(limits.redisReconnectMsMax, () => {
-          if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
-        });
-        return;
-      }
-      this.#indexed.clear();
-      this.#marks.clear();
-      this.#trace.event("info", "redis_up", { runId, version });
-      this.#answered(null);
-      this.#setUp(true);
-    } catch (error) {
-      this.#failed(error);
-      if (error instanceof HubError) return this.#answered(error);
-      if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
-    }
-  }
-
-  #setUp(up: boolean): void {
-    if (this.#up === up) return;
-    this.#up = up;
-    if (!up && !this.#closed) this.#trace.event("warn", "redis_down", { why: this.#lastError });
-    for (const listener of this.#listeners) listener(up);
-  }
-
-  /** One line per new reason, not one per attempt. */
-  #failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.#trace.count("redis_errors", 1, { kind: /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? "connection" });
-    if (text === this.#lastError || this.#closed) return;
-    this.#lastError = text;
-    this.#trace.event("warn", "redis_error", { error: text });
+  firstAnswer(): Promise<void> {
+    return this.#link.firstAnswer();
   }
 
   state(): "up" | "down" {
-    return this.#up ? "up" : "down";
+    return this.#link.state();
   }
 
   watch(listener: (up: boolean) => void): void {
-    this.#listeners.push(listener);
+    this.#link.watch(listener);
   }
 
   async beginEpoch(atLeast: number): Promise<number> {
@@ -199,7 +139,7 @@ class RedisRegistry implements RemoteRegistry {
     if (Number(forgotten) !== 1) return;
     // A crash in between leaves a name without a group in the index: loading passes over it.
     this.#indexed.delete(group);
-    await this.#guard(() => this.#redis.srem(this.#indexKey(), groupKey(group)));
+    await this.#link.call((redis) => redis.srem(this.#indexKey(), groupKey(group)));
   }
 
   async loadGroups(): Promise<GroupImage[]> {
@@ -207,8 +147,8 @@ class RedisRegistry implements RemoteRegistry {
     const seen = new Set<string>();
     let cursor = "0";
     do {
-      const [next, keys] = await this.#guard(() => {
-        return this.#redis.sscan(this.#indexKey(), cursor, "COUNT", groupsPerLoad);
+      const [next, keys] = await this.#link.call((redis) => {
+        return redis.sscan(this.#indexKey(), cursor, "COUNT", groupsPerLoad);
       });
       cursor = next;
       const fresh = keys.filter((key) => !seen.has(key));
@@ -221,41 +161,27 @@ class RedisRegistry implements RemoteRegistry {
 
   async #load(group: string): Promise<GroupImage | null> {
     const [metaKey, offsetsKey] = this.#groupKeys(group);
-    const [meta, offsets] = await this.#guard(() => {
-      return Promise.all([this.#redis.hgetallBuffer(metaKey), this.#redis.hgetall(offsetsKey)]);
+    const [meta, offsets] = await this.#link.call((redis) => {
+      return Promise.all([redis.hgetallBuffer(metaKey), redis.hgetall(offsetsKey)]);
     });
     return Object.keys(meta).length === 0 ? null : imageOf(group, meta, offsets);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#redis.disconnect();
-    this.#setUp(false);
+    this.#link.close();
   }
 
   /** A change of one group; the group is named in the index before the first change, so that loading finds it. */
-  async #change(script: keyof typeof scripts, group: string, args: readonly Argument[]): Promise<CommitResult> {
+  async #change(script: keyof typeof scripts, group: string, args: readonly RedisArgument[]): Promise<CommitResult> {
     if (!this.#indexed.has(group)) {
-      await this.#guard(() => this.#redis.sadd(this.#indexKey(), groupKey(group)));
+      await this.#link.call((redis) => redis.sadd(this.#indexKey(), groupKey(group)));
       this.#indexed.add(group);
     }
     return (await this.#run(script, this.#groupKeys(group), [group, ...args])) as CommitResult;
   }
 
-  /** EVALSHA, and EVAL where the server does not know the script (ioredis falls back by itself). */
-  #run(script: keyof typeof scripts, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    const commands = this.#redis as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;
-    return this.#guard(async () => commands[script]?.(...keys, ...args));
-  }
-
-  async #guard<T>(call: () => Promise<T>): Promise<T> {
-    if (!this.#up) throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis is not reachable");
-    try {
-      return await call();
-    } catch (error) {
-      this.#failed(error);
-      throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis did not take the change", { cause: error });
-    }
+  #run(script: keyof typeof scripts, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    return this.#link.run(script, keys, args);
   }
 
   #groupKeys(group: string): [string, string] {
@@ -271,8 +197,6 @@ class RedisRegistry implements RemoteRegistry {
     return `${this.#keys}groups}:mark`;
   }
 }
-
-type Argument = string | number | Buffer;
 
 /** Group ids are free text; braces in them must not move the hash tag. */
 function groupKey(group: string): string {

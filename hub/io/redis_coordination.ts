@@ -1,6 +1,4 @@
 // Coordination on a Redis server: state in one slot, changes by script, beats and hints over channels.
-import { HubError } from "../errors.ts";
-import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import type {
   ChangeId,
@@ -18,12 +16,11 @@ import type {
 } from "./coordination.ts";
 import * as scripts from "./coordination_scripts.ts";
 import type { Clock, Millis } from "./ports.ts";
-import { askServer, newRedis, type Redis } from "./redis_connection.ts";
-import type { RedisScript } from "./redis_scripts.ts";
+import { newRedis, type RedisClient } from "./redis_connection.ts";
+import { type RedisArgument, RedisLink } from "./redis_link.ts";
 
 const { coordinationKeys, ...lua } = scripts;
 type ScriptName = keyof typeof lua;
-type Argument = string | number;
 
 export interface RedisCoordinationOptions {
   readonly url: string;
@@ -52,36 +49,30 @@ export async function openRedisCoordination(options: RedisCoordinationOptions): 
 }
 
 class RedisCoordination implements Coordination {
-  readonly #redis: Redis;
+  readonly #link: RedisLink;
   /** Redis lets a connection that listens do nothing else. */
-  readonly #ear: Redis;
+  readonly #ear: RedisClient;
   readonly #clock: Clock;
-  readonly #trace: Trace;
   readonly #keys: readonly string[];
   readonly #beats: string;
   readonly #hints: string;
-  readonly #watchers: ((up: boolean) => void)[] = [];
   readonly #beatListeners: ((beat: string) => void)[] = [];
   readonly #hintListeners: (() => void)[] = [];
-  #up = false;
-  #closed = false;
-  #runId = "";
-  #lastError = "";
   #pollMs = 0;
-  #answered: (refusal: HubError | null) => void = () => {};
 
   constructor({ url, clusterName, clock, trace, connect = newRedis }: RedisCoordinationOptions) {
     this.#clock = clock;
-    this.#trace = trace;
     const stem = `hub:{${clusterName}}`;
     this.#keys = coordinationKeys.map((key) => `${stem}:${key}`);
     this.#beats = `${stem}:beat`;
     this.#hints = this.#keys.at(-1)!;
-    this.#redis = connect(url, lua as unknown as Record<string, RedisScript>);
+    this.#link = new RedisLink({ url, scripts: lua, name: "coordination", clock, trace, connect });
+    this.#link.watch((up) => {
+      if (up && !this.#link.server!.appendOnly) {
+        trace.event("warn", "redis_without_aof", { remedy: "set appendonly yes" });
+      }
+    });
     this.#ear = connect(url);
-    this.#redis.on("error", (error: Error) => this.#failed(error));
-    this.#redis.on("ready", () => void this.#check());
-    this.#redis.on("close", () => this.#setUp(false));
     this.#ear.on("error", () => {}); // the other connection tells
     this.#ear.on("ready", () => void this.#ear.subscribe(this.#beats, this.#hints).catch(() => {}));
     this.#ear.on("message", (channel: string, text: string) => {
@@ -92,68 +83,15 @@ class RedisCoordination implements Coordination {
 
   firstAnswer(): Promise<void> {
     this.#ear.connect().catch(() => {});
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(limits.redisReconnectMsMax, resolve);
-      this.#answered = (refusal) => {
-        timer.cancel();
-        if (refusal === null) resolve();
-        else reject(refusal);
-      };
-      this.#redis.connect().catch(() => {
-        timer.cancel();
-        if (!/^(NOAUTH|WRONGPASS|NOPERM)/.test(this.#lastError)) resolve();
-        else reject(new HubError("INVALID_CONFIG", `Redis refuses this hub: ${this.#lastError}`));
-      });
-    });
-  }
-
-  async #check(): Promise<void> {
-    try {
-      const { runId, role, appendOnly } = await askServer(this.#redis);
-      if (role !== "master") {
-        this.#failed(new Error(`READONLY this Redis is a ${role}`));
-        this.#again(limits.redisReconnectMsMax);
-        return;
-      }
-      if (!appendOnly) this.#trace.event("warn", "redis_without_aof", { remedy: "set appendonly yes" });
-      this.#runId = runId;
-      this.#answered(null);
-      this.#setUp(true);
-    } catch (error) {
-      this.#failed(error);
-      if (error instanceof HubError) this.#answered(error);
-      else this.#again(0);
-    }
-  }
-
-  #again(delayMs: Millis): void {
-    this.#clock.after(delayMs, () => {
-      if (!this.#closed && this.#redis.status === "ready") this.#redis.disconnect(true);
-    });
-  }
-
-  #setUp(up: boolean): void {
-    if (this.#up === up) return;
-    this.#up = up;
-    if (!this.#closed) this.#trace.event(up ? "info" : "warn", up ? "coordination_up" : "coordination_down", {});
-    for (const watcher of this.#watchers) watcher(up);
-  }
-
-  /** One line per new reason, not one per attempt. */
-  #failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.#trace.count("redis_errors", 1, { kind: /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? "connection" });
-    if (text === this.#lastError || this.#closed) return;
-    this.#lastError = text;
-    this.#trace.event("warn", "redis_error", { error: text });
+    return this.#link.firstAnswer();
   }
 
   state(): "up" | "down" {
-    return this.#up ? "up" : "down";
+    return this.#link.state();
   }
 
   watch(listener: (up: boolean) => void): void {
-    this.#watchers.push(listener);
+    this.#link.watch(listener);
   }
 
   onBeat(listener: (beat: string) => void): void {
@@ -169,7 +107,7 @@ class RedisCoordination implements Coordination {
   }
 
   async publish(beat: string): Promise<void> {
-    await this.#guard(() => this.#redis.publish(this.#beats, beat));
+    await this.#link.call((redis) => redis.publish(this.#beats, beat));
   }
 
   async poll(since: number): Promise<Poll> {
@@ -178,7 +116,7 @@ class RedisCoordination implements Coordination {
     this.#pollMs = this.#clock.now() - began;
     const [inc, seq, ctl, hubs, meta, partitions] = reply;
     const changes = { hubs: hubsOf(hubs), meta: metaOf(meta), partitions: partitionsOf(partitions) };
-    return { inc: incarnationOf(inc), seq: Number(seq), ctl: seatOf(ctl), changes, runId: this.#runId };
+    return { inc: incarnationOf(inc), seq: Number(seq), ctl: seatOf(ctl), changes, runId: this.#runId() };
   }
 
   async image(): Promise<CoordinationImage> {
@@ -187,22 +125,22 @@ class RedisCoordination implements Coordination {
   }
 
   async createCluster(clusterId: string, opId: string): Promise<Incarnation> {
-    return incarnationOf(parse(await this.#run("createCluster", [opId, clusterId, this.#runId])))!;
+    return incarnationOf(parse(await this.#run("createCluster", [opId, clusterId, this.#runId()])))!;
   }
 
   async restore(image: CoordinationImage, opId: string): Promise<Incarnation | "conflict"> {
     const { inc, ctl, seq, hubs, meta, partitions } = image;
-    const rows: Argument[] = [];
+    const rows: RedisArgument[] = [];
     for (const hub of hubs) rows.push("h", hub.hubId, JSON.stringify(hub));
     for (const entry of meta) rows.push("m", entry.key, metaText(entry));
     for (const entry of partitions) rows.push("p", fieldOf(entry), partitionText(entry));
-    const head = [opId, inc!.clusterId, inc!.incarnation, this.#runId, seq, ctl.hubId, ctl.ctlEpoch];
+    const head = [opId, inc!.clusterId, inc!.incarnation, this.#runId(), seq, ctl.hubId, ctl.ctlEpoch];
     const answer = await this.#run("restoreCluster", [...head, ...rows]);
     return answer === "conflict" ? answer : incarnationOf(parse(answer))!;
   }
 
   async raiseIncarnation(expected: number, ctlEpoch: number, opId: string): Promise<Incarnation | "conflict"> {
-    const answer = await this.#run("raiseIncarnation", [opId, expected, ctlEpoch, this.#runId]);
+    const answer = await this.#run("raiseIncarnation", [opId, expected, ctlEpoch, this.#runId()]);
     return answer === "conflict" ? answer : incarnationOf(parse(answer))!;
   }
 
@@ -269,7 +207,7 @@ class RedisCoordination implements Coordination {
   async #putPartitions(
     { opId, incarnation }: ChangeId,
     mode: string,
-    rows: readonly Argument[],
+    rows: readonly RedisArgument[],
   ): Promise<[boolean, PartitionEntry | null][] | ChangeRefusal> {
     const answer = await this.#run("putPartitions", [opId, incarnation, mode, ...rows]);
     if (isRefusal(answer)) return answer;
@@ -280,27 +218,17 @@ class RedisCoordination implements Coordination {
     });
   }
 
-  /** EVALSHA, and EVAL where the server does not know the script (the library falls back by itself). */
-  #run(name: ScriptName, args: readonly Argument[]): Promise<unknown> {
-    const commands = this.#redis as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;
-    return this.#guard(async () => commands[name]!(...this.#keys, ...args));
+  #runId(): string {
+    return this.#link.server?.runId ?? "";
   }
 
-  async #guard<T>(call: () => Promise<T>): Promise<T> {
-    if (!this.#up) throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis is not reachable");
-    try {
-      return await call();
-    } catch (error) {
-      this.#failed(error);
-      throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis did not take the call", { cause: error });
-    }
+  #run(name: ScriptName, args: readonly RedisArgument[]): Promise<unknown> {
+    return this.#link.run(name, this.#keys, args);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#redis.disconnect();
+    this.#link.close();
     this.#ear.disconnect();
-    this.#setUp(false);
   }
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type Admin, connect, type HubClient } from "../../hub/mod.ts";
 import { scratch, startHub } from "../tools/hub_process.ts";
-import { startRedis } from "../tools/redis.ts";
+import { makeRedis, startRedis } from "../tools/redis.ts";
 import { type ChaosHub, ChaosStage } from "./cluster/stage.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -134,6 +134,21 @@ test("a topic made at any hub is served by all; partitions are added; a deleted 
       }
     }
   });
+});
+
+test("a hub that starts before its Redis waits for it, and makes the cluster", async () => {
+  const redis = await makeRedis();
+  const folder = scratch();
+  const starting = startHub({ data: folder.folder, args: ["--hub-id", "1", "--redis", redis.url] });
+  starting.catch(() => {});
+  try {
+    await pause(4_000);
+    await redis.start();
+    assert.equal(await (await starting).end(), 0);
+  } finally {
+    await redis.remove();
+    folder.remove();
+  }
 });
 
 test("refused with a sentence: a number that is taken, a folder of another cluster, a Redis that may evict", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as coordination from "../../hub/io/coordination_scripts.ts";
-import { newRedis, type Redis } from "../../hub/io/redis_connection.ts";
+import { newRedis, type RedisClient } from "../../hub/io/redis_connection.ts";
 import * as groups from "../../hub/io/redis_scripts.ts";
 import type { RedisScript } from "../../hub/io/redis_scripts.ts";
 import { startRedis } from "../tools/redis.ts";
@@ -114,7 +114,7 @@ class Calls {
       },
       forgetGroup: () => head,
       beginEpoch: () => [this.#int(9)],
-      probe: () => [this.#int(3) === 0 ? "" : `${this.#int(3)} 1`, `${this.#int(3)} 1`],
+      probe: () => [this.#int(3) === 0 ? "" : `${this.#int(3)} 1`, `${this.#int(3)} 1`, `mark${this.#int(2)}`],
     };
     const keys = name === "beginEpoch" || name === "probe" ? [markKey] : groupKeys(group);
     return { name, keys, args: args[name]!() };
@@ -128,7 +128,7 @@ function plain(answer: unknown): unknown {
   return /^[[{]/.test(text) ? JSON.parse(text) : text;
 }
 
-async function dumpOf(redis: Redis): Promise<Record<string, unknown>> {
+async function dumpOf(redis: RedisClient): Promise<Record<string, unknown>> {
   const dump: Record<string, unknown> = {};
   for (const key of (await redis.keys("*")).sort()) {
     const type = await redis.type(key);

@@ -102,6 +102,11 @@ export class RedisServer {
     return ask(this.port, line);
   }
 
+  /** Sends one inline command and returns the first group of what matches in the answer. */
+  answer(line: string, wanted: RegExp): Promise<string> {
+    return ask(this.port, line, wanted);
+  }
+
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.directory, { recursive: true, force: true });
@@ -124,7 +129,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   return redis;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -135,23 +140,26 @@ function freePort(): Promise<number> {
   });
 }
 
-function ask(port: number, line: string): Promise<string> {
+/** One inline command; the first line of the answer, or the first group of what matches the answer so far. */
+export function ask(port: number, line: string, wanted = /^(.*?)\r\n/): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
     let text = "";
+    socket.setTimeout(2_000, () => socket.destroy(new Error("no answer within 2 s")));
     socket.on("error", reject);
     socket.on("connect", () => socket.write(`${line}\r\n`));
     socket.on("data", (bytes) => {
       text += bytes.toString();
-      if (!text.includes("\r\n")) return;
+      const found = wanted.exec(text)?.[1];
+      if (found === undefined) return;
       socket.destroy();
-      resolve(text.slice(0, text.indexOf("\r\n")));
+      resolve(found);
     });
     socket.on("close", () => reject(new Error("closed without an answer")));
   });
 }
 
-async function waitForPong(port: number, end: number): Promise<void> {
+export async function waitForPong(port: number, end: number): Promise<void> {
   for (;;) {
     try {
       if ((await ask(port, "PING")) === "+PONG") return;

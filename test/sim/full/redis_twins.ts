@@ -317,9 +317,10 @@ const beginEpoch: Twin = ({ state, keys, args }) => {
 };
 
 const probe: Twin = ({ state, keys, args }) => {
-  const mark = state.hget(keys[0]!, "mark");
+  const field = String(args[2]);
+  const mark = state.hget(keys[0]!, field);
   const there = args[0] === "" || mark === String(args[0]);
-  if (mark !== String(args[1])) state.hset(keys[0]!, "mark", String(args[1]));
+  if (mark !== String(args[1])) state.hset(keys[0]!, field, String(args[1]));
   return there ? 1 : 0;
 };
 
