@@ -13,7 +13,7 @@ import { Settings } from "./engine/settings.ts";
 import { SharedFacts } from "./engine/shared_facts.ts";
 import { Topics, uuidText } from "./engine/topics.ts";
 import { HubError } from "./errors.ts";
-import { type Coordinators, openCoordinators } from "./hub_coordinators.ts";
+import { type CoordinatorParts, type Coordinators, openCoordinators } from "./hub_coordinators.ts";
 import { accessOf, boundsOf, entryOf, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
@@ -25,7 +25,7 @@ import { createDispatch } from "./server/dispatch.ts";
 import type { Dispatch } from "./server/handler.ts";
 import type { ConnectionInfo } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
-import { coordinatorOf } from "./server/coordinators.ts";
+import { coordinatorOf, leaderOf as leaderIn } from "./server/coordinators.ts";
 import { makeTopic } from "./server/forwarding.ts";
 import type { HubServices } from "./server/services.ts";
 import type { Trace } from "./trace.ts";
@@ -122,14 +122,26 @@ export class Hub {
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
     if (this.#coordination === null) await partitions.open();
     else await this.#join(this.#coordination, { store, partitions, settings, access, shared });
-    const remote = (await this.#ports.openOffsets?.(store.meta.clusterId)) ?? null;
-    const parts = { config: this.#config, facts: store, partitions, settings, access, remote };
+    const cluster = await this.#clusterParts();
+    const parts = { config: this.#config, facts: store, partitions, settings, access, cluster };
     this.#coordinators = await openCoordinators(this.#ports, parts);
     // Other hubs have to reach one that joins; who comes earlier waits (#makeDispatch).
     if (this.#member === null) await this.#listen();
     if (this.#phase === "starting") this.#phase = "serving";
     this.#readied();
     return { kafka: this.#port };
+  }
+
+  /** What coordinators of a cluster need beside the rest. */
+  async #clusterParts(): Promise<CoordinatorParts["cluster"]> {
+    const member = this.#member;
+    if (member === null) return null;
+    const remote = await this.#ports.openOffsets!(this.#store!.meta.clusterId);
+    const leaderOf = (name: string, index: number): number => {
+      const topic = this.#partitions!.topics.byName(name);
+      return topic ? leaderIn(this.#services!, topic, index) : -1;
+    };
+    return { remote, peers: member.peers, leaderOf };
   }
 
   async #listen(): Promise<void> {
@@ -205,6 +217,9 @@ export class Hub {
       access,
       get transactionGate() {
         return hubOf.#coordinators?.transactions ?? null;
+      },
+      get transactionHomes() {
+        return hubOf.#coordinators?.homes ?? null;
       },
       get transactions() {
         return hubOf.#coordinators!.transactions; // clients wait until it is there

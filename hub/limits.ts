@@ -189,6 +189,11 @@ export const limits = {
   transactionLogPartitionsDefault: 8,
   transactionLogSegmentBytes: 4 * MiB,
   transactionLogReadBytes: MiB,
+  /** How long a hub waits for what it asks another about a transaction. */
+  transactionCallMsMax: 5_000,
+  /** How often the coordinator of groups asks what transactions still hold for them, and after a failure. */
+  heldOffsetsLookMs: 1_000,
+  heldOffsetsRetryMs: 200,
   /** How often a hub without Redis looks for partitions that nobody but itself can lead. */
   standAloneMs: 500,
   /** offsets.topic.num.partitions of a cluster */

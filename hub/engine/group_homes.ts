@@ -10,10 +10,12 @@ import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import { absentGroups } from "./absent_groups.ts";
 import type { GroupEngine } from "./groups_types.ts";
+import { HeldOffsets, type HeldOffsetsOptions } from "./held_offsets.ts";
 import { offsetsTopic, partitionOf } from "./homes.ts";
 import type { Partition } from "./partition.ts";
 import type { Partitions } from "./partitions.ts";
 import { openTopicFacts } from "./topic_facts.ts";
+import type { UnstableOffsets } from "./transactions_offsets.ts";
 
 export interface GroupHomesOptions {
   readonly partitions: Partitions;
@@ -21,7 +23,13 @@ export interface GroupHomesOptions {
   readonly trace: Trace;
   /** The registry of one partition's groups, over the facts in that partition. */
   readonly openRegistry: (facts: FactStore, index: number, owns: (group: string) => boolean) => Registry;
-  readonly openEngine: (registry: Registry, coordinatorEpoch: number) => Promise<GroupEngine>;
+  readonly openEngine: (
+    registry: Registry,
+    coordinatorEpoch: number,
+    unstable: UnstableOffsets,
+  ) => Promise<GroupEngine>;
+  /** All that transactions hold for groups; null when not every coordinator of them could be asked. */
+  readonly askHeld: HeldOffsetsOptions["ask"];
 }
 
 /** One leadership of one partition. */
@@ -30,6 +38,7 @@ interface Home {
   readonly epoch: number;
   engine: GroupEngine;
   registry: Registry | null;
+  held: HeldOffsets | null;
   over: boolean;
 }
 
@@ -59,21 +68,23 @@ export class GroupHomes implements GroupEngine {
     this.#homes.delete(index);
     if (before) this.#end(before);
     if (!leads || this.#closed) return;
-    const home: Home = { partition, epoch: partition.epoch, engine: loading, registry: null, over: false };
+    const home: Home = { partition, epoch: partition.epoch, engine: loading, registry: null, held: null, over: false };
     this.#homes.set(index, home);
     void this.#open(home, index);
   }
 
   async #open(home: Home, index: number): Promise<void> {
-    const { partitions, clock, trace, openRegistry, openEngine } = this.#options;
+    const { partitions, clock, trace, openRegistry, openEngine, askHeld } = this.#options;
     const place = { partition: index, epoch: home.epoch };
     while (!home.over) {
       try {
         const facts = await openTopicFacts(partitions, home.partition, clock);
         if (home.over) return;
-        const registry = openRegistry(facts, index, (group) => this.#indexOf(group) === index);
+        const owns = (group: string): boolean => this.#indexOf(group) === index;
+        const registry = openRegistry(facts, index, owns);
         home.registry = registry;
-        home.engine = await openEngine(registry, home.epoch);
+        home.held = new HeldOffsets({ clock, ask: askHeld, owns });
+        home.engine = await openEngine(registry, home.epoch, home.held);
         if (home.over) await this.#close(home);
         else trace.event("info", "coordinating", place);
         return;
@@ -91,7 +102,8 @@ export class GroupHomes implements GroupEngine {
     this.#closing.add(closing);
   }
 
-  async #close({ engine, registry }: Home): Promise<void> {
+  async #close({ engine, registry, held }: Home): Promise<void> {
+    held?.close();
     await engine.close();
     await registry?.close();
   }
@@ -117,10 +129,16 @@ export class GroupHomes implements GroupEngine {
     this.#of(group).fetchOffsets(group, topics, stable);
   checkTransactional: GroupEngine["checkTransactional"] = (group, claim, topics) =>
     this.#of(group).checkTransactional(group, claim, topics);
-  commitDecided: GroupEngine["commitDecided"] = (group, offsets) => this.#of(group).commitDecided(group, offsets);
+  commitDecided: GroupEngine["commitDecided"] = (group, offsets, id) =>
+    this.#of(group).commitDecided(group, offsets, id);
   describe: GroupEngine["describe"] = (group) => this.#of(group).describe(group);
   delete: GroupEngine["delete"] = (group) => this.#of(group).delete(group);
   deleteOffsets: GroupEngine["deleteOffsets"] = (group, topics) => this.#of(group).deleteOffsets(group, topics);
+
+  /** What transactions hold for the groups beside this one; undefined where another hub knows. */
+  held(group: string): HeldOffsets | undefined {
+    return this.#homes.get(this.#indexOf(group))?.held ?? undefined;
+  }
 
   /** The groups that this hub coordinates: who wants all of them asks every hub, as with any Kafka cluster. */
   list(states: readonly string[]): ReturnType<GroupEngine["list"]> {

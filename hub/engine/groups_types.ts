@@ -119,7 +119,7 @@ export interface GroupEngine {
     topics: readonly OfTopic<OffsetToCommit>[],
   ): { readonly wanted: readonly CommittedOffset[]; readonly answers: readonly OfTopic<PartitionError>[] };
   /** Stores what a transaction decided; NONE, or why not yet. Repeating it is harmless. */
-  commitDecided(group: string, offsets: readonly CommittedOffset[]): Promise<ErrorName>;
+  commitDecided(group: string, offsets: readonly CommittedOffset[], transactionalId: string): Promise<ErrorName>;
   /** An empty filter means all states. */
   list(states: readonly string[]): { readonly error: ErrorName; readonly groups: readonly ListedGroup[] };
   describe(group: string): DescribedGroup & { readonly error: ErrorName };

@@ -25,6 +25,8 @@ export class Partition {
    * requests may wait (limits.requestsInBytesMax).
    */
   readonly gated = new Map<number, Promise<unknown>>();
+  /** By producer: whether its transaction was ended here while the coordinator was asked (KIP-890). */
+  readonly guards = new Map<number, { ended: boolean }>();
   rules: BatchRules;
   /** Above the watermark. */
   readonly unread = new UnreadBytes();

@@ -265,6 +265,8 @@ export class Partitions implements TransactionPartitions {
     const { log, replica } = partition;
     if (!partition.leads) throw notLeader(partition);
     mustCommit(partition);
+    const guard = partition.guards.get(marker.producerId);
+    if (guard) guard.ended = true;
     const appended = appendMarker(log, marker, replica.epoch, this.#clock.wall());
     if (appended) {
       noteUnread(partition, markerBytes);

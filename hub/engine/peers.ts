@@ -30,13 +30,19 @@ export interface PeersOptions {
  * Answers of one connection come in the order of the requests, so what takes its time has a connection of its own:
  * `control` is for what is answered at once and tells who lives, `fetch` for fetches that wait at the leader.
  */
-type Purpose = "control" | "work" | "fetch";
+type Purpose = "control" | "work" | "fetch" | "transactions" | "ends";
 
 const purposes: { readonly [N in ApiName]?: Purpose } = {
   hubHello: "control",
   vote: "control",
   replicaStates: "control",
   fetch: "fetch",
+  txnGate: "transactions",
+  txnHold: "transactions",
+  heldOffsets: "transactions",
+  // they wait for their commit, and what others ask of a transaction shall not wait behind that
+  writeTxnMarkers: "ends",
+  groupDecided: "ends",
 };
 
 interface Peer {

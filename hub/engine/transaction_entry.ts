@@ -54,12 +54,18 @@ export function appendTransactional(
   const before = partition.gated.get(producerId);
   if (before === undefined && !isFirst(partition, header)) return partitions.append(partition, batch, acks, true);
   const turn = (before ?? Promise.resolve()).then(async () => {
-    if (isFirst(partition, header)) {
+    if (!isFirst(partition, header)) return partitions.append(partition, batch, acks, true);
+    const guard = { ended: false };
+    partition.guards.set(producerId, guard);
+    try {
       await admitted(gate, partition, header, claim);
       // In one turn with the append: no end of the transaction comes between, whose marker would not cover the batch.
+      if (guard.ended) throw refusal("INVALID_TXN_STATE", partition, claim);
       mustHold(partitions, gate!, partition, header, claim);
+      return partitions.append(partition, batch, acks, true);
+    } finally {
+      partition.guards.delete(producerId);
     }
-    return partitions.append(partition, batch, acks, true);
   });
   partition.gated.set(producerId, turn);
   const leave = (): void => {

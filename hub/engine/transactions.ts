@@ -2,6 +2,7 @@
 import { codeOf, type ErrorName, HubError } from "../errors.ts";
 import type { MemberClaim } from "../groups/syncing.ts";
 import type { Clock, Millis, Timer } from "../io/ports.ts";
+import type { CommittedOffset } from "../io/registry.ts";
 import type { Trace } from "../trace.ts";
 import { limits } from "../limits.ts";
 import { type ProducerClaim, verify } from "../transactions/adding.ts";
@@ -20,41 +21,12 @@ import {
 } from "../transactions/transaction.ts";
 import type { GroupEngine, OffsetToCommit, OfTopic, PartitionError } from "./groups_types.ts";
 import type { Partitions as LedPartitions } from "./partitions.ts";
+import { type Producer, refuseAll, toProducer, type TransactionEngineOptions } from "./transactions_parts.ts";
 import { TransactionEnds } from "./transactions_ends.ts";
 import { TransactionLog } from "./transactions_log.ts";
 import { PartitionsGathered } from "./transactions_gathering.ts";
 import type { PendingOffsets } from "./transactions_offsets.ts";
 import type { TransactionGate, TransactionPartitions } from "./transactions_types.ts";
-
-/** Who asks, as every call of a producer says it. */
-export type Producer = Omit<ProducerClaim, "request">;
-
-/** What the transaction engine is made of. */
-export interface TransactionEngineOptions {
-  /** Where the coordinator's own log lives. */
-  readonly topics: LedPartitions;
-  /** Where the markers go. */
-  readonly partitions: TransactionPartitions;
-  readonly groups: Pick<GroupEngine, "commitDecided" | "checkTransactional">;
-  /** Filled here, asked by the group engine. */
-  readonly pending: PendingOffsets;
-  readonly clock: Clock;
-  readonly trace: Trace;
-  /** A producer id that nobody has. */
-  readonly newProducerId: () => number;
-  /** Leader epoch of the coordinator's partition; 0 for a lone hub. */
-  readonly coordinatorEpoch: number;
-  /** Read at each use, so that they may change while the hub runs. */
-  readonly settings: TransactionSettings & {
-    /** transaction.state.log.num.partitions */
-    readonly logPartitions: number;
-  };
-}
-
-/** A producer knows its own epoch by another name. */
-function toProducer(error: ErrorName): ErrorName {
-  return error === "PRODUCER_FENCED" ? "INVALID_PRODUCER_EPOCH" : error;
-}
 
 /**
  * Starts the coordinator and reads its log. What cannot be read now is tried again for as long as it takes; meanwhile
@@ -65,6 +37,13 @@ export async function openTransactionEngine(options: TransactionEngineOptions): 
   await engine.load();
   return engine;
 }
+
+/** What requests ask for, whether one coordinator of this hub answers or whichever is theirs. */
+export type TransactionService = TransactionGate &
+  Pick<
+    TransactionEngine,
+    "init" | "addPartitions" | "addGroup" | "commitOffsets" | "end" | "list" | "describe" | "measure" | "close"
+  >;
 
 export class TransactionEngine implements TransactionGate {
   readonly #options: TransactionEngineOptions;
@@ -86,7 +65,7 @@ export class TransactionEngine implements TransactionGate {
     const { clock, trace, topics, partitions, groups, pending, settings, coordinatorEpoch } = options;
     this.#options = options;
     this.#pending = pending;
-    this.#log = new TransactionLog(topics, clock, () => settings.logPartitions);
+    this.#log = new TransactionLog(topics, clock, () => settings.logPartitions, options.only ?? null);
     this.#ends = new TransactionEnds({ partitions, groups, clock, trace, coordinatorEpoch }, (id) => {
       this.#play(id, machine.onEnded(this.#coordinator, id));
     });
@@ -184,17 +163,23 @@ export class TransactionEngine implements TransactionGate {
     topics: readonly OfTopic<OffsetToCommit>[],
     implicit: boolean,
   ): Promise<readonly OfTopic<PartitionError>[]> {
-    const { wanted: offsets, answers } = this.#options.groups.checkTransactional(group, claim, topics);
-    if (offsets.length === 0) return answers;
+    const { wanted, answers } = this.#options.groups.checkTransactional(group, claim, topics);
+    if (wanted.length === 0) return answers;
+    return refuseAll(answers, await this.hold(producer, group, wanted, implicit));
+  }
+
+  /** Keeps offsets with the transaction; the group's coordinator has checked who wants it. */
+  async hold(
+    producer: Producer,
+    group: string,
+    offsets: readonly CommittedOffset[],
+    implicit: boolean,
+  ): Promise<ErrorName> {
     const wall = this.#options.clock.wall();
     const { error } = await this.#ask(producer.id, (request) =>
       machine.commitOffsets(this.#coordinator, { ...producer, request, group, offsets, implicit, wall }),
     );
-    if (error === "NONE") return answers;
-    return answers.map(({ topic, partitions }) => ({
-      topic,
-      partitions: partitions.map((answer) => (answer.error === "NONE" ? { ...answer, error } : answer)),
-    }));
+    return error;
   }
 
   /**
@@ -246,10 +231,16 @@ export class TransactionEngine implements TransactionGate {
     return { error: id === "" ? "INVALID_REQUEST" : "TRANSACTIONAL_ID_NOT_FOUND", image };
   }
 
+  /** Ids that are known, and steps of ends that are not done. */
+  size(): { readonly ids: number; readonly waiting: number } {
+    return { ids: this.#coordinator.transactions.size, waiting: this.#ends.count };
+  }
+
   /** Sets the gauges that are worth reading at a scrape. */
   measure(): void {
-    this.#options.trace.gauge("transactional_ids", this.#coordinator.transactions.size);
-    this.#options.trace.gauge("transaction_markers_waiting", this.#ends.count);
+    const { ids, waiting } = this.size();
+    this.#options.trace.gauge("transactional_ids", ids);
+    this.#options.trace.gauge("transaction_markers_waiting", waiting);
   }
 
   /** Answers what waits; an end that is under way goes on at the next start. Idempotent. */

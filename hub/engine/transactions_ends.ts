@@ -74,7 +74,7 @@ export class TransactionEnds {
     }
     for (const [group, offsets] of end.offsets) {
       step(`offsets of ${group}`, group, async () => {
-        const error = await groups.commitDecided(group, offsets);
+        const error = await groups.commitDecided(group, offsets, id);
         if (error !== "NONE") throw new Error(error);
       });
     }

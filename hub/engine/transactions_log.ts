@@ -25,6 +25,7 @@ export const transactionTopicSettings: ReadonlyMap<string, string> = new Map([
 export class TransactionLog {
   readonly #partitions: Partitions;
   readonly #clock: Clock;
+  readonly #only: number | null;
   /** transaction.state.log.num.partitions, asked when the topic is made. */
   readonly #partitionCount: () => number;
   /** Ids that were found in another partition than their own: the topic has grown since. */
@@ -33,7 +34,9 @@ export class TransactionLog {
   /** Time of the newest batch. Times only rise, so that they put the decisions of all partitions in one order. */
   #time = 0;
 
-  constructor(partitions: Partitions, clock: Clock, partitionCount: () => number) {
+  /** @param only the partition whose leader keeps this log; null: all of them are here */
+  constructor(partitions: Partitions, clock: Clock, partitionCount: () => number, only: number | null) {
+    this.#only = only;
     this.#partitions = partitions;
     this.#clock = clock;
     this.#partitionCount = partitionCount;
@@ -59,7 +62,7 @@ export class TransactionLog {
    * @throws HubError as `Partitions.append` does; then nothing was written
    */
   append(id: string, records: readonly LogRecord[]): Promise<void> {
-    const count = this.#partitions.of(transactionTopic)?.length ?? 0;
+    const count = this.#partitions.topics.byName(transactionTopic)?.partitions ?? 0;
     const partition = this.#partitions.must(transactionTopic, this.#homes.get(id) ?? partitionOf(id, count));
     const batch = encodeBatch(records.map(encodeLogRecord), {}, this.#nextTime());
     const written = this.#partitions.append(partition, batch, -1);
@@ -78,12 +81,14 @@ export class TransactionLog {
    * @param each told the record's time too: a record that was written later has a later one, whatever its partition
    */
   async read(each: (record: LogRecord, time: number) => void): Promise<number> {
-    const partitions = this.#partitions.of(transactionTopic) ?? [];
+    const count = this.#partitions.topics.byName(transactionTopic)?.partitions ?? 0;
     let records = 0;
-    for (const [index, partition] of partitions.entries()) {
+    for (const partition of this.#partitions.of(transactionTopic) ?? []) {
+      const index = partition.log.partition;
+      if (this.#only !== null && this.#only !== index) continue;
       records += await readCommitted(partition, ({ key, value, timestamp: time }) => {
         const record = decodeLogRecord(key, value);
-        if (partitionOf(record.id, partitions.length) !== index) this.#homes.set(record.id, index);
+        if (partitionOf(record.id, count) !== index) this.#homes.set(record.id, index);
         this.#time = Math.max(this.#time, time);
         each(record, time);
       });

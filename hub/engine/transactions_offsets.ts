@@ -1,6 +1,7 @@
 // Offsets that transactions hold for groups: which are unstable now, and when what was decided is applied (KIP-447).
 import type { Transaction } from "../transactions/transaction.ts";
 import { TransactionState } from "../transactions/transaction.ts";
+import type { HeldRow } from "./transactions_types.ts";
 
 /** What the group engine asks before it tells or takes offsets. */
 export interface UnstableOffsets {
@@ -25,6 +26,20 @@ export class PendingOffsets implements UnstableOffsets {
   readonly #groupsOf = new Map<string, readonly string[]>();
   readonly #waiting = new Map<string, { readonly promise: Promise<void>; readonly resolve: () => void }>();
   #complete = false;
+
+  /** Everything is read from the log. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** What is held now, for the coordinators of the groups. */
+  *rows(): Iterable<HeldRow> {
+    for (const [group, of] of this.#held) {
+      for (const [transactionalId, { partitions, decided }] of of) {
+        yield { group, transactionalId, decided, partitions: [...partitions].map(placeOf) };
+      }
+    }
+  }
 
   /** Until everything is read from the log, any partition may have offsets that wait. */
   loaded(): void {
@@ -88,6 +103,11 @@ export class PendingOffsets implements UnstableOffsets {
     }
     return waiting.promise;
   }
+}
+
+function placeOf(key: string): { readonly topicId: string; readonly partition: number } {
+  const [topicId = "", partition] = key.split(" ");
+  return { topicId, partition: Number(partition) };
 }
 
 const keyOf = (topicId: string, partition: number): string => `${topicId} ${partition}`;

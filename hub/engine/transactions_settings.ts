@@ -1,6 +1,6 @@
 // Kafka's settings of transactions, as the coordinator reads them: at each use, since clients change them meanwhile.
 import { limits } from "../limits.ts";
-import type { TransactionEngineOptions } from "./transactions.ts";
+import type { TransactionEngineOptions } from "./transactions_parts.ts";
 
 /** `values`: broker-wide settings in force, under Kafka's names; what is not set has our default. */
 export function transactionSettings(values: ReadonlyMap<string, string>): TransactionEngineOptions["settings"] {

@@ -54,3 +54,12 @@ export interface TransactionGate {
     partition: number,
   ): ErrorName;
 }
+
+/** One transaction's offsets of one group, as its coordinator tells it. */
+export interface HeldRow {
+  readonly group: string;
+  readonly transactionalId: string;
+  /** Committed; the offsets are on their way to the group. */
+  readonly decided: boolean;
+  readonly partitions: readonly { readonly topicId: string; readonly partition: number }[];
+}

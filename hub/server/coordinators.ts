@@ -42,7 +42,7 @@ const offsets = [
   { partitions: limits.offsetsTopicPartitions, configs: offsetsTopicSettings },
 ] as const satisfies readonly [string, MadeTopic];
 
-/** One partition in a cluster: its leader coordinates all transactions. */
+/** One partition in a cluster: one coordinator keeps the decisions of all transactions for a group in their order. */
 const transactions = [
   transactionTopic,
   { partitions: 1, configs: transactionTopicSettings },

@@ -19,6 +19,7 @@ import { replicaHandlers } from "./handlers/replicas.ts";
 import { replicationHandlers } from "./handlers/replication.ts";
 import { saslHandlers } from "./handlers/sasl.ts";
 import { type TopicDeleted, topicHandlers } from "./handlers/topics.ts";
+import { transactionHubHandlers } from "./handlers/transaction_hubs.ts";
 import { transactionHandlers } from "./handlers/transactions.ts";
 import type { HubServices } from "./services.ts";
 
@@ -42,6 +43,7 @@ export function createDispatch(services: HubServices, groups: GroupHandlers, top
     ...quotaHandlers(services),
     ...producerHandlers(services),
     ...transactionHandlers(services),
+    ...transactionHubHandlers(services),
     ...groups,
   };
   const plain: Dispatch = async (api, request, context) => (handlers[api] as Handler<typeof api>)(request, context);

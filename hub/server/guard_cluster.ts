@@ -229,17 +229,32 @@ export const openGuards: Guards<"apiVersions" | "saslHandshake" | "saslAuthentic
   hubHello: open<"hubHello">,
 };
 
-const hubsAlone = { errorCode: denied.cluster, errorMessage: "Only a hub of the cluster may ask this", partitions: [] };
+const hubsAlone = { errorCode: denied.cluster, errorMessage: "Only a hub of the cluster may ask this" };
+const ofReplicas = { ...hubsAlone, partitions: [] };
 
 /** What only hubs may ask; who comes as one never comes this far (guard.ts). */
-export const hubGuards: Guards<"vote" | "tryLead" | "reconfigure" | "replicaStates"> = {
-  vote: () => hubsAlone,
-  tryLead: () => hubsAlone,
-  reconfigure: () => hubsAlone,
-  replicaStates: () => hubsAlone,
+export const hubGuards: Guards<HubApi> = {
+  vote: () => ofReplicas,
+  tryLead: () => ofReplicas,
+  reconfigure: () => ofReplicas,
+  replicaStates: () => ofReplicas,
+  txnGate: () => hubsAlone,
+  txnHold: () => hubsAlone,
+  groupDecided: () => hubsAlone,
+  heldOffsets: () => ({ ...hubsAlone, homes: [], held: [] }),
 };
 
+type HubApi =
+  | "vote"
+  | "tryLead"
+  | "reconfigure"
+  | "replicaStates"
+  | "txnGate"
+  | "txnHold"
+  | "groupDecided"
+  | "heldOffsets";
+
 /** The answer to whoever asks what only hubs may ask. */
-export function refusedToClients(api: ApiName): typeof hubsAlone | null {
-  return api in hubGuards ? hubsAlone : null;
+export function refusedToClients(api: ApiName): object | null {
+  return api in hubGuards ? (hubGuards[api as HubApi] as () => object)() : null;
 }

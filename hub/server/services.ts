@@ -5,7 +5,8 @@ import type { ClusterView } from "../engine/cluster_view.ts";
 import type { Partitions } from "../engine/partitions.ts";
 import type { HubPrincipal, ReplicaOffice } from "../engine/replica_office.ts";
 import type { Settings } from "../engine/settings.ts";
-import type { TransactionEngine } from "../engine/transactions.ts";
+import type { TransactionHomes } from "../engine/transaction_homes.ts";
+import type { TransactionService } from "../engine/transactions.ts";
 import type { TransactionGate } from "../engine/transactions_types.ts";
 import type { Clock, Hashing, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
@@ -82,7 +83,9 @@ export interface HubServices {
   readonly access: Access;
   /** Asked before the first batch of a transaction in a partition; null where no transactions are served. */
   readonly transactionGate: TransactionGate | null;
-  readonly transactions: TransactionEngine;
+  readonly transactions: TransactionService;
+  /** null for a lone hub: no other asks it. */
+  readonly transactionHomes?: TransactionHomes | null;
   /** Whether a client's question for a topic may make it. */
   readonly autoCreateTopics: boolean;
   /** Broker-wide settings that are set, by file or client; follows every change (engine/settings.ts). */

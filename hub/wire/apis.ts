@@ -85,6 +85,10 @@ import { voteRequest, voteResponse } from "./messages/1001_vote.ts";
 import { tryLeadRequest, tryLeadResponse } from "./messages/1002_try_lead.ts";
 import { reconfigureRequest, reconfigureResponse } from "./messages/1003_reconfigure.ts";
 import { replicaStatesRequest, replicaStatesResponse } from "./messages/1004_replica_states.ts";
+import { txnGateRequest, txnGateResponse } from "./messages/1005_txn_gate.ts";
+import { txnHoldRequest, txnHoldResponse } from "./messages/1006_txn_hold.ts";
+import { groupDecidedRequest, groupDecidedResponse } from "./messages/1007_group_decided.ts";
+import { heldOffsetsRequest, heldOffsetsResponse } from "./messages/1008_held_offsets.ts";
 import type { Decoded, Encodable, Message } from "./schema.ts";
 
 /** One row of the table. */
@@ -176,6 +180,10 @@ export const apis = {
   tryLead: api(1002, [0, 0], tryLeadRequest, tryLeadResponse),
   reconfigure: api(1003, [0, 0], reconfigureRequest, reconfigureResponse),
   replicaStates: api(1004, [0, 0], replicaStatesRequest, replicaStatesResponse),
+  txnGate: api(1005, [0, 0], txnGateRequest, txnGateResponse),
+  txnHold: api(1006, [0, 0], txnHoldRequest, txnHoldResponse),
+  groupDecided: api(1007, [0, 0], groupDecidedRequest, groupDecidedResponse),
+  heldOffsets: api(1008, [0, 0], heldOffsetsRequest, heldOffsetsResponse),
 } as const;
 
 const hubKeyMin = 1000;

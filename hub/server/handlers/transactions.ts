@@ -1,7 +1,7 @@
 // Transactions as producers ask for them: InitProducerId (22), AddPartitionsToTxn to TxnOffsetCommit (24-26, 28).
 import { newProducerId } from "../../engine/producer_ids.ts";
 import { isInternalName } from "../../engine/topics.ts";
-import type { Producer } from "../../engine/transactions.ts";
+import type { Producer } from "../../engine/transactions_parts.ts";
 import { codeOf, type ErrorName } from "../../errors.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices, RequestContext } from "../services.ts";
@@ -77,7 +77,8 @@ async function addPartitions(
   });
   const check = (topic: string, partition: number): ErrorName => {
     if (isInternalName(topic)) return "TOPIC_AUTHORIZATION_FAILED";
-    return partitions.exists(topic, partition) ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
+    const there = partition >= 0 && partition < (partitions.topics.byName(topic)?.partitions ?? 0);
+    return there ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
   };
   const unfit = topics.some(({ name, partitions: indexes }) => indexes.some((index) => check(name, index) !== "NONE"));
   if (unfit) {

@@ -65,9 +65,9 @@ test("two decisions for one group and partition are applied in their order, live
     await stage.offsets(other, "g", 20, true);
     const { commitDecided } = stage.groups;
     let away = true;
-    stage.groups.commitDecided = async (group, offsets) => {
+    stage.groups.commitDecided = async (group, offsets, id) => {
       if (away && offsets[0]!.offset === 10) return "COORDINATOR_NOT_AVAILABLE";
-      return commitDecided.call(stage.groups, group, offsets);
+      return commitDecided.call(stage.groups, group, offsets, id);
     };
     await stage.settle(stage.engine.end(one, true, true));
     await stage.settle(stage.engine.end(other, true, true));

@@ -54,6 +54,12 @@ test("offsets that a transaction decided are applied whatever Redis does, and st
   let opened = await openTestHub({ folder, redis: redis.url });
   try {
     await makeTopic(opened.wire, "t");
+    for (const keyType of [0, 1]) {
+      await until("there is a coordinator", async () => {
+        const found = await opened.wire.call("findCoordinator", 4, { keyType, coordinatorKeys: ["x"] });
+        return found.coordinators[0]?.errorCode === 0;
+      });
+    }
     await until("groups are loaded", async () => (await fetched(opened)).startsWith("0"));
     assert.deepEqual(await transact(opened, 5, true), fine);
     assert.equal(await fetched(opened), "0 0 5");

@@ -2,7 +2,8 @@
 import { openEmbeddedRegistry } from "../../../hub/engine/embedded_registry.ts";
 import { type GroupEngine, openGroupEngine } from "../../../hub/engine/groups.ts";
 import { newProducerId } from "../../../hub/engine/producer_ids.ts";
-import { openTransactionEngine, type Producer, type TransactionEngine } from "../../../hub/engine/transactions.ts";
+import { openTransactionEngine, type TransactionEngine } from "../../../hub/engine/transactions.ts";
+import type { Producer } from "../../../hub/engine/transactions_parts.ts";
 import { PendingOffsets } from "../../../hub/engine/transactions_offsets.ts";
 import { transactionSettings } from "../../../hub/engine/transactions_settings.ts";
 import type { Marker } from "../../../hub/engine/transactions_types.ts";

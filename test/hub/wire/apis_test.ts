@@ -73,6 +73,10 @@ test("what hubs say to each other has keys from 1000 on and stands in no ApiVers
       ["tryLead", 1002],
       ["reconfigure", 1003],
       ["replicaStates", 1004],
+      ["txnGate", 1005],
+      ["txnHold", 1006],
+      ["groupDecided", 1007],
+      ["heldOffsets", 1008],
     ],
   );
   assert.equal(Math.max(...advertised().map(({ apiKey }) => apiKey)), 75);
