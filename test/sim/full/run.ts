@@ -1,4 +1,5 @@
 // One seed, whole: hubs start, clients work, things go wrong, everything heals, and all invariants are demanded.
+import { Codec, loadCodec } from "../../../hub/io/compression.ts";
 import { Faults } from "./faults.ts";
 import { Final } from "./final.ts";
 import { History } from "./history.ts";
@@ -41,6 +42,7 @@ function plan(world: World): { hubs: number; topics: TopicPlan[] } {
 }
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  await loadCodec(Codec.Zstd); // where it is compiled, that is no event of a world
   const world = new World(seed, options.print ?? null);
   const history = new History(world);
   let faults: Faults | null = null;
