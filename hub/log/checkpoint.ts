@@ -55,7 +55,8 @@ export class Checkpoints {
 
   #isBehind(log: PartitionLog, end: number): boolean {
     const point = this.#points.get(log.key);
-    return point === undefined || point.syncedEnd < end || log.active.syncedSize < log.active.size;
+    const behind = point === undefined || point.syncedEnd < end || log.active.syncedSize < log.active.size;
+    return behind || log.epochs.changed; // as a recovery or a cut leaves them
   }
 
   async #save(log: PartitionLog): Promise<void> {

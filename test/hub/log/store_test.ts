@@ -340,3 +340,17 @@ test("after a crash only what a checkpoint knew to be committed is called so, no
   assert.equal(bench.log().logEnd, 3);
   assert.equal(bench.log().recoveredWatermark, 2);
 });
+
+test("epochs found by a recovery outlive a clean stop after it", async () => {
+  const bench = await open();
+  const log = await bench.create();
+  log.append(batchOf(["a"]), 1);
+  await bench.settle(bench.store.checkpoint()); // its file says: epoch 1
+  log.append(batchOf(["b"]), 2);
+  await bench.settle(bench.store.flush());
+  await bench.kill();
+  assert.equal(bench.log().latestEpoch, 2);
+  await bench.settle(bench.store.close());
+  await bench.kill();
+  assert.equal(bench.log().latestEpoch, 2, "a clean start believes the file");
+});
