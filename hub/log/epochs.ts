@@ -7,6 +7,8 @@ export interface EpochStart {
 }
 
 const kind = "partidor-epochs";
+/** 2: up to which offset it tells. The file is not synced, so an older one may be there after a power cut. */
+const version = 2;
 
 /** Ascending in both fields. */
 export class Epochs {
@@ -75,24 +77,19 @@ export class Epochs {
     }
   }
 
-  /** The file `leader-epoch-checkpoint`. */
-  encode(): Uint8Array {
-    return sealText(
-      kind,
-      1,
-      this.#starts.map(({ epoch, start }) => `${epoch} ${start}`),
-    );
+  /** The file `leader-epoch-checkpoint`: of all batches below `logEnd`. */
+  encode(logEnd: number): Uint8Array {
+    return sealText(kind, version, [`${logEnd}`, ...this.#starts.map(({ epoch, start }) => `${epoch} ${start}`)]);
   }
 
-  /** null when the file is missing or torn: then it is made anew from the batches. */
-  static decode(bytes: Uint8Array | null): Epochs | null {
-    const lines = openCache(kind, 1, bytes);
+  /** null when the file is missing or torn: then it is made anew from the batches. It tells of those below `upTo`. */
+  static decode(bytes: Uint8Array | null): { readonly epochs: Epochs; readonly upTo: number } | null {
+    const lines = openCache(kind, version, bytes);
     if (lines === null) return null;
-    return new Epochs(
-      lines.map((line) => {
-        const [epoch, start] = line.split(" ");
-        return { epoch: Number(epoch), start: Number(start) };
-      }),
-    );
+    const starts = lines.slice(1).map((line) => {
+      const [epoch, start] = line.split(" ");
+      return { epoch: Number(epoch), start: Number(start) };
+    });
+    return { epochs: new Epochs(starts), upTo: Number(lines[0]) };
   }
 }

@@ -31,7 +31,7 @@ export function saveCaches(log: CachedLog, { disk, trace }: CacheHost, segment: 
     segment.saveIndex();
     if (producers.transactionsFrom >= 0 && segment.nextOffset > producers.transactionsFrom) segment.saveAborted(sync);
     if (epochs.changed) {
-      replaceFile(disk, `${directory}/leader-epoch-checkpoint`, epochs.encode(), false);
+      replaceFile(disk, `${directory}/leader-epoch-checkpoint`, epochs.encode(log.logEnd), false);
       epochs.changed = false;
     }
     saveProducers(disk, directory, producers, log.logEnd, segment.base, sync);

@@ -340,8 +340,8 @@ class Recovery {
   #caches(): { readonly epochs: Epochs; readonly producers: Producers } {
     const { disk, now, clean } = this.#task;
     const stored = Epochs.decode(readWhole(disk, `${this.#directory}/leader-epoch-checkpoint`));
-    const epochs = stored ?? new Epochs();
-    const epochsFrom = stored === null ? 0 : clean ? this.#end : this.#point;
+    const epochs = stored?.epochs ?? new Epochs();
+    const epochsFrom = Math.min(stored?.upTo ?? 0, clean ? this.#end : this.#point);
     epochs.cutFrom(Math.min(this.#end, epochsFrom) + (clean ? 1 : 0));
     const replay = new ProducerReplay(disk, this.#directory, this.#segments, now, false);
     const from = Math.min(replay.from, epochsFrom);

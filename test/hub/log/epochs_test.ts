@@ -53,8 +53,9 @@ test("the file reads back, a torn one does not", () => {
     { epoch: 1, start: 0 },
     { epoch: 65, start: 2 ** 40 },
   ]);
-  const bytes = epochs.encode();
-  assert.deepEqual(Epochs.decode(bytes)!.starts, epochs.starts);
+  const bytes = epochs.encode(7);
+  assert.deepEqual(Epochs.decode(bytes)!.epochs.starts, epochs.starts);
+  assert.equal(Epochs.decode(bytes)!.upTo, 7);
   bytes[bytes.length - 2] = bytes[bytes.length - 2]! ^ 1;
   assert.equal(Epochs.decode(bytes), null);
   assert.equal(Epochs.decode(null), null);
