@@ -124,12 +124,16 @@ export class Workload {
   async #produce(client: HubClient, machine: Machine, name: string, acks: -1 | 1): Promise<void> {
     let producer = client.producer({ acks });
     let count = 0;
+    let session = 1;
     while (!this.quiet) {
       await this.sleep(machine, 20 + this.#int(this.#int(4) === 0 ? 1500 : 200));
-      for (let i = this.#int(4); i >= 0; i -= 1) this.#send(producer, machine, name, acks, (count += 1));
+      for (let i = this.#int(4); i >= 0; i -= 1) {
+        this.#send(producer, machine, `${name}.${session}`, acks, (count += 1));
+      }
       if (this.#int(200) === 0) {
         const old = producer;
-        producer = client.producer({ acks }); // another session
+        producer = client.producer({ acks }); // another session, while the old one may still be at work
+        session += 1;
         void old.close().catch(() => {});
       }
     }
