@@ -59,6 +59,13 @@ const live: readonly Row[] = [
   ],
   ["delete.topic.enable", "boolean", "true", "Whether clients may delete topics."],
   [
+    "follower.replication.throttled.rate",
+    "long",
+    longMax,
+    "Bytes a second that replicas far behind copy, all together; those in sync are not held back.",
+    between(1, long),
+  ],
+  [
     "num.partitions",
     "int",
     "4",
@@ -187,7 +194,6 @@ const fixed: readonly Row[] = [
 /** Accepted from clients, as Kafka does, and not acted on. */
 const idleLive: readonly Row[] = [
   ["background.threads", "int", "10", "Kafka's threads for background work."],
-  ["follower.replication.throttled.rate", "long", longMax, "Kafka's bound of what followers copy in a second."],
   ["leader.replication.throttled.rate", "long", longMax, "Kafka's bound of what leaders give followers in a second."],
   ["log.cleaner.backoff.ms", "long", "15000", "Kafka's pause of an idle log cleaner."],
   ["log.cleaner.dedupe.buffer.size", "long", "134217728", "Kafka's memory for the keys of a compaction."],

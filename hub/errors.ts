@@ -135,6 +135,7 @@ export const errorCatalogue = {
   FEATURE_UPDATE_FAILED: kind(96, false, "The feature cannot change now."),
   UNKNOWN_TOPIC_ID: kind(100, true, "The topic was deleted or made anew; the client refreshes its metadata."),
   DUPLICATE_BROKER_REGISTRATION: kind(101, false, "Give each hub its own `--hub-id`."),
+  BROKER_ID_NOT_REGISTERED: kind(102, false, "Use the number of a hub that `partidor cluster status` shows."),
   INCONSISTENT_TOPIC_ID: kind(103, true, "The topic was made anew; the client refreshes its metadata."),
   INCONSISTENT_CLUSTER_ID: kind(
     104,

@@ -272,6 +272,8 @@ export const limits = {
   metadataChangeMsMax: 5 * second,
   /** How long a change waits for a controller to be there. */
   controllerWaitMsMax: 10 * second,
+  /** A replica that belongs to no config any more is deleted after so long. */
+  replicaDepartsMs: 5 * second,
   /** Before a hub that does not know most fills an emptied Redis. */
   mendWaitMs: 2 * second,
   /** Leadership goes back to the preferred replica after so long in the ISR; doubled each time it does not last. */

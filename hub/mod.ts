@@ -21,6 +21,8 @@ import type { Trace } from "./trace.ts";
 export type {
   Acks,
   Admin,
+  ClusterAdmin,
+  ClusterDescription,
   ConfigEntry,
   Consumer,
   ConsumerOptions,

@@ -324,7 +324,7 @@ const rows: Row[] = [
     "false",
     boolean,
     "Whether a replica that may miss records can become leader when no other is left.",
-    false,
+    true,
   ],
 ];
 

@@ -3,8 +3,10 @@ import { errorNameOf, HubError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection } from "./connection.ts";
+import { RoutedClusterAdmin } from "./cluster_admin.ts";
 import type {
   Admin,
+  ClusterAdmin,
   ConfigEntry,
   GroupDescription,
   PartitionOffset,
@@ -40,7 +42,9 @@ class RoutedAdmin implements Admin {
       try {
         return await call(await this.#routes.controller());
       } catch (error) {
-        if (error instanceof HubError && error.kind === "NOT_CONTROLLER") await this.#routes.refresh([]);
+        // where it was is nobody, or somebody else by now
+        const moved = error instanceof HubError && ["NOT_CONTROLLER", "NETWORK_EXCEPTION"].includes(error.kind);
+        if (moved) await this.#routes.refresh([]).catch(() => {});
         throw error;
       }
     };
@@ -214,6 +218,10 @@ class RoutedAdmin implements Admin {
       this.#routes,
       partitions.map((partition) => ({ ...partition, at })),
     );
+  }
+
+  cluster(): ClusterAdmin {
+    return new RoutedClusterAdmin(this.#routes, (call) => this.#atController(call));
   }
 
   async close(): Promise<void> {

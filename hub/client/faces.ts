@@ -159,8 +159,55 @@ export interface ConfigEntry {
   readonly documentation: string | null;
 }
 
+export interface ClusterDescription {
+  readonly clusterId: string;
+  /** -1 while there is none. */
+  readonly controller: number;
+  readonly hubs: readonly {
+    readonly hub: number;
+    readonly host: string;
+    readonly port: number;
+    readonly rack: string | null;
+    readonly alive: boolean;
+  }[];
+}
+
+/** What a hub's disk holds. */
+export interface FolderDescription {
+  readonly path: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly logBytes: number;
+  readonly replicas: number;
+}
+
+/** A partition whose replicas are changing. */
+export interface MoveDescription extends TopicPartition {
+  readonly replicas: readonly number[];
+  readonly adding: readonly number[];
+  readonly removing: readonly number[];
+}
+
+/** Hubs, elections and moves of replicas. Every method rejects with a HubError that names the code. */
+export interface ClusterAdmin {
+  describe(): Promise<ClusterDescription>;
+  folder(hub: number): Promise<FolderDescription>;
+  /** Of each partition NONE, ELECTION_NOT_NEEDED, or why not. `to`: that hub leads in place of the preferred one. */
+  elect(
+    kind: "preferred" | "unclean",
+    places: readonly TopicPartition[],
+    to?: number | null,
+  ): Promise<(TopicPartition & { readonly error: string; readonly message: string | null })[]>;
+  /** Hubs of each partition from now on, the preferred leader first; null calls off. Resolves when it is asked for. */
+  reassign(moves: readonly (TopicPartition & { readonly hubs: readonly number[] | null })[]): Promise<void>;
+  reassignments(): Promise<MoveDescription[]>;
+  /** null when it is done; else what is left to do: ask again. */
+  leave(hub: number, how: "remove" | "drain" | "return"): Promise<string | null>;
+}
+
 /** Looks and changes. Every method rejects with a HubError that names the code. */
 export interface Admin {
+  cluster(): ClusterAdmin;
   topics(names?: readonly string[]): Promise<TopicDescription[]>;
   createTopic(
     name: string,

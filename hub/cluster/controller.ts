@@ -83,7 +83,10 @@ export function candidateOf(
   const { topicId, partition, published, unclean } = governed;
   const config = configOf(governed);
   const members = membersOf(config).filter(mayLead);
-  const live = members.filter((replica) => !isDown(hubOfReplica(replica)));
+  const lives = (replica: ReplicaId): boolean => !isDown(hubOfReplica(replica));
+  const among = members.filter(lives);
+  // Nobody is left of what is published: a set that was on its way may hold already, and its new members know.
+  const live = among.length > 0 ? among : (published?.learners ?? []).filter((one) => mayLead(one) && lives(one));
   if (live.length === 0) return null;
   const isr = (published?.isr ?? []).filter((replica) => live.includes(replica));
   const preferred = live[0] === members[0] && (isr.length === 0 || isr.includes(live[0]!)) ? live[0] : undefined;

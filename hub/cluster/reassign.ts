@@ -8,23 +8,25 @@ import type { PartitionConfig, ReplicaEffect, ReplicaId, ReplicaSet } from "./ty
 export function mayReconfigure(replica: Replica, target: ReplicaSet): string | null {
   const { lead, state } = replica;
   if (lead === null || !lead.open) return "this hub does not lead it";
-  if (state.config.next !== null || lead.target !== null) return "another change is under way";
+  if (state.config.next !== null) return "another change is under way";
   if (target.members.length === 0 || target.m < 1 || target.m > target.members.length) return "such a set cannot be";
   if (new Set(target.members).size !== target.members.length) return "a replica stands there twice";
   return null;
 }
 
 /**
- * Begins to change the set; what is new catches up first. The leader alone does it, one change at a time.
+ * Begins to change the set; what is new catches up first. The leader alone does it, one change at a time: while its new
+ * members catch up another target takes its place, and the present set calls it off.
  * @throws Error with the reason of `mayReconfigure`
  */
 export function reconfigure(replica: Replica, target: ReplicaSet, now: Millis): ReplicaEffect[] {
   const why = mayReconfigure(replica, target);
   if (why !== null) throw new Error(why);
   const { old } = replica.state.config;
-  if (old.m === target.m && old.members.join() === target.members.join()) return [];
   const lead = replica.lead!;
-  lead.target = target;
+  const isPresent = old.m === target.m && old.members.join() === target.members.join();
+  if (isPresent && lead.target === null) return [];
+  lead.target = isPresent ? null : target;
   const effects: ReplicaEffect[] = [{ kind: "publish", state: publishedOf(replica) }];
   onward(replica, lead, now, effects);
   return effects;
@@ -58,6 +60,10 @@ function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: R
   const ready = (member: ReplicaId): boolean =>
     isOld(member) || (lead.followers.get(member)?.end ?? -1) >= Math.max(replica.epochStart, replica.highWatermark);
   if (!target.members.every(ready) || !isStored(replica, lead)) return;
+  // Out of m = 1, where one replica alone could commit: first all of them have promised this epoch, which is what a
+  // fetch in it shows (rule 5).
+  const promised = (member: ReplicaId): boolean => member === replica.id || lead.followers.has(member);
+  if (config.old.m === 1 && target.m > 1 && !config.old.members.every(promised)) return;
   lead.target = null;
   lead.jointStart = replica.log.logEnd;
   const next: PartitionConfig = { id: idAfter(replica), old: config.old, next: target };

@@ -18,6 +18,7 @@ export { fetchOf, leaderAnnounced, leaderAnswered, leaderRefused, truncated } fr
 export { endOf, followerFetched, isrOf, mayCommit, peerLost, publishedAs, wordOf } from "./leader.ts";
 export { mayReconfigure, reconfigure } from "./reassign.ts";
 export {
+  belongs,
   buriedState,
   foundState,
   freshState,
@@ -25,6 +26,7 @@ export {
   newReplica,
   publishedOf,
   type Replica,
+  retire,
   returnedState,
 } from "./state.ts";
 

@@ -229,6 +229,12 @@ function isDue(replica: Replica, effect: ReplicaEffect): boolean {
   }
 }
 
+/** Belongs to no config any more: its data goes, its promises stay (replication.md 2.7 rule 4). */
+export function retire(replica: Replica): ReplicaEffect[] {
+  const effects = stepDown(replica, "is not among the replicas any more");
+  return [...effects, persist(replica, buriedState(replica.state))];
+}
+
 /** Becomes nobody in particular; what ends is told. */
 export function stepDown(replica: Replica, why: string): ReplicaEffect[] {
   const { role, epoch, election, leader, lead } = replica;
@@ -267,5 +273,6 @@ export function publishedOf(replica: Replica): PublishedState {
     isr: [...(lead?.shrinking ?? lead?.isr ?? [])],
     config: stored.config,
     learners: lead?.target?.members.filter((member) => !members.includes(member)) ?? [],
+    ...(lead?.target ? { target: lead.target } : {}),
   };
 }

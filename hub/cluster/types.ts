@@ -68,6 +68,8 @@ export interface PublishedState {
   readonly config: PartitionConfig;
   /** Replicas that are to catch up before the next config takes them in; they fetch, and count for nothing. */
   readonly learners: readonly ReplicaId[];
+  /** The set that is to come, while its new members catch up. */
+  readonly target?: ReplicaSet;
 }
 
 export interface VoteRequest {

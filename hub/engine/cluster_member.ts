@@ -1,7 +1,7 @@
 // A hub as a member of a cluster: peers, governor, elections, replicas and shared topics, put together.
 import type { Governed } from "../cluster/controller.ts";
 import { endOf, publishedOf } from "../cluster/replica.ts";
-import type { ElectionKind, HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
+import type { HubId, PublishedState, ReplicaId } from "../cluster/types.ts";
 import type { Coordination, HubEntry } from "../io/coordination.ts";
 import type { Clock, Hashing, Millis, Net, Random } from "../io/ports.ts";
 import { HubError } from "../errors.ts";
@@ -16,6 +16,7 @@ import { ControllerWork } from "./controller_work.ts";
 import { Elections } from "./elections.ts";
 import { Governor } from "./governor.ts";
 import { Handovers } from "./handover.ts";
+import { isMoveKey, type Leave, type Move, type MoveAsked, Moves } from "./moves.ts";
 import { findPartition, Office } from "./office.ts";
 import type { Partitions } from "./partitions.ts";
 import { Peers } from "./peers.ts";
@@ -63,6 +64,7 @@ export class ClusterMember {
   readonly governor: Governor;
   readonly office: Office;
   readonly work: ControllerWork;
+  readonly moves: Moves;
   readonly #options: MemberOptions;
   readonly #elections: Elections;
   readonly #replicas: Replicas;
@@ -71,12 +73,14 @@ export class ClusterMember {
   readonly #topics: ClusterTopics;
   readonly #standAlone: StandAlone;
   readonly #principal: HubPrincipal;
+  #joined = false;
+  #met: ReadonlySet<HubId> = new Set();
   /** What is learnt of the metadata is applied in its order. */
   #learning: Promise<void> = Promise.resolve();
 
   constructor(options: MemberOptions) {
     this.#options = options;
-    const { coordination, store, partitions, net, clock, random, hashing, trace, me, session, secret } = options;
+    const { store, partitions, net, clock, random, hashing, trace, me, session, secret } = options;
     const { hubId, dirId } = me;
     const replica: ReplicaId = `${hubId}:${dirId}`;
     this.#principal = { hubId, dirId, session };
@@ -108,7 +112,8 @@ export class ClusterMember {
       run: (partition, effects) => partitions.run(partition, effects),
       published: (topicId, index) => governor.view.partition(topicId, index),
     });
-    this.#replicator = new Replicator({ peers: this.peers, clock, random, trace, hubId });
+    const throttledRate = (): number => throttledRateOf(options.settings);
+    this.#replicator = new Replicator({ peers: this.peers, clock, random, trace, hubId, throttledRate });
     this.#replicas = new Replicas({
       partitions,
       facts: store,
@@ -118,6 +123,7 @@ export class ClusterMember {
       trace,
       me: replica,
       publish: (topicId, index, state) => governor.publish(topicId, index, state),
+      published: (topicId, index) => governor.view.partition(topicId, index),
     });
     this.#handovers = new Handovers({
       clock,
@@ -128,15 +134,17 @@ export class ClusterMember {
     this.office = new Office({ partitions, elections: this.#elections, handovers: this.#handovers, clock });
     this.#topics = this.#makeTopics(replica);
     partitions.join(this.#topics, this.#replicas);
+    this.moves = this.#makeMoves();
     this.work = new ControllerWork({
       governor,
+      moves: this.moves,
       clock,
       trace,
       governed: () => this.#governed(),
       tryLead: (hub, asked) => this.#tryLead(hub, asked),
       reconfigure: (hub, asked) => this.reconfigure(hub, asked),
     });
-    const isGoverned = (): boolean => coordination.state() === "up";
+    const isGoverned = (): boolean => options.coordination.state() === "up";
     this.#standAlone = new StandAlone({ partitions, clock, isGoverned });
     this.#listen();
   }
@@ -168,10 +176,11 @@ export class ClusterMember {
       partitions,
       shared: {
         change: (entries) => governor.change(entries),
-        place: (count, factor, from) => governor.place(count, factor, from),
+        place: (count, factor, from) => governor.place(count, factor, from, (hub) => this.moves.leaves(hub)),
         replicaIdOf: (hub) => governor.replicaIdOf(hub),
         published: (topicId, index) => governor.view.partition(topicId, index),
         hubCount: () => governor.hubCount,
+        movesOf: (topicId) => this.moves.keysOf(topicId),
       },
       facts: store,
       clock,
@@ -188,6 +197,20 @@ export class ClusterMember {
     });
   }
 
+  #makeMoves(): Moves {
+    const { governor } = this;
+    const { partitions } = this.#options;
+    return new Moves({
+      change: (entries) => governor.change(entries),
+      hubs: () => governor.view.hubs(),
+      entryOf: (hub) => governor.entryOf(hub),
+      forget: (hub) => governor.forget(hub),
+      governed: () => this.#governed(),
+      topicOf: (topicId) => partitions.topics.byId(topicId),
+      hubSettings: partitions.topics.hubSettings,
+    });
+  }
+
   #listen(): void {
     const { partitions } = this.#options;
     const { governor, peers } = this;
@@ -196,7 +219,7 @@ export class ClusterMember {
       if (state !== "open") this.#replicas.peerLost(hub);
     });
     governor.onChange(() => {
-      for (const { hubId } of governor.view.hubs()) peers.watch(hubId);
+      if (this.#joined) this.#meet();
       this.work.stir();
     });
     governor.onMetadata((key, value) => this.#learn(key, value));
@@ -208,8 +231,21 @@ export class ClusterMember {
     });
   }
 
+  /** Connections to the hubs there are, and to no others. */
+  #meet(): void {
+    const hubs = new Set(this.governor.view.hubs().map(({ hubId }) => hubId));
+    for (const hub of this.#met) if (!hubs.has(hub)) this.peers.forget(hub);
+    for (const hub of hubs) this.peers.watch(hub);
+    this.#met = hubs;
+  }
+
   #learn(key: string, value: string | null): void {
     const { shared, settings, access, trace } = this.#options;
+    if (isMoveKey(key)) {
+      this.moves.learn(key, value);
+      trace.event("info", "move_asked", { key, value });
+      return this.work.stirSets();
+    }
     this.#learning = this.#learning.then(async () => {
       try {
         if (key.startsWith(topicPrefix)) return await this.#topics.learn(key.slice(topicPrefix.length), value);
@@ -227,7 +263,9 @@ export class ClusterMember {
     const clusterId = await this.governor.start();
     await this.#learning;
     this.#options.shared.join((entries) => this.governor.change(entries));
-    for (const { hubId } of this.governor.view.hubs()) this.peers.watch(hubId);
+    // not before: a hello names the cluster
+    this.#joined = true;
+    this.#meet();
     this.#standAlone.start();
     return clusterId;
   }
@@ -285,20 +323,26 @@ export class ClusterMember {
     throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${name}-${index}`);
   }
 
-  async elect(topic: string, partition: number, kind: ElectionKind | "preferred", to?: HubId): Promise<void> {
+  async elect(topic: string, partition: number, kind: "preferred" | "unclean", to: HubId | null): Promise<void> {
     await this.work.elect(this.#mustGovern(topic, partition), kind, to);
   }
 
-  /** Tells the leader which set is to replicate the partition from now on. */
-  async reassign(topic: string, index: number, hubs: readonly HubId[] | null): Promise<void> {
-    const { topicId, partition, published } = this.#mustGovern(topic, index);
-    if (published === undefined || published.leader < 0) {
-      throw new HubError("LEADER_NOT_AVAILABLE", `${topic}-${index} has no leader at this moment`);
+  async reassign(asked: readonly MoveAsked[]): Promise<(HubError | null)[]> {
+    const answers = await this.moves.ask(asked, ({ topic, partition }) => this.#mustGovern(topic, partition));
+    this.work.stirSets();
+    return answers;
+  }
+
+  reassignments(): Iterable<Move> {
+    return this.moves.list();
+  }
+
+  async leave(hub: HubId, how: Leave): Promise<void> {
+    try {
+      await this.moves.leave(hub, how);
+    } finally {
+      this.work.stirSets();
     }
-    const members = (hubs ?? published.config.old.members.map(hubOf)).map((hub) => this.governor.replicaIdOf(hub)!);
-    const target = { members, m: Math.min(published.config.old.m, members.length) };
-    const [told] = await this.reconfigure(published.leader, [{ topicId, partition, target }]);
-    if (told!.error !== "NONE") throw new HubError(told!.error, told!.message ?? undefined);
   }
 
   /** Asks a leader to change who replicates its partitions, or to hand them over. */
@@ -338,4 +382,8 @@ export class ClusterMember {
     this.#elections.close();
     this.peers.close();
   }
+}
+
+function throttledRateOf({ inForce }: Settings): number {
+  return Number(inForce.get("follower.replication.throttled.rate") ?? Number.POSITIVE_INFINITY);
 }

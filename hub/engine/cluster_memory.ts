@@ -10,6 +10,7 @@ import type {
   Poll,
 } from "../io/coordination.ts";
 import type { FactStore } from "../io/registry.ts";
+import { isRemoved, leaveKey } from "./moves.ts";
 
 const metaPrefix = "cluster/meta/";
 const hubPrefix = "cluster/hub/";
@@ -96,6 +97,11 @@ export class ClusterMemory {
       facts.push([metaPrefix + entry.key, write(entry)]);
       if (before?.value !== entry.value) news.push(entry);
     }
+    const left = this.#removed();
+    for (const hub of left) {
+      this.hubs.delete(hub);
+      facts.push([hubPrefix + hub, null]);
+    }
     const moved = this.inc?.incarnation !== inc.incarnation || this.ctl.ctlEpoch !== ctl.ctlEpoch;
     this.inc = inc;
     this.ctl = ctl;
@@ -109,7 +115,13 @@ export class ClusterMemory {
     this.storedSeq = Math.max(this.storedSeq, seq);
     for (const { key, value } of news) this.#listener.meta(key, value);
     for (const entry of changes.partitions) this.takePartition(entry);
-    if (changes.hubs.length > 0 || moved) this.#listener.changed();
+    if (changes.hubs.length > 0 || left.length > 0 || moved) this.#listener.changed();
+  }
+
+  /** Hubs that were removed and are still listed. */
+  #removed(): HubId[] {
+    const gone = (hub: HubEntry): boolean => isRemoved(this.meta.get(leaveKey(hub.hubId))?.value, hub);
+    return [...this.hubs.values()].filter(gone).map(({ hubId }) => hubId);
   }
 
   /** A partition's state, if it is newer than what is known. */
@@ -128,14 +140,12 @@ export class ClusterMemory {
     this.#listener.partition(topicId, partition, state);
   }
 
-  async forgetHub(hub: HubId): Promise<void> {
-    this.hubs.delete(hub);
-    await this.#facts.put([[hubPrefix + hub, null]]);
-  }
-
   /** All this hub knows, merged with what stands in Redis: of each part the higher version (replication.md 2.2). */
   merged(image: CoordinationImage | null, clusterId: string): CoordinationImage {
     const hubs = new Map([...this.hubs.values(), ...(image?.hubs ?? [])].map((hub) => [hub.hubId, hub]));
+    for (const hub of hubs.values()) {
+      if (isRemoved(this.meta.get(leaveKey(hub.hubId))?.value, hub)) hubs.delete(hub.hubId);
+    }
     const meta = new Map(this.meta);
     for (const entry of image?.meta ?? []) {
       const mine = meta.get(entry.key);

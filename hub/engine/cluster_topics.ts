@@ -1,5 +1,5 @@
 // Topics of a cluster: changed through the controller, learnt by every hub, their replicas opened where they belong.
-import { foundState, newReplica, reconfigure } from "../cluster/replica.ts";
+import { foundState, newReplica, publishedOf, reconfigure, returnedState } from "../cluster/replica.ts";
 import type { PartitionConfig, PublishedState, ReplicaId, ReplicaSettings } from "../cluster/types.ts";
 import { HubError } from "../errors.ts";
 import type { Clock, Timer } from "../io/ports.ts";
@@ -14,7 +14,7 @@ import type { Partitions } from "./partitions.ts";
 import { decodeReplica, encodeReplica, replicaKey } from "./replica_facts.ts";
 import type { Placement, TopicChanges } from "./topic_changes.ts";
 import { indexesFrom } from "./topic_logs.ts";
-import { encodeTopic, type Topic, topicOf, topicPrefix, uuidText } from "./topics.ts";
+import { encodeTopic, minInSyncOf, type Topic, topicOf, topicPrefix, uuidText } from "./topics.ts";
 import { Turns } from "./turns.ts";
 
 type Values = ReadonlyMap<string, string>;
@@ -23,10 +23,12 @@ type Values = ReadonlyMap<string, string>;
 export interface SharedMetadata {
   /** Resolves when a majority of hubs has it. */
   change(entries: readonly { readonly key: string; readonly value: string | null }[]): Promise<void>;
-  place(partitions: number, factor: number, from?: number): ReplicaId[][];
+  place(partitions: number, factor: number, from: number): ReplicaId[][];
   replicaIdOf(hub: number): ReplicaId | undefined;
   published(topicId: string, partition: number): PublishedState | undefined;
   hubCount(): number;
+  /** Keys of metadata that end with a topic. */
+  movesOf(topicId: string): readonly string[];
 }
 
 export interface ClusterTopicsOptions {
@@ -139,7 +141,8 @@ export class ClusterTopics implements TopicChanges {
     return this.#changing.take(name, async () => {
       const topic = topics.byName(name);
       if (!topic) throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no topic ${name}`);
-      await this.#options.shared.change([{ key: topicPrefix + name, value: null }]);
+      const moves = this.#options.shared.movesOf(topic.topicId).map((key) => ({ key, value: null }));
+      await this.#options.shared.change([{ key: topicPrefix + name, value: null }, ...moves]);
       await this.#learnt(() => topics.byName(name)?.topicId !== topic.topicId);
       return topic;
     });
@@ -251,7 +254,8 @@ export class ClusterTopics implements TopicChanges {
       next: null,
     };
     const published = shared.published(topic.topicId, index);
-    const known = fact && decodeReplica(fact);
+    const stored = fact && decodeReplica(fact);
+    const known = stored?.tombstone ? returnedState(stored) : stored;
     const state = foundState(me, known, initial, published, log.recovered === "short");
     return newReplica(me, log, state, settings, log.recoveredWatermark, clock.now());
   }
@@ -269,8 +273,9 @@ export class ClusterTopics implements TopicChanges {
   #reconsider(topic: Topic, partition: Partition): void {
     const { clock, partitions, trace } = this.#options;
     const { old, next } = partition.replica.state.config;
-    const m = Math.min(topic.m ?? 1, old.members.length);
-    if (!partition.leads || next !== null || old.m === m) return;
+    const m = minInSyncOf(topic, partitions.topics.hubSettings, old.members.length);
+    const { target } = publishedOf(partition.replica);
+    if (!partition.leads || next !== null || target !== undefined || old.m === m) return;
     try {
       partitions.run(partition, reconfigure(partition.replica, { members: old.members, m }, clock.now()));
     } catch (error) {

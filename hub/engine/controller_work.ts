@@ -1,7 +1,9 @@
-// What the hub on the controller's seat does: finds leaders for what has none, and brings leadership back home.
+// What the hub on the controller's seat does: finds leaders for what has none, brings leadership back home, and moves
+// replicas to where they are wanted.
 import {
   type Attempt,
   candidateOf,
+  configOf,
   failed,
   type Governed,
   needsLeader,
@@ -11,16 +13,19 @@ import {
   tried,
 } from "../cluster/controller.ts";
 import type { ElectionKind, HubId, ReplicaId } from "../cluster/types.ts";
+import { type Place, stepTo } from "../cluster/wanted.ts";
 import { HubError } from "../errors.ts";
 import type { Clock, Millis, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
 import { hubOf } from "./cluster_view.ts";
 import type { Governor } from "./governor.ts";
+import type { Moves } from "./moves.ts";
 import type { ReconfigureAsked, ReconfigureTold, TryLeadAsked, TryLeadTold } from "./replica_office.ts";
 
 export interface ControllerWorkOptions {
   readonly governor: Governor;
+  readonly moves: Moves;
   readonly clock: Clock;
   readonly trace: Trace;
   /** Every partition of every topic that is known. */
@@ -30,6 +35,8 @@ export interface ControllerWorkOptions {
 }
 
 const lookMs = 100;
+/** How often it is looked whether partitions have the replicas that are wanted. */
+const setsMs = 500;
 
 export class ControllerWork {
   readonly #options: ControllerWorkOptions;
@@ -37,6 +44,9 @@ export class ControllerWork {
   readonly #underWay = new Set<string>();
   /** Since when a partition's preferred replica could lead it. */
   readonly #ready = new Map<string, { since: Millis; waitMs: Millis }>();
+  /** Partitions whose leadership was asked to go elsewhere before a change: once is enough. */
+  readonly #handedOver = new Set<string>();
+  #lookAtSets: Millis = 0;
   #timer: Timer | null = null;
   #soon = false;
   #closed = false;
@@ -65,30 +75,68 @@ export class ControllerWork {
   }
 
   #look(): void {
-    const { governor, clock } = this.#options;
+    const { governor, clock, moves } = this.#options;
     if (this.#closed || !governor.isController()) return;
     const now = clock.now();
     const isHere = (replica: ReplicaId): boolean => governor.replicaIdOf(hubOf(replica)) === replica;
     const byHub = new Map<HubId, Standing[]>();
-    const home = new Map<HubId, ReconfigureAsked[]>();
+    const asked = new Map<HubId, ReconfigureAsked[]>();
+    const places = now >= this.#lookAtSets ? moves.places() : null;
+    if (places !== null) this.#lookAtSets = now + setsMs;
     for (const governed of this.#options.governed()) {
       const key = `${governed.topicId}/${governed.partition}`;
       if (this.#underWay.has(key)) continue;
       if (!needsLeader(governed, governor.isDown, isHere)) {
         this.#attempts.delete(key);
-        this.#lookHome(governed, key, now, home);
+        if (places === null || !this.#lookAtSet(governed, key, places, asked))
+          this.#lookHome(governed, key, now, asked);
         continue;
       }
       const attempt = this.#attempts.get(key) ?? newAttempt();
       this.#attempts.set(key, attempt);
       if (now < attempt.nextAt) continue;
-      const isOut = (hub: HubId): boolean => governor.isDown(hub) || governor.isDraining(hub);
-      const standing = candidateOf(governed, attempt, isOut, isHere);
+      const standing = candidateOf(governed, attempt, this.#isOut, isHere);
       if (standing === null) failed(attempt, now);
       else byHub.set(standing.hub, [...(byHub.get(standing.hub) ?? []), standing]);
     }
     for (const [hub, standings] of byHub) void this.#elect(hub, standings);
-    for (const [leader, asked] of home) void this.#bringHome(leader, asked);
+    for (const [leader, all] of asked) void this.#ask(leader, all);
+  }
+
+  /** Stops, or was stopped: nothing is given to it. */
+  readonly #isOut = (hub: HubId): boolean => {
+    const { governor } = this.#options;
+    return governor.isDown(hub) || governor.isDraining(hub);
+  };
+
+  readonly #isLeaving = (hub: HubId): boolean => this.#isOut(hub) || this.#options.moves.leaves(hub);
+
+  /** True when a change of its replicas was asked for, or is under way: leadership goes home afterwards. */
+  #lookAtSet(
+    governed: Governed,
+    key: string,
+    places: ReadonlyMap<HubId, Place>,
+    asked: Map<HubId, ReconfigureAsked[]>,
+  ): boolean {
+    const { moves } = this.#options;
+    const step = stepTo(governed, moves.wantedOf(governed, places), this.#isLeaving);
+    if (step.kind === "settled") {
+      this.#handedOver.delete(key);
+      moves.settled(governed);
+      return false;
+    }
+    if (step.kind === "none") return true;
+    const { topicId, partition, published } = governed;
+    const list = asked.get(published!.leader) ?? [];
+    asked.set(published!.leader, list);
+    if (step.kind === "handover" && !this.#handedOver.has(key)) {
+      this.#handedOver.add(key);
+      list.push({ topicId, partition, handoverTo: step.to });
+      return true;
+    }
+    const target = step.kind === "change" ? step.target : moves.wantedOf(governed, places);
+    list.push({ topicId, partition, target });
+    return true;
   }
 
   async #elect(hub: HubId, standings: readonly Standing[]): Promise<void> {
@@ -115,10 +163,8 @@ export class ControllerWork {
   }
 
   /** Preferred return: after a while in the ISR, ever later when it does not last (replication.md 2.8). */
-  #lookHome(governed: Governed, key: string, now: Millis, home: Map<HubId, ReconfigureAsked[]>): void {
-    const { governor } = this.#options;
-    const isOut = (hub: HubId): boolean => governor.isDown(hub) || governor.isDraining(hub);
-    const preferred = preferredOf(governed, isOut);
+  #lookHome(governed: Governed, key: string, now: Millis, asked: Map<HubId, ReconfigureAsked[]>): void {
+    const preferred = preferredOf(governed, this.#isLeaving);
     const ready = this.#ready.get(key);
     if (preferred === null) {
       if (ready) ready.since = Number.POSITIVE_INFINITY;
@@ -130,40 +176,73 @@ export class ControllerWork {
     ready.since = now;
     ready.waitMs = Math.min(ready.waitMs * 2, limits.preferredReturnMsMax);
     const { topicId, partition, published } = governed;
-    const asked = home.get(published!.leader) ?? [];
-    home.set(published!.leader, asked);
-    asked.push({ topicId, partition, handoverTo: preferred });
+    const list = asked.get(published!.leader) ?? [];
+    asked.set(published!.leader, list);
+    list.push({ topicId, partition, handoverTo: preferred });
   }
 
-  async #bringHome(leader: HubId, asked: readonly ReconfigureAsked[]): Promise<void> {
+  /** What a leader refuses now is asked of it again at a later look. */
+  async #ask(leader: HubId, asked: readonly ReconfigureAsked[]): Promise<void> {
+    const { reconfigure, trace } = this.#options;
+    for (const { topicId, partition } of asked) this.#underWay.add(`${topicId}/${partition}`);
     try {
-      await this.#options.reconfigure(leader, asked);
+      for (const { topicId, partition, error, message } of await reconfigure(leader, asked)) {
+        if (error === "NONE") continue;
+        trace.event("debug", "change_refused", { leader, topicId, partition, error, why: message });
+      }
     } catch (error) {
-      this.#options.trace.event("debug", "preferred_return_failed", { leader, error: String(error) });
+      trace.event("debug", "change_unanswered", { leader, error: String(error) });
+    } finally {
+      for (const { topicId, partition } of asked) this.#underWay.delete(`${topicId}/${partition}`);
     }
   }
 
-  /** An operator asks: leads to the preferred replica, or to a hub, or whatever it takes. */
-  async elect(governed: Governed, kind: ElectionKind | "preferred", to?: HubId): Promise<void> {
-    const { tryLead, reconfigure, governor } = this.#options;
+  /** Looks at the replicas of every partition at once: somebody asked. */
+  stirSets(): void {
+    this.#lookAtSets = 0;
+    this.stir();
+  }
+
+  /** An operator asks: leads to the preferred replica, or to a hub, or to whoever lives. */
+  async elect(governed: Governed, kind: "preferred" | "unclean", to: HubId | null): Promise<void> {
+    const { governor } = this.#options;
     const { topicId, partition, published } = governed;
-    const target = to ?? preferredOf(governed, governor.isDown);
-    if (kind === "preferred" || to !== undefined) {
-      if (target === null || target === published?.leader) throw new HubError("ELECTION_NOT_NEEDED");
-      const leader = published?.leader ?? -1;
-      if (leader >= 0 && !governor.isDown(leader)) {
-        const [told] = await reconfigure(leader, [{ topicId, partition, handoverTo: target }]);
-        if (told!.error !== "NONE") throw new HubError(told!.error, told!.message ?? undefined);
-        return;
+    const leader = published?.leader ?? -1;
+    const isLed = leader >= 0 && !governor.isDown(leader);
+    if (kind === "unclean") {
+      // an election that may lose something is for a partition that nobody leads (KIP-460)
+      if (isLed) throw new HubError("ELECTION_NOT_NEEDED", `Hub ${leader} leads it`);
+      return await this.#electAnyhow(governed, "unclean");
+    }
+    const [first] = configOf(governed).old.members;
+    const target = to ?? Number(first?.split(":")[0]);
+    if (isLed && target === leader) throw new HubError("ELECTION_NOT_NEEDED", `Hub ${leader} leads it already`);
+    if (!isLed) return await this.#electAnyhow(governed, "clean");
+    const [told] = await this.#options.reconfigure(leader, [{ topicId, partition, handoverTo: target }]);
+    if (told!.error !== "NONE") throw new HubError(told!.error, told!.message ?? undefined);
+  }
+
+  /** Asks one after another to stand; who was named as better next. */
+  async #electAnyhow(governed: Governed, kind: ElectionKind): Promise<void> {
+    const { tryLead, governor, clock } = this.#options;
+    const key = `${governed.topicId}/${governed.partition}`;
+    const attempt = newAttempt();
+    const isHere = (replica: ReplicaId): boolean => governor.replicaIdOf(hubOf(replica)) === replica;
+    let last: TryLeadTold | undefined;
+    this.#underWay.add(key); // nobody else is asked to stand meanwhile
+    try {
+      for (let i = 0; i < 4; i++) {
+        const standing = candidateOf(governed, attempt, governor.isDown, isHere);
+        if (standing === null) break;
+        [last] = await tryLead(standing.hub, [{ ...standing, kind }]);
+        if (last?.result === "led") return;
+        this.#learn(attempt, last, clock.now());
       }
+    } finally {
+      this.#underWay.delete(key);
     }
-    const standing = candidateOf(governed, newAttempt(), governor.isDown, () => true);
-    if (standing === null) throw new HubError("ELIGIBLE_LEADERS_NOT_AVAILABLE", "None of its replicas lives");
-    const asked = { ...standing, kind: kind === "preferred" ? ("clean" as const) : kind };
-    const [told] = await tryLead(target ?? standing.hub, [asked]);
-    if (told?.result !== "led") {
-      throw new HubError("ELIGIBLE_LEADERS_NOT_AVAILABLE", JSON.stringify(told ?? "no answer"));
-    }
+    const why = last?.result === "failed" ? last.why.kind : "none of its replicas lives";
+    throw new HubError("ELIGIBLE_LEADERS_NOT_AVAILABLE", `Nobody was elected: ${why}`);
   }
 
   close(): void {

@@ -30,6 +30,12 @@ interface Ballot {
   readonly vote: VoteAsked;
 }
 
+interface EndWaiter {
+  /** Epoch of the candidacy that was under way before; null for none. */
+  readonly before: Epoch | null;
+  readonly end: (ended: Ended) => void;
+}
+
 export class Elections {
   readonly #options: ElectionOptions;
   /** Votes of this turn, by the hub that is asked. */
@@ -37,7 +43,7 @@ export class Elections {
   /** Who waits for this hub's vote: by partition, candidate and epoch. */
   readonly #voters = new Map<string, (reply: VoteReply) => void>();
   /** Who waits for how this hub's elections end. */
-  readonly #ends = new Map<Partition, ((ended: Ended) => void)[]>();
+  readonly #ends = new Map<Partition, EndWaiter[]>();
 
   constructor(options: ElectionOptions) {
     this.#options = options;
@@ -134,24 +140,29 @@ export class Elections {
       return Promise.resolve({ result: "led", epoch: partition.epoch });
     }
     return new Promise((resolve) => {
-      const { epoch } = partition;
+      const { epoch, replica } = partition;
       const late: Ended = { result: "failed", epoch, why: { kind: "too-few", answered: [] } };
       const timer = clock.after(limits.electionMsMax, () => resolve(late));
       const waiting = this.#ends.get(partition) ?? [];
       this.#ends.set(partition, waiting);
-      waiting.push((ended) => {
+      const end = (ended: Ended): void => {
         timer.cancel();
         resolve(ended);
-      });
-      run(partition, tryLead(partition.replica, seenEpoch, kind, clock.now(), published(topicId, index)));
+      };
+      // a candidacy that this one takes the place of ends first: that is not the end of this one
+      waiting.push({ before: replica.election?.epoch ?? null, end });
+      run(partition, tryLead(replica, seenEpoch, kind, clock.now(), published(topicId, index)));
     });
   }
 
   /** Effects "lead" and "election-failed", and a partition that goes. */
   ended(partition: Partition, ended: Ended): void {
     const waiting = this.#ends.get(partition) ?? [];
-    this.#ends.delete(partition);
-    for (const end of waiting) end(ended);
+    const isOther = ({ before }: EndWaiter): boolean => ended.result === "failed" && ended.epoch === before;
+    const left = waiting.filter(isOther);
+    if (left.length > 0) this.#ends.set(partition, left);
+    else this.#ends.delete(partition);
+    for (const one of waiting) if (!isOther(one)) one.end(ended);
   }
 
   close(): void {

@@ -328,8 +328,8 @@ export class Governor {
   }
 
   /** Replicas of new partitions, over hubs that live and stay. */
-  place(partitions: number, factor: number, from = 0): ReplicaId[][] {
-    const hubs = this.#hubs().filter(({ alive, draining }) => alive && !draining);
+  place(partitions: number, factor: number, from: number, leaves: (hub: HubId) => boolean): ReplicaId[][] {
+    const hubs = this.#hubs().filter(({ hubId, alive, draining }) => alive && !draining && !leaves(hubId));
     const all = hubs.length >= factor ? hubs : this.#hubs();
     const placed = placeReplicas(all, partitions, factor, from);
     return placed.map((replicas) => replicas.map((hub) => this.replicaIdOf(hub)!));
@@ -338,6 +338,19 @@ export class Governor {
   replicaIdOf(hub: HubId): ReplicaId | undefined {
     const entry = this.#memory.hubs.get(hub);
     return entry && `${hub}:${entry.dirId}`;
+  }
+
+  /** A hub as it is registered; undefined for one that is not, or was removed. */
+  entryOf(hub: HubId): HubEntry | undefined {
+    return this.#memory.hubs.get(hub);
+  }
+
+  /** The last step of a removal, once the metadata say so: its registration goes. */
+  async forget(hub: HubId): Promise<void> {
+    const { coordination, random } = this.#options;
+    const { inc, ctl } = this.#memory;
+    const change = { incarnation: inc!.incarnation, opId: uuidText(random.uuid()) };
+    await coordination.removeHub(change, ctl.ctlEpoch, hub);
   }
 
   get hubCount(): number {

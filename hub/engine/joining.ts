@@ -4,6 +4,7 @@ import type { Coordination, HubEntry, Poll } from "../io/coordination.ts";
 import type { Clock, Millis, Random } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import type { ClusterMemory } from "./cluster_memory.ts";
+import { isRemoved, leaveKey } from "./moves.ts";
 import type { Pulse } from "./pulse.ts";
 import { uuidText } from "./topics.ts";
 
@@ -74,6 +75,10 @@ async function create(options: JoiningOptions, clusterId: string): Promise<NonNu
 }
 
 async function register({ coordination, random, me, trace, memory, poll }: JoiningOptions): Promise<void> {
+  if (isRemoved(memory.meta.get(leaveKey(me.hubId))?.value, me)) {
+    const detail = `hub ${me.hubId} was removed from the cluster; with an empty data folder it may join it again`;
+    throw new HubError("DUPLICATE_BROKER_REGISTRATION", detail);
+  }
   const before = memory.hubs.get(me.hubId);
   if (before && before.dirId === me.dirId && before.bootSeq > me.bootSeq) {
     const detail = `hub ${me.hubId}: this folder is an older copy of one that was started since`;

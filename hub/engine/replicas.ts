@@ -1,6 +1,15 @@
 // The replicas of this hub: does what their machines want, and tells them what disks, peers and the controller say.
+import { compareConfigs, membersOf } from "../cluster/quorum.ts";
 import * as machine from "../cluster/replica.ts";
-import type { Epoch, HubId, LeaderWord, PublishedState, ReplicaEffect, ReplicaId } from "../cluster/types.ts";
+import type {
+  Epoch,
+  HubId,
+  LeaderWord,
+  PublishedState,
+  ReplicaAlarm,
+  ReplicaEffect,
+  ReplicaId,
+} from "../cluster/types.ts";
 import { type ErrorName, HubError } from "../errors.ts";
 import type { Clock, Timer } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
@@ -22,6 +31,8 @@ export interface ReplicasOptions {
   readonly trace: Trace;
   readonly me: ReplicaId;
   readonly publish: (topicId: string, partition: number, state: PublishedState) => void;
+  /** What is known to be published. */
+  readonly published: (topicId: string, partition: number) => PublishedState | undefined;
 }
 
 const tickMs = 100;
@@ -29,6 +40,9 @@ const tickMs = 100;
 export class Replicas implements ReplicaDuties {
   readonly #options: ReplicasOptions;
   readonly #followed = new Map<Partition, Followed>();
+  /** Since when a replica belongs to no config. */
+  readonly #outSince = new Map<Partition, number>();
+  #lookOutAt = 0;
   #ticking: Timer | null = null;
   #closed = false;
 
@@ -44,6 +58,7 @@ export class Replicas implements ReplicaDuties {
       if (machine.deadline(partition.replica) > now) continue;
       partitions.run(partition, machine.tick(partition.replica, now));
     }
+    this.#lookOut(now);
     if (!this.#closed) this.#ticking = clock.after(tickMs, () => this.#tick());
   }
 
@@ -77,7 +92,7 @@ export class Replicas implements ReplicaDuties {
         return publish(topicId, index, effect.state);
       case "alarm":
         trace.count(effect.name);
-        return trace.event("error", effect.name, { ...placeOf(partition), detail: effect.detail });
+        return trace.event(levelOf(effect.name), effect.name, { ...placeOf(partition), detail: effect.detail });
       case "watermark":
         return;
       default:
@@ -102,7 +117,49 @@ export class Replicas implements ReplicaDuties {
       return;
     }
     partitions.run(partition, machine.stored(partition.replica, effect.version, clock.now()));
+    if (effect.state.tombstone) return void this.#depart(partition);
     this.moved(partition);
+  }
+
+  /**
+   * A replica that no config holds any more, as its leader said and the world knows, goes after a while: its promises
+   * stay, its data does not (replication.md 2.7 rule 4).
+   */
+  #lookOut(now: number): void {
+    const { partitions, published, me } = this.#options;
+    if (now < this.#lookOutAt) return;
+    this.#lookOutAt = now + limits.replicaDepartsMs / 5;
+    for (const partition of partitions.all()) {
+      const { replica, log } = partition;
+      const { config, tombstone } = replica.stored;
+      const state = published(log.topicId, log.partition);
+      const isOut =
+        !tombstone &&
+        config.next === null &&
+        !config.old.members.includes(me) &&
+        state !== undefined &&
+        compareConfigs(state.config.id, config.id) >= 0 &&
+        !membersOf(state.config).includes(me) &&
+        !state.learners.includes(me);
+      const since = this.#outSince.get(partition) ?? now;
+      if (!isOut) this.#outSince.delete(partition);
+      else if (now - since < limits.replicaDepartsMs) this.#outSince.set(partition, since);
+      else partitions.run(partition, machine.retire(replica));
+    }
+  }
+
+  async #depart(partition: Partition): Promise<void> {
+    const { partitions, trace } = this.#options;
+    const { topicId, partition: index } = partition.log;
+    trace.event("info", "replica_removed", placeOf(partition));
+    this.letGo(partition);
+    this.#outSince.delete(partition);
+    partitions.removeOne(partition, new HubError("NOT_LEADER_OR_FOLLOWER", "The replica was moved to another hub"));
+    try {
+      await partitions.logs.discardOne(topicId, index);
+    } catch (error) {
+      trace.event("error", "replica_not_deleted", { ...placeOf(partition), error: String(error) });
+    }
   }
 
   async #truncate(partition: Partition, to: number): Promise<void> {
@@ -230,6 +287,8 @@ export class Replicas implements ReplicaDuties {
     for (const followed of this.#followed.values()) this.#options.replicator.stop(followed);
   }
 }
+
+const levelOf = (alarm: ReplicaAlarm): "info" | "error" => (alarm === "config_changed" ? "info" : "error");
 
 function placeOf({ topic, log }: Partition): { topic: string; partition: number } {
   return { topic, partition: log.partition };

@@ -78,6 +78,11 @@ export class TopicLogs {
     for (const log of logs) await this.#store.deletePartition(topicId, log.partition);
   }
 
+  /** Deletes the log of one partition; what is known of its replica stays. */
+  async discardOne(topicId: string, partition: number): Promise<void> {
+    await this.#store.deletePartition(topicId, partition);
+  }
+
   has(topicId: string, partition: number): boolean {
     return this.#store.partition(topicId, partition) !== undefined;
   }

@@ -256,6 +256,16 @@ export function topicOf(name: string, text: string): Topic {
   return { ...stored, name, configs: new Map(Object.entries(stored.configs)) };
 }
 
+/**
+ * min.insync.replicas for so many replicas: as set, or 2 of at least 3. A set that became smaller keeps what it had as
+ * far as that can be.
+ */
+export function minInSyncOf(topic: Topic, hubSettings: ReadonlyMap<string, string>, replicas: number): number {
+  const set = topic.configs.get("min.insync.replicas") ?? hubSettings.get("min.insync.replicas");
+  const asked = set === undefined ? (replicas >= 3 ? 2 : 1) : Number(set);
+  return Math.min(Math.max(asked, topic.m ?? 1), replicas);
+}
+
 /** Kafka's metrics turn '.' into '_', so names that differ only there collide. */
 function sameMetricName(a: string, b: string): boolean {
   return a !== b && a.replaceAll(".", "_") === b.replaceAll(".", "_");

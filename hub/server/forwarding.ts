@@ -19,6 +19,7 @@ const forController: ReadonlySet<ApiName> = new Set<ApiName>([
   "alterClientQuotas",
   "alterPartitionReassignments",
   "electLeaders",
+  "unregisterBroker",
 ]);
 
 const pauseMs = 100;

@@ -124,6 +124,7 @@ export const clusterGuards: Guards<
   | "listPartitionReassignments"
   | "describeQuorum"
   | "updateFeatures"
+  | "unregisterBroker"
 > = {
   alterReplicaLogDirs(request, asker, go) {
     if (asker.cluster(Operation.Alter)) return go(request);
@@ -165,6 +166,10 @@ export const clusterGuards: Guards<
 
   updateFeatures(request, asker, go) {
     return asker.cluster(Operation.Alter) ? go(request) : { ...refusal, results: [] };
+  },
+
+  unregisterBroker(request, asker, go) {
+    return asker.cluster(Operation.Alter) ? go(request) : refusal;
   },
 };
 

@@ -1,13 +1,14 @@
 // What the handlers of the wire protocol work with: the hub's rooms, handed in, and who asks.
-import type { ElectionKind } from "../cluster/types.ts";
 import type { Access } from "../engine/access.ts";
 import type { ClusterView } from "../engine/cluster_view.ts";
+import type { Leave, Move, MoveAsked } from "../engine/moves.ts";
 import type { Partitions } from "../engine/partitions.ts";
 import type { HubPrincipal, ReplicaOffice } from "../engine/replica_office.ts";
 import type { Settings } from "../engine/settings.ts";
 import type { TransactionHomes } from "../engine/transaction_homes.ts";
 import type { TransactionService } from "../engine/transactions.ts";
 import type { TransactionGate } from "../engine/transactions_types.ts";
+import type { HubError } from "../errors.ts";
 import type { Clock, Hashing, Random } from "../io/ports.ts";
 import type { StoreState } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
@@ -55,9 +56,13 @@ export interface ClusterOperations {
   /** Asks the controller's hub. @throws HubError NOT_CONTROLLER, NETWORK_EXCEPTION, REQUEST_TIMED_OUT */
   atController<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>>;
   /** On the controller's hub alone. @throws HubError ELECTION_NOT_NEEDED, ELIGIBLE_LEADERS_NOT_AVAILABLE ... */
-  elect(topic: string, partition: number, kind: ElectionKind | "preferred", to?: number): Promise<void>;
-  /** On the controller's hub alone; null cancels. Resolves when the change has begun. */
-  reassign(topic: string, partition: number, hubs: readonly number[] | null): Promise<void>;
+  elect(topic: string, partition: number, kind: "preferred" | "unclean", to: number | null): Promise<void>;
+  /** On the controller's hub alone. Resolves when it is asked for durably, with what was refused in its place. */
+  reassign(asked: readonly MoveAsked[]): Promise<(HubError | null)[]>;
+  /** What is under way, or waits for its turn. */
+  reassignments(): Iterable<Move>;
+  /** On the controller's hub alone. @throws HubError REASSIGNMENT_IN_PROGRESS until it is done; POLICY_VIOLATION ... */
+  leave(hub: number, how: Leave): Promise<void>;
 }
 
 /** The data folder as admins ask for it. */
@@ -112,17 +117,29 @@ export function addressFor(services: HubServices, context: RequestContext): { ho
   return services.advertised ?? context.listener;
 }
 
-/** The hubs of the cluster as a client is told of them; this one as the asking connection knows it. */
-export function nodesFor(
-  services: HubServices,
-  context: RequestContext,
-): { nodeId: number; host: string; port: number; rack: string | null }[] {
-  const own = { nodeId: services.hubId, ...addressFor(services, context), rack: null };
-  if (services.cluster.lone) return [own];
-  const known = services.cluster.hubs();
-  const others = known.filter(({ hubId, alive }) => alive && hubId !== services.hubId);
-  const rack = known.find(({ hubId }) => hubId === services.hubId)?.rack ?? null;
-  return [{ ...own, rack }, ...others.map(({ hubId, host, port, rack }) => ({ nodeId: hubId, host, port, rack }))].sort(
-    (a, b) => a.nodeId - b.nodeId,
-  );
+export interface Node {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string | null;
+}
+
+/** The hubs of the cluster that live, as a client is told of them; this one as the asking connection knows it. */
+export function nodesFor(services: HubServices, context: RequestContext): Node[] {
+  return allNodesFor(services, context).filter(({ alive }) => alive);
+}
+
+/** As `nodesFor`, with those that are registered and down. */
+export function allNodesFor(services: HubServices, context: RequestContext): (Node & { readonly alive: boolean })[] {
+  const { hubId, cluster } = services;
+  const own = { nodeId: hubId, ...addressFor(services, context), rack: null, alive: true };
+  if (cluster.lone) return [own];
+  const known = cluster.hubs();
+  const others = known.filter((hub) => hub.hubId !== hubId);
+  const self = known.find((hub) => hub.hubId === hubId);
+  const nodes = others.map((hub) => {
+    return { nodeId: hub.hubId, host: hub.host, port: hub.port, rack: hub.rack, alive: hub.alive };
+  });
+  // one that was removed from the cluster, and still runs, is no part of it
+  return [...(self ? [{ ...own, rack: self.rack }] : []), ...nodes].sort((a, b) => a.nodeId - b.nodeId);
 }

@@ -70,6 +70,7 @@ import { describeClusterRequest, describeClusterResponse } from "./messages/60_d
 import { describeProducersRequest, describeProducersResponse } from "./messages/61_describe_producers.ts";
 import { describeTransactionsRequest, describeTransactionsResponse } from "./messages/65_describe_transactions.ts";
 import { listTransactionsRequest, listTransactionsResponse } from "./messages/66_list_transactions.ts";
+import { unregisterBrokerRequest, unregisterBrokerResponse } from "./messages/64_unregister_broker.ts";
 import {
   consumerGroupHeartbeatRequest,
   consumerGroupHeartbeatResponse,
@@ -168,6 +169,7 @@ export const apis = {
   updateFeatures: api(57, [0, 2], updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, [0, 2], describeClusterRequest, describeClusterResponse),
   describeProducers: api(61, [0, 0], describeProducersRequest, describeProducersResponse),
+  unregisterBroker: api(64, [0, 0], unregisterBrokerRequest, unregisterBrokerResponse),
   describeTransactions: api(65, [0, 0], describeTransactionsRequest, describeTransactionsResponse),
   listTransactions: api(66, [0, 2], listTransactionsRequest, listTransactionsResponse),
   consumerGroupHeartbeat: api(68, [0, 1], consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),

@@ -9,7 +9,7 @@ import { advertised, type RequestOf, type ResponseOf } from "../../wire/apis.ts"
 import { type Feature, features, featuresEpoch } from "../../wire/features.ts";
 import { zeroUuid } from "../../wire/schema.ts";
 import { makeTopic } from "../forwarding.ts";
-import { type HubServices, nodesFor, type RequestContext } from "../services.ts";
+import { allNodesFor, type HubServices, nodesFor, type RequestContext } from "../services.ts";
 
 type TopicAnswer = ResponseOf<"metadata">["topics"][number];
 
@@ -38,7 +38,7 @@ export function metadataHandlers(services: HubServices) {
       const operations = request.includeTopicAuthorizedOperations ? allTopicOperations : notAsked;
       return {
         throttleTimeMs: 0,
-        brokers: nodesFor(services, context),
+        brokers: nodesFor(services, context).map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack })),
         clusterId: services.clusterId,
         controllerId: services.cluster.controllerId(),
         topics: topics.map((topic) => ({ ...topic, topicAuthorizedOperations: operations })),
@@ -49,7 +49,7 @@ export function metadataHandlers(services: HubServices) {
     describeCluster(request: RequestOf<"describeCluster">, context: RequestContext): ResponseOf<"describeCluster"> {
       const { endpointType } = request;
       const wrong = endpointType === Endpoint.Brokers ? null : wrongEndpoint(endpointType);
-      // A lone hub fences nobody, so there is none to leave out unless asked for (KIP-1073).
+      // A hub that is down is one that Kafka calls fenced: told when asked for (KIP-1073).
       return {
         throttleTimeMs: 0,
         errorCode: wrong ? codeOf(wrong) : 0,
@@ -59,7 +59,9 @@ export function metadataHandlers(services: HubServices) {
         controllerId: services.cluster.controllerId(),
         brokers: wrong
           ? []
-          : nodesFor(services, context).map(({ nodeId, ...rest }) => ({ brokerId: nodeId, ...rest, isFenced: false })),
+          : allNodesFor(services, context)
+              .filter(({ alive }) => alive || request.includeFencedBrokers)
+              .map(({ nodeId, alive, ...rest }) => ({ brokerId: nodeId, ...rest, isFenced: !alive })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : notAsked,
       };
     },

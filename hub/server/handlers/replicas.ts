@@ -1,5 +1,7 @@
-// ElectLeaders (43), AlterPartitionReassignments (45), ListPartitionReassignments (46): a lone hub holds and leads all.
+// ElectLeaders (43), AlterPartitionReassignments (45), ListPartitionReassignments (46), UnregisterBroker (64): who
+// leads, who replicates, and which hubs belong. A lone hub holds and leads all.
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
+import type { Leave } from "../../engine/moves.ts";
 import type { RequestOf, ResponseOf } from "../../wire/apis.ts";
 import type { HubServices } from "../services.ts";
 
@@ -8,73 +10,165 @@ interface PartitionAnswer {
   readonly errorMessage: string | null;
 }
 
-/** What a check of one partition comes to. */
-function answerOf(check: () => void): PartitionAnswer {
+const done: PartitionAnswer = { errorCode: 0, errorMessage: null };
+const elections = ["preferred", "unclean"] as const;
+const leaves: readonly Leave[] = ["remove", "drain", "return"];
+
+/** What an attempt at one partition comes to. */
+async function answerOf(attempt: () => void | Promise<void>): Promise<PartitionAnswer> {
   try {
-    check();
-    return { errorCode: 0, errorMessage: null };
+    await attempt();
+    return done;
   } catch (error) {
     return { errorCode: codeOfThrown(error), errorMessage: (error as Error).message };
   }
 }
 
 export function replicaHandlers(services: HubServices) {
-  const { topics } = services.partitions;
-  const mustBeThere = (name: string, index: number): void => {
-    const topic = topics.byName(name);
-    if (topic && index >= 0 && index < topic.partitions) return;
-    throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${name}-${index}`);
-  };
   return {
     /** KIP-183, KIP-460: preferred (0) or unclean (1). */
-    electLeaders(request: RequestOf<"electLeaders">): ResponseOf<"electLeaders"> {
-      const { electionType, topicPartitions } = request;
-      const unknownType = electionType !== 0 && electionType !== 1;
-      if (unknownType) {
+    async electLeaders(request: RequestOf<"electLeaders">): Promise<ResponseOf<"electLeaders">> {
+      const { electionType, topicPartitions, toHub } = request;
+      const kind = elections[electionType];
+      if (kind === undefined) {
         return { throttleTimeMs: 0, errorCode: codeOf("INVALID_REQUEST"), replicaElectionResults: [] };
       }
-      // asked for all, only what changed is told: nothing ever does
-      const replicaElectionResults = (topicPartitions ?? []).map(({ topic, partitions }) => ({
-        topic,
-        partitionResult: partitions.map((partitionId) => ({
-          partitionId,
-          ...answerOf(() => {
-            mustBeThere(topic, partitionId);
-            throw new HubError("ELECTION_NOT_NEEDED", `${topic}-${partitionId} is led by its only replica`);
-          }),
+      const asked = topicPartitions ?? all(services);
+      const results = await Promise.all(
+        asked.map(async ({ topic, partitions }) => ({
+          topic,
+          partitionResult: await Promise.all(
+            partitions.map(async (partitionId) => ({
+              partitionId,
+              ...(await answerOf(() => elect(services, topic, partitionId, kind, toHub < 0 ? null : toHub))),
+            })),
+          ),
         })),
-      }));
-      return { throttleTimeMs: 0, errorCode: 0, replicaElectionResults };
+      );
+      return { throttleTimeMs: 0, errorCode: 0, replicaElectionResults: topicPartitions ? results : changed(results) };
     },
 
-    /** KIP-455: the only possible replicas are those that are; there is never a move to cancel. */
-    alterPartitionReassignments(
+    /** KIP-455: what is asked for is stored for the whole cluster, and worked off by whoever is the controller. */
+    async alterPartitionReassignments(
       request: RequestOf<"alterPartitionReassignments">,
-    ): ResponseOf<"alterPartitionReassignments"> {
+    ): Promise<ResponseOf<"alterPartitionReassignments">> {
+      const { allowReplicationFactorChange } = request;
+      const flat = request.topics.flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionIndex, replicas }) => ({ topic: name, partition: partitionIndex, hubs: replicas })),
+      );
+      const checked = await Promise.all(
+        flat.map((one) => answerOf(() => checkMove(services, one, allowReplicationFactorChange))),
+      );
+      const good = flat.filter((_one, i) => checked[i] === done);
+      const refusals = good.length > 0 ? await services.operations?.reassign(good) : [];
+      const answers = new Map(flat.map((one, i) => [one, checked[i]!]));
+      for (const [i, one] of good.entries()) {
+        const refusal = refusals?.[i];
+        if (refusal) answers.set(one, { errorCode: refusal.code, errorMessage: refusal.message });
+      }
+      const left = flat.values();
       const responses = request.topics.map(({ name, partitions }) => ({
         name,
-        partitions: partitions.map(({ partitionIndex, replicas }) => ({
+        partitions: partitions.map(({ partitionIndex }) => ({
           partitionIndex,
-          ...answerOf(() => {
-            mustBeThere(name, partitionIndex);
-            if (replicas === null) throw new HubError("NO_REASSIGNMENT_IN_PROGRESS");
-            checkReplicas(services, replicas);
-          }),
+          ...answers.get(left.next().value!)!,
         })),
       }));
-      return {
-        throttleTimeMs: 0,
-        allowReplicationFactorChange: request.allowReplicationFactorChange,
-        errorCode: 0,
-        errorMessage: null,
-        responses,
-      };
+      return { throttleTimeMs: 0, allowReplicationFactorChange, ...done, responses };
     },
 
-    listPartitionReassignments(): ResponseOf<"listPartitionReassignments"> {
-      return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, topics: [] };
+    listPartitionReassignments: (request: RequestOf<"listPartitionReassignments">) => movesOf(services, request),
+
+    async unregisterBroker({ brokerId, how }: RequestOf<"unregisterBroker">): Promise<ResponseOf<"unregisterBroker">> {
+      const answer = await answerOf(async () => {
+        const leave = leaves[how];
+        if (leave === undefined) throw new HubError("INVALID_REQUEST", `A hub cannot leave in the way ${how}`);
+        if (!services.operations) throw new HubError("INVALID_REQUEST", "A lone hub is its whole cluster");
+        await services.operations.leave(brokerId, leave);
+      });
+      return { throttleTimeMs: 0, ...answer };
     },
   };
+}
+
+function movesOf(
+  { operations }: HubServices,
+  request: RequestOf<"listPartitionReassignments">,
+): ResponseOf<"listPartitionReassignments"> {
+  type Moving = ResponseOf<"listPartitionReassignments">["topics"][number]["partitions"][number];
+  const wanted = request.topics && new Map(request.topics.map((one) => [one.name, new Set(one.partitionIndexes)]));
+  const topics = new Map<string, Moving[]>();
+  for (const { topic, partition, from, to } of operations?.reassignments() ?? []) {
+    if (wanted && !wanted.get(topic)?.has(partition)) continue;
+    const removing = from.filter((hub) => !to.includes(hub));
+    const partitions = topics.get(topic) ?? [];
+    topics.set(topic, partitions);
+    partitions.push({
+      partitionIndex: partition,
+      replicas: [...to, ...removing],
+      addingReplicas: to.filter((hub) => !from.includes(hub)),
+      removingReplicas: removing,
+    });
+  }
+  return { throttleTimeMs: 0, ...done, topics: [...topics].map(([name, partitions]) => ({ name, partitions })) };
+}
+
+function mustBeThere({ partitions: { topics } }: HubServices, name: string, index: number): void {
+  const topic = topics.byName(name);
+  if (topic && index >= 0 && index < topic.partitions) return;
+  throw new HubError("UNKNOWN_TOPIC_OR_PARTITION", `There is no partition ${name}-${index}`);
+}
+
+async function elect(
+  services: HubServices,
+  topic: string,
+  partition: number,
+  kind: (typeof elections)[number],
+  to: number | null,
+): Promise<void> {
+  mustBeThere(services, topic, partition);
+  if (services.operations) return await services.operations.elect(topic, partition, kind, to);
+  throw new HubError("ELECTION_NOT_NEEDED", `${topic}-${partition} is led by its only replica`);
+}
+
+type Elected = ResponseOf<"electLeaders">["replicaElectionResults"];
+
+/** Every partition there is. */
+function all({ partitions: { topics } }: HubServices): { topic: string; partitions: number[] }[] {
+  return [...topics.all()].map(({ name, partitions }) => {
+    return { topic: name, partitions: Array.from({ length: partitions }, (_, i) => i) };
+  });
+}
+
+/** Asked for all, only what changed or failed is told. */
+function changed(results: Elected): Elected {
+  const unneeded = codeOf("ELECTION_NOT_NEEDED");
+  return results.flatMap(({ topic, partitionResult }) => {
+    const told = partitionResult.filter(({ errorCode }) => errorCode !== unneeded);
+    return told.length === 0 ? [] : [{ topic, partitionResult: told }];
+  });
+}
+
+function checkMove(
+  services: HubServices,
+  asked: { readonly topic: string; readonly partition: number; readonly hubs: readonly number[] | null },
+  mayChangeFactor: boolean,
+): void {
+  const { topic, partition, hubs } = asked;
+  mustBeThere(services, topic, partition);
+  if (hubs === null) {
+    if (!services.operations) throw new HubError("NO_REASSIGNMENT_IN_PROGRESS");
+    return;
+  }
+  checkReplicas(services, hubs);
+  if (mayChangeFactor || !services.operations) return;
+  const { topics } = services.partitions;
+  const known = topics.byName(topic)!;
+  const published = services.cluster.partition(known.topicId, partition)?.config.old.members;
+  const now = (published ?? known.assignment?.[partition] ?? []).length;
+  if (now === hubs.length) return;
+  const detail = `${topic}-${partition} has ${now} replicas, and the request forbids to change that`;
+  throw new HubError("INVALID_REPLICATION_FACTOR", detail);
 }
 
 /** Throws INVALID_REPLICA_ASSIGNMENT unless every replica is a hub of this cluster, each once. */

@@ -16,6 +16,8 @@ export const electLeadersRequest = message("ElectLeadersRequest", versions, {
     { nullable: 0 },
   ),
   timeoutMs: int32({ default: 60000 }),
+  /** Ours: the hub that is to lead, in place of the preferred one; -1 for none. */
+  toHub: int32({ since: 2, tag: 100, default: -1 }),
 });
 
 export const electLeadersResponse = message("ElectLeadersResponse", versions, {

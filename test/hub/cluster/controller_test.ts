@@ -80,3 +80,10 @@ test("leadership goes home to a live preferred replica in the ISR", () => {
   assert.equal(preferredOf(governed(2, [b, c]), down()), null);
   assert.equal(preferredOf(governed(2, [a, b]), down(1)), null);
 });
+
+test("where nobody of the published set is left, those that were catching up are asked: their set may hold", () => {
+  const config = { id: { epoch: 65, n: 0 }, old: { members: [a], m: 1 }, next: null };
+  const published = { leader: 1, leaderEpoch: 65, isr: [a], config, learners: [c, b] };
+  const here = (replica: string): boolean => replica !== a;
+  assert.equal(candidateOf(governed(1, [a], { published }), newAttempt(), down(1), here)!.hub, 3);
+});
