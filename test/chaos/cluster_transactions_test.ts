@@ -138,7 +138,7 @@ async function results(stage: ChaosStage): Promise<string[]> {
 
 test("exactly once: each input is in the output once, though every hub was killed meanwhile", async () => {
   const env = { PARTIDOR_SETTINGS__GROUP_INITIAL_REBALANCE_DELAY_MS: "0" };
-  const stage = await ChaosStage.open(3, env);
+  const stage = await ChaosStage.open(3, { env });
   const brokers = stage.bootstrap().split(",");
   const retry = { retries: 30, initialRetryTime: 100, maxRetryTime: 1_000 };
   const kafka = new Kafka({ clientId: "eos", brokers, logLevel: logLevel.NOTHING, retry });

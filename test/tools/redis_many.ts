@@ -23,6 +23,7 @@ class Sentinel {
       `port ${port}`,
       `bind 127.0.0.1${host === "127.0.0.1" ? "" : ` ${host}`}`,
       "protected-mode no",
+      `sentinel announce-ip ${host}`,
       `dir ${this.#folder}`,
       `sentinel monitor ${masterName} ${host} ${masterPort} 2`,
       `sentinel down-after-milliseconds ${masterName} 1000`,
@@ -63,7 +64,7 @@ export class SentinelStage {
 
   /** The server that says of itself that it is the master. */
   async master(): Promise<RedisServer> {
-    for (const end = Date.now() + 20_000; Date.now() < end; await pause(50)) {
+    for (const end = Date.now() + 60_000; Date.now() < end; await pause(50)) {
       for (const server of this.servers) {
         const role = await server.answer("ROLE", /(master|slave)\r\n/).catch(() => "");
         if (role === "master") return server;
@@ -74,7 +75,7 @@ export class SentinelStage {
 
   /** The Sentinels know each other and the replica follows: what a failover needs. */
   async whole(): Promise<void> {
-    for (const end = Date.now() + 30_000; Date.now() < end; await pause(100)) {
+    for (const end = Date.now() + 60_000; Date.now() < end; await pause(100)) {
       const states = await Promise.all(
         this.#sentinels.map(({ port }) => {
           return ask(port, `SENTINEL CKQUORUM ${masterName}`).catch(() => "");
@@ -103,7 +104,8 @@ export class SentinelStage {
 /** `host`: an address of this machine that everything listens on, besides 127.0.0.1. */
 export async function startSentinel(host = "127.0.0.1"): Promise<SentinelStage> {
   const more = host === "127.0.0.1" ? [] : ["--bind", "127.0.0.1", host, "--protected-mode", "no"];
-  const bind = ["--repl-diskless-sync-delay", "0", ...more];
+  // Its first address would be what others are told, and not all of them may reach that.
+  const bind = ["--repl-diskless-sync-delay", "0", "--replica-announce-ip", host, ...more];
   const master = await startRedis({ settings: bind });
   const replica = await startRedis({ settings: [...bind, "--replicaof", host, String(master.port)] });
   const sentinels: Sentinel[] = [];

@@ -25,6 +25,8 @@ export class History {
   readonly #seen = new Map<string, string>();
   readonly #pubacked = new Map<string, number[]>();
   readonly violations: Violation[] = [];
+  /** Where doubled records lie: `<partition>@<offset>`. */
+  readonly doubled: string[] = [];
   /** Times of acknowledged acks=all writes per partition, for the timeline: ms of the run. */
   readonly acknowledgedAt = new Map<number, number[]>();
 
@@ -55,6 +57,11 @@ export class History {
     else if (before !== value) this.#found("divergent", `${place}: ${before} before, ${value} now (${who})`);
   }
 
+  /** Two replicas hold something else at one place. */
+  differ(log: string, detail: string): void {
+    this.#found("divergent", `${log}: ${detail}`);
+  }
+
   #found(name: Violation["name"], detail: string): void {
     if (this.violations.length < 200) this.violations.push({ name, detail });
   }
@@ -81,7 +88,11 @@ export class History {
     }[],
   ): void {
     const byKey = new Map<string, number[]>();
+    const places = new Map<string, string>();
     for (const { key, number, partition, offset } of records) {
+      const before = places.get(`${key}:${number}`);
+      places.set(`${key}:${number}`, `${partition}@${offset}`);
+      if (before !== undefined) this.doubled.push(before, `${partition}@${offset}`);
       this.saw(partition, offset, `${key}:${number}`, "the final read");
       const list = byKey.get(key) ?? [];
       byKey.set(key, list);

@@ -1,9 +1,15 @@
-// `npm run chaos -- --minutes N --seed S`: a chaos run of any length, with a report.
+// `npm run chaos -- --minutes N --seed S [--redis sentinel] [--only "kill,pause"]`: a chaos run, with a report.
 import { parseArgs } from "node:util";
 import { chaos } from "./run.ts";
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string" }, seed: { type: "string" }, hubs: { type: "string" } },
+  options: {
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    hubs: { type: "string" },
+    redis: { type: "string" },
+    only: { type: "string" },
+  },
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
 const began = performance.now();
@@ -13,6 +19,8 @@ const { history, ...report } = await chaos({
   minutes: Number(values.minutes ?? 5),
   seed,
   hubs: Number(values.hubs ?? 3),
+  redis: values.redis === "sentinel" ? "sentinel" : "server",
+  only: values.only?.split(",") ?? [],
   say,
 });
 console.log(JSON.stringify({ ...report, violations: history.violations.length }, null, 2));

@@ -89,7 +89,8 @@ class Namespaces implements ChaosNetwork {
   }
 
   command(hub: number, program: string, args: readonly string[]): [string, string[]] {
-    return ["ip", ["netns", "exec", this.#space(hub), program, ...args]];
+    // Not `ip netns exec`: it copies all mounts, and a file system that others still have mounted is never gone.
+    return ["nsenter", [`--net=/run/netns/${this.#space(hub)}`, program, ...args]];
   }
 
   cut(from: number | "redis" | "clients", to: number | "redis" | "clients"): void {

@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { root, runner, scratch } from "../../tools/hub_process.ts";
-import { makeRedis, type RedisServer } from "../../tools/redis.ts";
+import { type RedisServer, startRedis } from "../../tools/redis.ts";
+import { SentinelStage, startSentinel } from "../../tools/redis_many.ts";
+import { PowerDisk, SmallDisk } from "./disks.ts";
 import { type ChaosNetwork, openNetwork } from "./network.ts";
 
 /** One hub of the cluster over its folder and ports, whatever process runs it now. */
@@ -99,37 +101,66 @@ export class ChaosHub {
   }
 }
 
+export type RedisKind = "server" | "sentinel";
+
+export interface StageOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly redis?: RedisKind;
+  /** Gives one hub a small disk and another one whose power can be cut, where the system allows it. */
+  readonly disks?: boolean;
+}
+
 export class ChaosStage {
   readonly network: ChaosNetwork;
   readonly hubs: ChaosHub[];
+  /** The one server, or the first master. */
   readonly redis: RedisServer;
+  readonly sentinel: SentinelStage | null;
   readonly redisUrl: string;
-  readonly #folder: ReturnType<typeof scratch>;
+  readonly small: { readonly disk: SmallDisk; readonly hub: ChaosHub } | null = null;
+  readonly power: { readonly disk: PowerDisk; readonly hub: ChaosHub } | null = null;
+  readonly #folder = scratch();
 
-  private constructor(network: ChaosNetwork, redis: RedisServer, hubs: number, env: Readonly<Record<string, string>>) {
+  private constructor(
+    network: ChaosNetwork,
+    redis: RedisServer | SentinelStage,
+    count: number,
+    { env = {}, disks = false }: StageOptions,
+  ) {
     this.network = network;
-    this.redis = redis;
-    this.redisUrl = `redis://${network.redisHost}:${redis.port}`;
-    this.#folder = scratch();
-    this.hubs = Array.from({ length: hubs }, (_, i) => {
+    this.sentinel = redis instanceof SentinelStage ? redis : null;
+    this.redis = redis instanceof SentinelStage ? redis.servers[0]! : redis;
+    this.redisUrl = this.sentinel?.url ?? `redis://${network.redisHost}:${this.redis.port}`;
+    this.hubs = Array.from({ length: count }, (_, i) => {
       return new ChaosHub(i + 1, this.#folder.folder, network, this.redisUrl, env);
     });
+    const [first, second] = this.hubs;
+    if (!disks || !first || !second) return;
+    const [power, small] = [PowerDisk.open(first.data), SmallDisk.open(second.data)];
+    this.power = power && { disk: power, hub: first };
+    this.small = small && { disk: small, hub: second };
   }
 
   /** Starts Redis and all hubs. */
-  static async open(hubs: number, env: Readonly<Record<string, string>> = {}): Promise<ChaosStage> {
+  static async open(hubs: number, options: StageOptions = {}): Promise<ChaosStage> {
     const network = openNetwork(hubs);
-    const settings = ["--bind", "127.0.0.1", network.redisHost, "--protected-mode", "no"];
-    const redis = await makeRedis({ settings: network.kind === "namespaces" ? settings : [] });
-    const stage = new ChaosStage(network, redis, hubs, env);
+    const redis = await openRedis(network, options.redis ?? "server").catch((error: unknown) => {
+      network.remove();
+      throw error;
+    });
+    const stage = new ChaosStage(network, redis, hubs, options);
     try {
-      await redis.start();
       await Promise.all(stage.hubs.map((hub) => hub.start()));
     } catch (error) {
       await stage.close();
       throw error;
     }
     return stage;
+  }
+
+  /** The Redis that takes writes now. */
+  async master(): Promise<RedisServer> {
+    return this.sentinel === null ? this.redis : await this.sentinel.master();
   }
 
   bootstrap(): string {
@@ -139,8 +170,16 @@ export class ChaosStage {
   /** Ends what still runs and removes every trace. */
   async close(): Promise<void> {
     await Promise.all(this.hubs.map((hub) => hub.end("SIGKILL")));
-    await this.redis.remove();
+    await (this.sentinel ?? this.redis).remove();
     this.network.remove();
+    this.small?.disk.remove();
+    this.power?.disk.remove();
     this.#folder.remove();
   }
+}
+
+function openRedis(network: ChaosNetwork, kind: RedisKind): Promise<RedisServer | SentinelStage> {
+  if (kind === "sentinel") return startSentinel(network.redisHost);
+  const settings = ["--bind", "127.0.0.1", network.redisHost, "--protected-mode", "no"];
+  return startRedis({ settings: network.kind === "namespaces" ? settings : [] });
 }

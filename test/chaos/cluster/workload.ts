@@ -1,6 +1,9 @@
 // The clients of a chaos run: producers, devices, a consumer group and a reader, all noting what they do and see.
+import { createRequire } from "node:module";
+import path from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import { type Consumer, connect, type HubClient, type InRecord } from "../../../hub/mod.ts";
+import { root } from "../../tools/hub_process.ts";
 import { type History, Ranges } from "./history.ts";
 import type { ChaosStage } from "./stage.ts";
 
@@ -10,6 +13,19 @@ const group = "chaos";
 
 const text = (bytes: Uint8Array | null): string => Buffer.from(bytes ?? []).toString();
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface KafkaJs {
+  readonly Kafka: new (
+    settings: object,
+  ) => {
+    producer(settings: object): {
+      connect(): Promise<void>;
+      disconnect(): Promise<void>;
+      send(what: object): Promise<{ readonly partition: number; readonly baseOffset: string }[]>;
+    };
+  };
+  readonly logLevel: { readonly NOTHING: number };
+}
 
 export class Workload {
   readonly #stage: ChaosStage;
@@ -35,9 +51,34 @@ export class Workload {
 
   start(producers: number, devices: number, members: number): void {
     for (let i = 0; i < producers; i++) this.#running.push(this.#produce(`producer-${i}`));
-    for (let i = 0; i < devices; i++) this.#running.push(this.#device(`device-${i}`, i));
+    for (let i = 0; i < devices; i++) this.#running.push(this.#device(`device-${i}`, i, i % 3 === 2 ? 2 : 1));
     for (let i = 0; i < members; i++) this.#running.push(this.#member(`member-${i}`));
-    this.#running.push(this.#watch());
+    this.#running.push(this.#watch(), this.#kafkajs("kafkajs"));
+  }
+
+  /** A foreign client, one record after the other; one that fails for good is replaced. */
+  async #kafkajs(key: string): Promise<void> {
+    // It is only here for the tests, so it lies with their tools, and comes without types.
+    const require = createRequire(path.join(root, "test/.tools/package.json"));
+    const { Kafka, logLevel } = require("kafkajs") as KafkaJs;
+    const settings = { clientId: key, brokers: this.#stage.bootstrap().split(","), logLevel: logLevel.NOTHING };
+    while (this.#open) {
+      const producer = new Kafka(settings).producer({ idempotent: true, maxInFlightRequests: 1 });
+      try {
+        await producer.connect();
+        while (this.#open) {
+          const number = this.#history.attempt(key);
+          const [place] = await producer.send({ topic, acks: -1, messages: [{ key, value: String(number) }] });
+          const at = { number, partition: place!.partition, offset: Number(place!.baseOffset) };
+          this.#history.acknowledge(key, at, performance.now() - this.#began);
+          await pause(5);
+        }
+      } catch {
+        await pause(200); // unknown: it may be there or not
+      } finally {
+        await Promise.race([producer.disconnect().catch(() => {}), pause(2_000)]);
+      }
+    }
   }
 
   /** acks=all, idempotent, a few in flight; order within the key is the producer's. */
@@ -59,8 +100,8 @@ export class Workload {
     await Promise.all([send(), send(), send()]);
   }
 
-  /** QoS 1 to whatever hub answers; on a lost connection the client sends again what was not acknowledged. */
-  async #device(name: string, index: number): Promise<void> {
+  /** To whatever hub answers; on a lost connection the client sends again what was not acknowledged. */
+  async #device(name: string, index: number, qos: 1 | 2): Promise<void> {
     const { hubs } = this.#stage;
     const turned = [...hubs.slice(index % hubs.length), ...hubs.slice(0, index % hubs.length)];
     const client = mqtt.connect({
@@ -79,7 +120,7 @@ export class Workload {
       const mine = number++;
       await new Promise<void>((resolve) => {
         const late = setTimeout(resolve, 15_000);
-        client.publish(`${deviceTopic}/${name}/count`, String(mine), { qos: 1 }, (error) => {
+        client.publish(`${deviceTopic}/${name}/count`, String(mine), { qos }, (error) => {
           clearTimeout(late);
           if (!error) this.#history.puback(name, mine);
           resolve();
