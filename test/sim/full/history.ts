@@ -57,9 +57,8 @@ export class History {
     this.#compare(place, offset);
   }
 
-  saw(place: Place, offset: number, value: string, who: string): void {
+  saw(place: Place, offset: number, value: string): void {
     this.reads += 1;
-    this.#world.say(`${who} reads ${place}@${offset} ${value}`);
     this.#sameAs("read", this.read, place, offset, value);
     this.#compare(place, offset);
   }

@@ -10,6 +10,7 @@ interface Seen {
   accepted: number;
   watermark: number;
   life: number;
+  leads: boolean;
   /** The highest durable end that the replica had while it had accepted an epoch. */
   readonly durable: Map<number, number>;
   end: number;
@@ -20,6 +21,7 @@ export class Watch {
   readonly #world: World;
   readonly #stage: Stage;
   readonly #seen = new Map<string, Map<string, Seen>>();
+  readonly #known = new WeakMap<Partition, Seen>();
   readonly #leaders = new Map<string, string>();
   /** Partitions with an unclean election or a roll call: told so by alarms, which are no violations then. */
   readonly marked = new Set<string>();
@@ -38,7 +40,16 @@ export class Watch {
     if (!replicas) this.#seen.set(place, (replicas = new Map()));
     let seen = replicas.get(replica);
     if (!seen) {
-      seen = { promised: 0, accepted: 0, watermark: 0, life: -1, durable: new Map(), end: 0, version: -1 };
+      seen = {
+        promised: 0,
+        accepted: 0,
+        watermark: 0,
+        life: -1,
+        leads: false,
+        durable: new Map(),
+        end: 0,
+        version: -1,
+      };
       replicas.set(replica, seen);
     }
     return seen;
@@ -46,13 +57,17 @@ export class Watch {
 
   #look(hub: SimHub, partition: Partition): void {
     const { log, replica, topic } = partition;
-    const place = `${topic}-${log.partition}`;
-    const seen = this.#seenOf(place, replica.id);
+    let seen = this.#known.get(partition);
+    if (seen === undefined) {
+      seen = this.#seenOf(`${topic}-${log.partition}`, replica.id);
+      this.#known.set(partition, seen);
+    }
     const { life } = hub.machine;
     const watermark = replica.highWatermark;
     const durable = log.durableEnd;
     const same = seen.life === life && seen.watermark === watermark && seen.end === durable;
-    if (same && seen.version === replica.storedVersion && !partition.leads) return;
+    if (same && seen.version === replica.storedVersion && seen.leads === partition.leads) return;
+    const place = `${topic}-${log.partition}`;
     this.#promises(place, hub, partition, seen);
     const { acceptedEpoch } = replica.stored;
     if (durable > (seen.durable.get(acceptedEpoch) ?? -1)) seen.durable.set(acceptedEpoch, durable);
@@ -60,6 +75,7 @@ export class Watch {
     seen.watermark = watermark;
     seen.end = durable;
     seen.life = life;
+    seen.leads = partition.leads;
     seen.version = replica.storedVersion;
   }
 

@@ -165,8 +165,12 @@ export class Workload {
   ): void {
     for (const { topic, partition, records, highWatermark } of batches) {
       const place = `${topic}-${partition}`;
+      if (records.length > 0) {
+        const [first, last] = [records[0]!, records.at(-1)!];
+        this.#world.say(`${consumer} reads ${place}@${first.offset}..${last.offset} ${textOf(last.value)}`);
+      }
       for (const { offset, value } of records) {
-        this.#history.saw(place, offset, textOf(value), consumer);
+        this.#history.saw(place, offset, textOf(value));
         if (offset >= highWatermark) {
           this.#world.violated(
             "I5 NoUncommittedRead",
@@ -230,7 +234,7 @@ export class Workload {
       const next = new Map<string, number>();
       try {
         await consumer.assign(this.#topics.map(({ name: topic }) => ({ topic, from: "earliest" as const })));
-        for (let polls = 20 + this.#int(100); polls > 0; polls -= 1) {
+        for (let polls = 50 + this.#int(400); polls > 0; polls -= 1) {
           this.#saw(name, await consumer.poll(500), (place, at) => {
             if (at < (next.get(place) ?? 0))
               this.#world.violated("I6 read order", `${place}: ${at} after ${next.get(place)}`);

@@ -1,6 +1,7 @@
 // One seed's world: a queue of events, machines with clocks of their own, and the trace that tells two runs apart.
 import { setImmediate } from "node:timers";
 import type { Clock, Millis, Random, Timer } from "../../../hub/io/ports.ts";
+import { crc32c } from "../../../hub/io/crc32c.ts";
 import type { Fields, Trace } from "../../../hub/trace.ts";
 import { seeded, SimClock, simRandom } from "../clock.ts";
 
@@ -120,9 +121,7 @@ export class World {
 
   say(line: string): void {
     const text = `${this.now.toFixed(3)} ${line}`;
-    let hash = this.#hash;
-    for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
-    this.#hash = hash;
+    this.#hash = (Math.imul(this.#hash, 0x0100_0193) ^ crc32c(Buffer.from(text))) | 0;
     this.#print?.(text);
     if (this.#tail.push(text) > 400) this.#tail.splice(0, 200);
   }
