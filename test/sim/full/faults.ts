@@ -259,7 +259,6 @@ export class Faults {
     for (const hub of hubs) {
       const { machine, disk } = hub;
       machine.pausedUntil = Math.min(machine.pausedUntil, this.#world.now);
-      machine.wallOffset = 0;
       Object.assign(disk.faults, { crashAt: -1, syncMsMax: 3, syncFails: 0, ioFails: 0, capacity: 1 << 30 });
       if (hub.stopping) this.#stage.kill(hub);
       if (!machine.powered && disk.faults.crashAt === -1) this.#stage.cutPower(hub, "some");

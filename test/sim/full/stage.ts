@@ -15,7 +15,7 @@ import { SimNet } from "./net.ts";
 import { RedisServer } from "./redis.ts";
 import type { Machine, World } from "./world.ts";
 
-const kafkaPort = 9092;
+export const kafkaPort = 9092;
 
 /** Files as small as what a run of two minutes writes. */
 const small: Partial<Tuning> = {

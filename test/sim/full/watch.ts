@@ -11,6 +11,7 @@ interface Seen {
   watermark: number;
   life: number;
   leads: boolean;
+  truncating: boolean;
   /** The highest durable end that the replica had while it had accepted an epoch. */
   readonly durable: Map<number, number>;
   end: number;
@@ -46,6 +47,7 @@ export class Watch {
         watermark: 0,
         life: -1,
         leads: false,
+        truncating: false,
         durable: new Map(),
         end: 0,
         version: -1,
@@ -69,14 +71,23 @@ export class Watch {
     if (same && seen.version === replica.storedVersion && seen.leads === partition.leads) return;
     const place = `${topic}-${log.partition}`;
     this.#promises(place, hub, partition, seen);
+    if (seen.life !== life) this.#kept(place, hub, partition, seen);
     const { acceptedEpoch } = replica.stored;
     if (durable > (seen.durable.get(acceptedEpoch) ?? -1)) seen.durable.set(acceptedEpoch, durable);
     if (partition.leads) this.#leads(place, hub, partition, seen);
     seen.watermark = watermark;
     seen.end = durable;
     seen.life = life;
+    seen.truncating = replica.truncating;
     seen.leads = partition.leads;
     seen.version = replica.storedVersion;
+  }
+
+  /** Under `always` a new process has all that was durable in the one before it, or says that it may not. */
+  #kept(place: string, hub: SimHub, { replica, log }: Partition, seen: Seen): void {
+    if (log.logEnd >= seen.end || seen.truncating || replica.stored.amnesia !== "none") return;
+    const less = `${log.logEnd} of ${seen.end} durable records`;
+    this.#world.violated("I18 AckMeansFsync", `${place} on ${hub.machine.name} has ${less}, and calls itself whole`);
   }
 
   #promises(place: string, hub: SimHub, { replica, log }: Partition, seen: Seen): void {

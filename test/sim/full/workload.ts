@@ -1,7 +1,8 @@
 // Clients as people write them, over the public client: producers, a consumer group, readers, somebody who looks at ends.
 import type { Consumer, HubClient, Producer } from "../../../hub/client/faces.ts";
+import { dial } from "../../../hub/client/connection.ts";
 import type { History } from "./history.ts";
-import type { SimHub, Stage } from "./stage.ts";
+import { kafkaPort, type SimHub, type Stage } from "./stage.ts";
 import type { Machine, World } from "./world.ts";
 
 export interface TopicPlan {
@@ -83,6 +84,7 @@ export class Workload {
     add("emil", (client, machine, name) => this.#member(client, machine, name));
     add("fred", (client, machine, name) => this.#read(client, machine, name));
     add("gina", (client, machine) => this.#look(client, machine));
+    add("harry", (client, machine) => this.#haunt(client, machine));
   }
 
   #begin(person: Person): void {
@@ -265,6 +267,44 @@ export class Workload {
         }
       } catch (error) {
         this.#world.say(`looker: ${String(error)}`);
+      }
+    }
+  }
+
+  /** A member of a group of its own; again and again somebody commits in its name and in an older generation. */
+  async #haunt(client: HubClient, machine: Machine): Promise<void> {
+    const { name: topic } = this.#topics[0]!;
+    const admin = client.admin();
+    for (;;) {
+      const consumer = client.consumer({ group: "h", from: "latest", sessionTimeoutMs: 6000 });
+      try {
+        await consumer.subscribe([topic]);
+        for (let polls = 20; polls > 0; polls -= 1) {
+          await consumer.poll(1000);
+          const { members } = await admin.describeGroup("h");
+          for (const { memberId } of members) await this.#commitAsGhost(machine, topic, memberId);
+        }
+      } catch (error) {
+        this.#world.say(`harry: ${String(error)}`);
+        await this.sleep(machine, 500);
+      }
+      await consumer.close().catch(() => {});
+    }
+  }
+
+  async #commitAsGhost(machine: Machine, topic: string, memberId: string): Promise<void> {
+    const clock = this.#world.clockOf(machine);
+    const net = this.#stage.net.portOf(machine);
+    for (const hub of this.#stage.hubs) {
+      const at = { net, clock, host: hub.machine.host, port: kafkaPort, clientId: "ghost", connectMsMax: 500 };
+      const connection = await dial(at).catch(() => null);
+      if (connection === null) continue;
+      const partitions = [{ partitionIndex: 0, committedOffset: 1_000_000, committedMetadata: null }];
+      const asked = { groupId: "h", generationIdOrMemberEpoch: 0, memberId, topics: [{ name: topic, partitions }] };
+      const reply = await connection.call("offsetCommit", asked).catch(() => null);
+      connection.close();
+      for (const { errorCode } of reply?.topics.flatMap((one) => one.partitions) ?? []) {
+        if (errorCode === 0) this.#world.violated("I12 OffsetsFenced", `generation 0 of ${memberId} may commit`);
       }
     }
   }

@@ -40,6 +40,9 @@ export class World {
   /** Called before the next event, when the microtasks of the last one are done. */
   after: () => void = () => {};
   #hash = 0x811c_9dc5;
+  /** Events since time moved: more than there can be work for is a loop without end. */
+  #standing = 0;
+  #movedAt = 0;
   readonly #tail: string[] = [];
   readonly #print: ((line: string) => void) | null;
 
@@ -148,6 +151,8 @@ export class World {
       const one = (): void => {
         if (over) return;
         this.after();
+        if (this.time.now() > this.#movedAt) [this.#movedAt, this.#standing] = [this.time.now(), 0];
+        else if ((this.#standing += 1) > 200_000) this.violated("I16 Liveness", "time stands still");
         over = this.violation !== null || done() || !this.time.runNext(until);
         this.events += 1;
         if (over) this.time.reach(this.violation === null && !done() ? until : this.now);
