@@ -20,6 +20,7 @@ export function leaderAnnounced(replica: Replica, epoch: Epoch, leader: ReplicaI
   replica.passed = null;
   replica.leaderStart = -1;
   replica.leaderEnd = -1;
+  replica.leaderWatermark = -1;
   const follow: ReplicaEffect = { kind: "follow", leader, epoch };
   if (epoch > replica.stored.promisedEpoch) effects.push(persist(replica, { promisedEpoch: epoch }, [follow]));
   else effects.push(follow);
@@ -70,14 +71,11 @@ export function leaderAnswered(
   }
   replica.leaderStart = word.epochStart;
   replica.leaderEnd = word.leaderEnd;
+  // only of a log that is known to be the leader's as far as it goes
+  replica.leaderWatermark = diverging === null ? word.highWatermark : -1;
   if (diverging !== null) {
     cut(replica, word, diverging, effects);
     return { append: false, effects };
-  }
-  const reached = Math.min(word.highWatermark, log.logEnd);
-  if (reached > replica.highWatermark) {
-    effects.push({ kind: "watermark", from: replica.highWatermark, to: reached });
-    replica.highWatermark = reached;
   }
   effects.push(...followerDurable(replica, now));
   return { append: true, effects };
@@ -113,8 +111,22 @@ export function truncated(replica: Replica, now: Millis): ReplicaEffect[] {
   return selfPromised(replica, now);
 }
 
+/** What was told as committed is, as far as this log reaches: the records may have come with the word, or after it. */
+function followWatermark(replica: Replica): ReplicaEffect[] {
+  const { highWatermark: from, leaderWatermark, log } = replica;
+  const to = Math.min(leaderWatermark, log.logEnd);
+  if (to <= from) return [];
+  replica.highWatermark = to;
+  return [{ kind: "watermark", from, to }];
+}
+
 /** This hub's disk has more: with all from before the epoch on it, the epoch is accepted. */
 export function followerDurable(replica: Replica, _now: Millis): ReplicaEffect[] {
+  const moved = replica.truncating || replica.role !== "follower" ? [] : followWatermark(replica);
+  return moved.length === 0 ? accept(replica) : [...moved, ...accept(replica)];
+}
+
+function accept(replica: Replica): ReplicaEffect[] {
   const { state, epoch, log, leaderStart, leaderEnd, truncating } = replica;
   if (truncating || leaderStart < 0 || replica.role !== "follower" || state.promisedEpoch > epoch) return [];
   const accepted = state.acceptedEpoch === epoch;

@@ -85,6 +85,7 @@ export interface Replica {
   /** Of the leader it follows, as told; -1 before the first answer. */
   leaderStart: Offset;
   leaderEnd: Offset;
+  leaderWatermark: Offset;
   truncating: boolean;
   /** What to publish of an epoch that this replica leads no more, when nobody else does first. */
   vacant: { readonly state: PublishedState; since: Millis } | null;
@@ -165,6 +166,7 @@ export function newReplica(
     lead: null,
     leaderStart: -1,
     leaderEnd: -1,
+    leaderWatermark: -1,
     truncating: false,
     vacant: null,
     passed: null,

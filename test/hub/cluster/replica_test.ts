@@ -291,3 +291,14 @@ test("with m = 1 the ISR shrinks in public first, and counts afterwards", () => 
   stage.run(a, machine.publishedAs(stage.at(a), state!));
   assert.equal(stage.at(a).highWatermark, 1);
 });
+
+test("a watermark that comes with the records it is about holds once they are there: it may not be told again", () => {
+  const stage = whole();
+  stage.run(a, machine.peerLost(stage.at(a), 3, 0));
+  stage.append(a);
+  stage.settle(b);
+  assert.equal(stage.at(a).highWatermark, 1);
+  stage.fetch(c); // one answer: the record, and that it is committed
+  assert.equal(stage.at(c).log.logEnd, 1);
+  assert.equal(stage.at(c).highWatermark, 1);
+});
