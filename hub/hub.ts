@@ -6,8 +6,10 @@ import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
 import type { Access } from "./engine/access.ts";
 import { ClusterMember, type MemberOptions } from "./engine/cluster_member.ts";
+import { belongsToCluster } from "./engine/cluster_memory.ts";
 import { loneView } from "./engine/cluster_view.ts";
 import type { GovernorStatus } from "./engine/governor.ts";
+import { moveGroupsIn } from "./engine/moving_in.ts";
 import { type Partition, Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
 import { SharedFacts } from "./engine/shared_facts.ts";
@@ -108,6 +110,10 @@ export class Hub {
     });
     this.#store = store;
     this.#coordination = (await this.#ports.openCoordination?.()) ?? null;
+    if (this.#coordination === null && belongsToCluster(store)) {
+      const remedy = "start it with --redis, or a lone hub with an empty --data folder";
+      throw new HubError("INCONSISTENT_CLUSTER_ID", `This folder belongs to a cluster of hubs: ${remedy}`);
+    }
     const shared = new SharedFacts(store);
     const settings = new Settings(shared, this.#config.settings, this.#config.hub.id);
     const alone = this.#coordination === null;
@@ -137,6 +143,7 @@ export class Hub {
     const member = this.#member;
     if (member === null) return null;
     const remote = await this.#ports.openOffsets!(this.#store!.meta.clusterId);
+    await moveGroupsIn(this.#store!, remote);
     const leaderOf = (name: string, index: number): number => {
       const topic = this.#partitions!.topics.byName(name);
       return topic ? leaderIn(this.#services!, topic, index) : -1;

@@ -10,12 +10,14 @@ import type { Store } from "../log/store.ts";
 import type { Trace } from "../trace.ts";
 import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import type { Access } from "./access.ts";
+import { belongsToCluster } from "./cluster_memory.ts";
 import { ClusterTopics } from "./cluster_topics.ts";
 import { hubOf } from "./cluster_view.ts";
 import { ControllerWork } from "./controller_work.ts";
 import { Elections } from "./elections.ts";
 import { Governor } from "./governor.ts";
 import { Handovers } from "./handover.ts";
+import { moveIn } from "./moving_in.ts";
 import { isMoveKey, type Leave, type Move, type MoveAsked, Moves } from "./moves.ts";
 import { findPartition, Office } from "./office.ts";
 import type { Partitions } from "./partitions.ts";
@@ -260,9 +262,14 @@ export class ClusterMember {
 
   /** Joins; resolves with the cluster's id when what the hub has replicas of is open. */
   async start(): Promise<string> {
+    const isFirst = !belongsToCluster(this.#options.store);
     const clusterId = await this.governor.start();
     await this.#learning;
-    this.#options.shared.join((entries) => this.governor.change(entries));
+    const { governor } = this;
+    const { shared, store, trace } = this.#options;
+    shared.join((entries) => governor.change(entries));
+    await moveIn({ facts: store, shared, governor, isFirst, trace });
+    await this.#learning;
     // not before: a hello names the cluster
     this.#joined = true;
     this.#meet();

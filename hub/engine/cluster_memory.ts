@@ -26,6 +26,11 @@ export interface Seen {
   readonly ctlEpoch: number;
 }
 
+/** True for a journal that has met a cluster: it is no lone hub's any more. */
+export function belongsToCluster(facts: FactStore): boolean {
+  return facts.get(seenKey) !== undefined;
+}
+
 export interface MemoryListener {
   meta(key: string, value: string | null): void;
   partition(topicId: string, partition: number, state: PublishedState): void;

@@ -19,6 +19,7 @@ import { type Led, Mending } from "./mending.ts";
 import { Publisher } from "./publisher.ts";
 import { Pulse } from "./pulse.ts";
 import { Seat } from "./seat.ts";
+import { type Change, SharedChanges } from "./shared_changes.ts";
 import { uuidText } from "./topics.ts";
 
 export interface GovernorOptions {
@@ -55,7 +56,7 @@ export class Governor {
   readonly #metaListeners: ((key: string, value: string | null) => void)[] = [];
   readonly #partitionListeners: ((topicId: string, partition: number, state: PublishedState) => void)[] = [];
   readonly #changeListeners: (() => void)[] = [];
-  readonly #metaWaiters = new Set<() => void>();
+  readonly #changes: SharedChanges;
   #polling: Promise<boolean> | null = null;
   #pollAgain = false;
   #joined = false;
@@ -83,6 +84,8 @@ export class Governor {
     const pulse = this.#pulse;
     const poll = (): Promise<boolean> => this.#poll();
     this.#seat = new Seat({ ...options, memory, pulse, hubId, poll, changed: () => this.#changed() });
+    const isController = (): boolean => this.isController();
+    this.#changes = new SharedChanges({ ...options, memory, pulse, hubId, poll, isController });
     this.#mending = new Mending({ ...options, memory, pulse, clusterId: () => this.#clusterId });
     // before it has joined a hub takes nothing over: Redis may hold somebody else's cluster
     coordination.onHint(() => {
@@ -113,7 +116,7 @@ export class Governor {
 
   #heard(news: boolean): void {
     if (news) this.#changed();
-    for (const waiter of [...this.#metaWaiters]) waiter();
+    this.#changes.heard();
   }
 
   #beaten(): void {
@@ -255,7 +258,7 @@ export class Governor {
     const { storedSeq } = this.#memory;
     await this.#memory.apply(poll);
     if (this.#memory.storedSeq > storedSeq) this.#pulse.say();
-    for (const waiter of [...this.#metaWaiters]) waiter();
+    this.#changes.heard();
     if (before !== undefined && poll.inc !== null && before < poll.inc.incarnation) {
       await this.#mending.reassert();
       this.#publisher.retry();
@@ -264,6 +267,20 @@ export class Governor {
 
   isController(): boolean {
     return this.#joined && this.#memory.ctl.hubId === this.view.hubId && this.#options.coordination.state() === "up";
+  }
+
+  /** Resolves when this hub is the controller, whoever was. @throws HubError COORDINATOR_NOT_AVAILABLE */
+  async takeSeat(): Promise<void> {
+    const until = this.#options.clock.now() + limits.controllerWaitMsMax;
+    while (!this.isController()) {
+      if (this.#options.clock.now() > until) throw new HubError("COORDINATOR_NOT_AVAILABLE", "Redis gives no seat");
+      await this.#seat.take();
+    }
+  }
+
+  /** The metadata have an entry of this key, a deleted one too. */
+  knows(key: string): boolean {
+    return this.#memory.meta.has(key);
   }
 
   get ctlEpoch(): number {
@@ -275,56 +292,9 @@ export class Governor {
       if (value !== null && key.startsWith(prefix)) yield [key, value];
   }
 
-  /**
-   * Changes shared metadata, all of the entries or none; resolves when a majority of the hubs has them in its journal,
-   * so that no two sides of a split Redis can both succeed (replication.md 2.2).
-   * @throws HubError NOT_CONTROLLER, COORDINATOR_NOT_AVAILABLE, REQUEST_TIMED_OUT (then it may yet happen)
-   */
-  async change(entries: readonly { readonly key: string; readonly value: string | null }[]): Promise<void> {
-    const { coordination, random } = this.#options;
-    if (!this.isController()) throw new HubError("NOT_CONTROLLER", "Another hub is the controller");
-    for (let attempt = 0; ; attempt++) {
-      const { inc, ctl, meta } = this.#memory;
-      const change = { incarnation: inc!.incarnation, opId: uuidText(random.uuid()) };
-      const asked = entries.map(({ key, value }) => ({ key, value, expectedVersion: meta.get(key)?.version ?? 0 }));
-      const result = await coordination.putMeta(change, ctl.ctlEpoch, asked);
-      if (result.kind === "stored") {
-        await this.#poll();
-        await this.#majority(result.seq);
-        await coordination.commitMeta({ ...change, opId: uuidText(random.uuid()) }, ctl.ctlEpoch, result.entries);
-        void this.#poll();
-        return;
-      }
-      await this.#poll();
-      if (result.kind === "stale-controller" || attempt >= 2) {
-        throw new HubError("NOT_CONTROLLER", `The change was refused: ${result.kind}`);
-      }
-    }
-  }
-
-  #majority(seq: number): Promise<void> {
-    const stored = (): boolean => {
-      const hubs = [...this.#memory.hubs.keys()];
-      const have = hubs.filter((hub) => {
-        if (hub === this.view.hubId) return this.#memory.storedSeq >= seq;
-        return (this.#pulse.beatOf(hub)?.metaSeq ?? 0) >= seq;
-      });
-      return have.length > hubs.length / 2;
-    };
-    if (stored()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (!stored()) return;
-        this.#metaWaiters.delete(look);
-        timer.cancel();
-        resolve();
-      };
-      const timer = this.#options.clock.after(limits.metadataChangeMsMax, () => {
-        this.#metaWaiters.delete(look);
-        reject(new HubError("REQUEST_TIMED_OUT", "No majority of the hubs has stored the change yet"));
-      });
-      this.#metaWaiters.add(look);
-    });
+  /** Changes shared metadata (engine/shared_changes.ts). */
+  change(entries: readonly Change[]): Promise<void> {
+    return this.#changes.change(entries);
   }
 
   /** Replicas of new partitions, over hubs that live and stay. */

@@ -47,6 +47,13 @@ export class Seat {
     });
   }
 
+  /** Tries to take it now, whoever sits there; after a moment when that failed. */
+  async take(): Promise<void> {
+    const { memory, clock, hubId } = this.#options;
+    await this.#acquire(memory.ctl.hubId);
+    if (memory.ctl.hubId !== hubId) await new Promise<void>((resolve) => void clock.after(haste, resolve));
+  }
+
   async #acquire(from: number): Promise<void> {
     const { coordination, random, trace, memory, hubId, poll, changed } = this.#options;
     const { ctl, inc } = memory;
