@@ -1,6 +1,5 @@
 // States that a cluster should not be in: each is refused or mended with a clear word, and nothing is lost by it.
 import assert from "node:assert/strict";
-import { cpSync, rmSync } from "node:fs";
 import test from "node:test";
 import { connect } from "../../hub/mod.ts";
 import { eventually, HubCluster, load, readAll, seen } from "../tools/hub_cluster.ts";
