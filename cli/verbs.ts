@@ -18,6 +18,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   up: { summary: "Run a hub: MQTT, Kafka protocol and dashboard in one process.", load: () => import("./up.ts") },
   topic: { summary: "Create, list, describe, alter, delete topics.", load: () => import("./topic.ts") },
   group: { summary: "List, describe, reset, delete consumer groups.", load: () => import("./group.ts") },
+  cluster: {
+    summary: "Look at the hubs of a cluster; move, drain, remove, elect.",
+    load: () => import("./cluster.ts"),
+  },
   produce: { summary: "Write lines of stdin, or one value, to a topic.", load: () => import("./produce.ts") },
   consume: { summary: "Read topics, from any place, and follow them.", load: () => import("./consume.ts") },
   route: { summary: "See where an MQTT topic would go.", load: () => import("./route.ts") },

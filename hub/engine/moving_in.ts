@@ -50,9 +50,7 @@ export async function moveIn(options: MovingInOptions): Promise<void> {
 const groupPrefix = "groups/";
 
 /**
-  for (let at = 0; at < entries.length; at += max) {
-    await governor.change(entries.slice(at, at + max));
-  }
+ * Groups and offsets of a lone hub go to where a cluster keeps them, before a coordinator reads there; then they leave
  * the journal. Epochs of a lone hub count its starts: here they are below every election's.
  */
 export async function moveGroupsIn(facts: FactStore, remote: Pick<RemoteRegistry, "merge">): Promise<void> {
