@@ -191,8 +191,6 @@ function isBetter(one: VoteReply, other: VoteReply): boolean {
 function win(replica: Replica, epoch: Epoch, kind: ElectionKind, _now: Millis): ReplicaEffect[] {
   const { log, state, id } = replica;
   replica.role = "leader";
-  replica.vacant = null;
-  replica.passed = null;
   replica.leader = id;
   replica.epoch = epoch;
   replica.epochStart = log.logEnd;
@@ -221,6 +219,8 @@ export function opened(replica: Replica, now: Millis): ReplicaEffect[] {
   const { lead } = replica;
   if (lead === null || lead.open || replica.stored.acceptedEpoch !== replica.epoch) return [];
   lead.open = true;
+  replica.vacant = null;
+  replica.passed = null;
   for (const follower of lead.followers.values()) follower.caughtUpAt = now;
   return [{ kind: "publish", state: publishedOf(replica) }];
 }

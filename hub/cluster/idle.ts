@@ -8,11 +8,14 @@ import type { PublishedState, ReplicaEffect } from "./types.ts";
  * The world takes this hub for the leader, which it is not: it was started anew, say. Whoever governs would wait for it
  * as long as it lives.
  */
-export function leadsNot(replica: Replica, state: PublishedState): ReplicaEffect {
+export function leadsNot(replica: Replica, state: PublishedState): ReplicaEffect[] {
   // It may know a later set than the one it came to publish: those are to be asked.
   const { config: own } = replica.stored;
   const config = compareConfigs(own.id, state.config.id) > 0 ? own : state.config;
-  return { kind: "publish", state: { ...state, config, leader: -1 } };
+  const vacant = { ...state, config, leader: -1 };
+  if (replica.lead === null) return [{ kind: "publish", state: vacant }];
+  replica.vacant = { state: vacant, since: -1 }; // elected, and about to say so
+  return [];
 }
 
 /** Time passes for a replica that does not lead. */

@@ -183,7 +183,7 @@ function shrink(replica: Replica, leaves: (member: ReplicaId) => boolean): Repli
 export function publishedAs(replica: Replica, state: PublishedState): ReplicaEffect[] {
   const { lead, hub, epoch } = replica;
   const effects: ReplicaEffect[] = [];
-  if (lead === null && state.leader === hub) return [leadsNot(replica, state)];
+  if (state.leader === hub && !lead?.open) return leadsNot(replica, state);
   if (lead === null || lead.shrinking === null || state.leader !== hub || state.leaderEpoch !== epoch) return effects;
   const told = new Set(state.isr);
   if (told.size !== lead.shrinking.size || ![...lead.shrinking].every((member) => told.has(member))) return effects;

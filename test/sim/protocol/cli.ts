@@ -1,7 +1,12 @@
 // Tier P from the command line: --seeds N [--from S] [--minutes M], or --seed N [--trace] to play one again.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { mutated, mutations } from "./mutations.ts";
 import { type Outcome, runSeed } from "./run.ts";
 
-const usage = "sim --tier p: --seeds N [--from S] [--minutes M] [--keep-going], or --seed N [--trace]";
+const usage =
+  "sim --tier p: --seeds N [--from S] [--minutes M] [--keep-going], --seed N [--trace], or --mutations [--seeds N]";
 
 function numberOf(args: readonly string[], name: string): number | undefined {
   const at = args.indexOf(name);
@@ -11,7 +16,8 @@ function numberOf(args: readonly string[], name: string): number | undefined {
   return value;
 }
 
-export function run(args: readonly string[]): number {
+export function run(args: readonly string[]): Promise<number> | number {
+  if (args.includes("--mutations")) return hunt(numberOf(args, "--seeds") ?? 200_000, args);
   const seed = numberOf(args, "--seed");
   if (seed !== undefined) return replay(seed, args.includes("--trace"));
   const minutes = numberOf(args, "--minutes");
@@ -46,6 +52,28 @@ function search(from: number, seeds: number, minutes: number | undefined, keepsG
   }
   console.log(summary(sum, seconds()));
   return sum.violations === 0 ? 0 : 1;
+}
+
+/** Looks for the first seed that shows each mutation, or those that are named. */
+async function hunt(seeds: number, args: readonly string[]): Promise<number> {
+  const scratch = mkdtempSync(path.join(tmpdir(), "partidor-sim-"));
+  const named = mutations.filter(({ id }) => args.includes(id));
+  let missed = 0;
+  for (const mutation of named.length > 0 ? named : mutations) {
+    const copy = await mutated(mutation, scratch);
+    let seed = 1;
+    let violation: string | null = null;
+    for (; seed <= seeds && violation === null; seed++) {
+      violation = copy.runSeed(seed).violation;
+      if (violation !== null && !mutation.breaks.test(violation)) violation = null;
+    }
+    if (violation === null) missed += 1;
+    console.log(
+      `${mutation.id} ${mutation.name}: ${violation === null ? `not in ${seeds} seeds` : `seed ${seed - 1}, ${violation.slice(0, 150)}`}`,
+    );
+  }
+  rmSync(scratch, { recursive: true, force: true });
+  return missed === 0 ? 0 : 1;
 }
 
 type Sum = Record<"seeds" | "simMs" | "commits" | "elections" | "changes" | "losses" | "violations", number>;

@@ -30,6 +30,7 @@ function perform(world: World, place: Place, effect: ReplicaEffect): void {
       for (const to of effect.to) toHub(world, place, to, { kind: "ask-vote", request: effect.request });
       return;
     case "answer-vote":
+      if (world.shape.voteCrash > 0 && !world.calm && world.random() < world.shape.voteCrash) world.doomed = place.hub;
       return toHub(world, place, effect.to, { kind: "vote", reply: effect.reply });
     case "election-failed":
       return judged(world, place, effect.why);

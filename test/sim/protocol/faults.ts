@@ -26,6 +26,7 @@ export function crash(world: World, hub: Hub): void {
   place.ticket += 1;
   place.toPublish = null;
   place.seen = null;
+  place.told = null;
   place.seenVer = 0;
   place.feedBoots.length = 0;
   if (cut) losePages(world, place);

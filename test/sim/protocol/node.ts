@@ -30,6 +30,8 @@ export class Place {
   /** The ver of Redis's entry as this hub saw it last, and the entry. */
   seenVer = 0;
   seen: PublishedState | null = null;
+  /** A poll tells what has changed since the last one. */
+  told: PublishedState | null = null;
   /** The watermark as checkpointed. */
   hwSaved = 0;
   /** Of followers' hubs: fetches of an earlier run of theirs come no more. */

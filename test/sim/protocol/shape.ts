@@ -42,6 +42,12 @@ export interface Shape {
   readonly fastLog: number;
   /** Chance that a crash is a power cut, and not a kill. */
   readonly powerCut: number;
+  /** Chance that a hub that stopped is back at once. */
+  readonly bounce: number;
+  /** Chance that a hub stops right after it voted. */
+  readonly voteCrash: number;
+  /** Chance that an election is asked for as a roll call, needed or not. */
+  readonly rollCalls: number;
   readonly drop: number;
   readonly duplicate: number;
   /** Upper bounds of a throw of 0..1, by action number. */
@@ -113,7 +119,7 @@ export function shapeOf(seed: number): Shape {
   };
   vary("append", 0.4, 1.5);
   vary("elect", 0.3, 2);
-  vary("crash", 0, 2);
+  vary("crash", 0, 3);
   vary("journal", 0.5, 1.2);
   vary("logSync", 0.5, 1.2);
   vary("lose", 0, 2);
@@ -141,6 +147,9 @@ export function shapeOf(seed: number): Shape {
     fastJournal: chance() < 0.7 ? 0.3 + chance() * 0.6 : 0.05,
     fastLog: chance() < 0.7 ? 0.5 + chance() * 0.4 : 0.1,
     powerCut: chance(),
+    bounce: chance() < 0.5 ? 0.2 : 0.8,
+    voteCrash: chance() < 0.4 ? 0.2 : 0,
+    rollCalls: chance() < 0.3 ? 0.3 : 0.02,
     drop: chance() * 0.15,
     duplicate: chance() * 0.08,
     bounds: boundsOf(weights),

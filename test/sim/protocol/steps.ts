@@ -20,6 +20,16 @@ export function step(world: World): void {
   world.now += 2 + ((chance * 1e6) & 31);
   world.note(kind * 8 + hub.index);
   act(world, hub, actions[kind]!);
+  if (world.doomed < 0) return;
+  stop(world, world.hubs[world.doomed]!);
+  world.doomed = -1;
+}
+
+/** A hub stops, and may be back at once. */
+function stop(world: World, hub: Hub): void {
+  if (!hub.up) return;
+  crash(world, hub);
+  if (world.random() < world.shape.bounce) start(world, hub);
 }
 
 function act(world: World, hub: Hub, action: Action): void {
@@ -42,7 +52,7 @@ function act(world: World, hub: Hub, action: Action): void {
     case "poll":
       return poll(world, hub);
     case "elect":
-      return elect(world, place, world.random() < 0.04 ? "roll-call" : "clean");
+      return elect(world, place, world.random() < world.shape.rollCalls ? "roll-call" : "clean");
     case "control":
       return control(world, hub);
     case "read":
@@ -64,7 +74,7 @@ function disturb(world: World, hub: Hub, action: Action): void {
     case "lose":
       return lose(world, place);
     case "crash":
-      return hub.up ? crash(world, hub) : undefined;
+      return stop(world, hub);
     case "restart":
       return hub.up ? undefined : start(world, hub);
     case "reconfigure":
@@ -108,6 +118,7 @@ export function publish(world: World, place: Place): void {
   if (redis.cas(place.seenVer, toPublish)) {
     place.toPublish = null;
     saw(world, place);
+    place.told = toPublish;
     return run(world, place, machine.publishedAs(replica, toPublish));
   }
   // what stands there instead: newer outdates this, older is built upon
@@ -132,7 +143,8 @@ export function poll(world: World, hub: Hub): void {
     state = redis.history[world.int(redis.history.length)]!.state;
     place.seen = state;
   } else saw(world, place);
-  if (state === null) return;
+  if (state === null || state === place.told) return;
+  place.told = state;
   learn(world, hub);
   if (place.replica === null || state.leader < 0) return;
   if (state.leader - 1 === hub.index) return run(world, place, machine.publishedAs(place.replica, state));
@@ -223,6 +235,8 @@ function link(world: World): void {
 function redisFault(world: World): void {
   const { redis, hubs } = world;
   const chance = world.random();
+  // hubs notice, sooner or later, and are told everything anew (engine/mending.ts)
+  for (const { place } of hubs) place.told = null;
   if (chance < 0.25) redis.entry = null;
   else if (chance < 0.7 && redis.history.length > 0) redis.entry = redis.history[world.int(redis.history.length)]!;
   else {

@@ -56,6 +56,8 @@ export class World {
   nextValue = 1;
   /** An unclean election was held: what is lost is lost. */
   tainted = false;
+  /** The hub that stops at the end of this step; -1 for none. */
+  doomed = -1;
   /** Faults have stopped. */
   calm = false;
   /** The set had m = 1 and more than one member at some time. */

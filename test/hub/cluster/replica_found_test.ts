@@ -1,0 +1,122 @@
+// What the simulator found in the replica machines (test/sim), told as stories so that it stays mended.
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as machine from "../../../hub/cluster/replica.ts";
+import { ArrayLog } from "./array_log.ts";
+import { a, b, c, d, Stage, settings, whole } from "./stage.ts";
+
+test("a set is final when m of it hold what came before, not when the old set does", () => {
+  const stage = whole();
+  stage.append(a);
+  stage.settle(b);
+  stage.run(a, machine.peerLost(stage.at(a), 3, 0));
+  assert.equal(stage.at(a).highWatermark, 1, "committed by a and b; c has nothing");
+  stage.run(a, machine.reconfigure(stage.at(a), { members: [a, c], m: 2 }, 0));
+  const { config, promisedEpoch: epoch } = stage.at(a).state;
+  assert.notEqual(config.next, null, "both sets count");
+  for (const from of [b, c]) {
+    const [offset, lastFetchedEpoch] = from === b ? [1, epoch] : [0, -1];
+    const fetch = { from, epoch, offset, lastFetchedEpoch, accepted: true, configId: config.id };
+    stage.run(a, machine.followerFetched(stage.at(a), fetch, 0).effects);
+  }
+  assert.notEqual(stage.at(a).state.config.next, null, "c knows of the change, and lacks the record");
+  stage.settle(c);
+  assert.deepEqual(stage.at(a).state.config.old.members, [a, c]);
+});
+
+test("m = 1 is left when all of the old set know it: any of them might be elected by its published ISR alone", () => {
+  const stage = whole(1);
+  stage.run(a, machine.reconfigure(stage.at(a), { members: [a, b, c], m: 2 }, 0));
+  stage.settle(b);
+  assert.notEqual(stage.at(a).state.config.next, null, "c does not know");
+  stage.settle(c);
+  assert.equal(stage.at(a).state.config.next, null);
+  assert.equal(stage.at(a).state.config.old.m, 2);
+});
+
+test("nobody leads while a cut of its log is under way", () => {
+  const stage = new Stage([a, b], 2);
+  const log = stage.logs.get(b)!;
+  log.append(0);
+  log.sync();
+  const replica = stage.at(b);
+  stage.run(b, machine.leaderAnnounced(replica, 65, a, 0));
+  const word = { ...machine.wordOf(replica), epoch: 65, epochStart: 0, leaderEnd: 0, highWatermark: 0 };
+  const { effects } = machine.leaderAnswered(replica, word, { epoch: -1, endOffset: 0 }, 0);
+  assert.ok(
+    effects.some(({ kind }) => kind === "truncate"),
+    "a cut is asked for",
+  );
+  stage.run(b, machine.tryLead(replica, 0, "clean", 0));
+  assert.equal(replica.role, "candidate");
+  log.truncate(0);
+  stage.run(b, machine.truncated(replica, 0));
+  assert.equal(replica.role, "leader");
+  assert.equal(replica.epochStart, 0);
+});
+
+test("a roll call loses nothing where R count", () => {
+  const stage = whole();
+  stage.append(a);
+  stage.settle(b, c, b, c);
+  // c's log is gone; that it accepted a later epoch says nothing of what it holds
+  const found = { ...stage.at(c).stored, promisedEpoch: 200, acceptedEpoch: 200, amnesia: "short" as const };
+  stage.logs.set(c, new ArrayLog([]));
+  stage.replicas.set(c, machine.newReplica(c, stage.logs.get(c)!, found, settings, 0, 0));
+  assert.equal(stage.elect(c, "roll-call"), false);
+  const { promisedEpoch } = stage.at(c).state;
+  stage.run(a, machine.tryLead(stage.at(a), promisedEpoch, "roll-call", 0));
+  assert.equal(stage.at(a).role, "leader");
+  assert.ok(!stage.told.includes(`${a} alarm`), "no loss is told");
+});
+
+test("a short log is a short log, whatever else is known of the replica", () => {
+  const config = { id: { epoch: 0, n: 0 }, old: { members: [a, b, c], m: 2 }, next: null };
+  const learner = machine.foundState(d, undefined, config, undefined, false);
+  assert.equal(learner.amnesia, "lost");
+  assert.equal(machine.foundState(d, learner, config, undefined, true).amnesia, "short");
+  assert.equal(machine.returnedState(machine.buriedState(learner)).amnesia, "short");
+  assert.equal(machine.foundState(a, undefined, config, undefined, false).amnesia, "none");
+});
+
+test("a leader that promised to one who did not win says that it leads no more", () => {
+  const stage = whole();
+  const ballot = { epoch: 195, candidate: c, config: stage.config };
+  stage.run(a, machine.voteRequested(stage.at(a), ballot, 0));
+  assert.equal(stage.at(a).role, "idle");
+  assert.equal(machine.deadline(stage.at(a)), 0);
+  assert.deepEqual(machine.tick(stage.at(a), 10), [], "c may be about to tell");
+  const [effect] = machine.tick(stage.at(a), 10 + settings.electionMsMax);
+  assert.ok(effect?.kind === "publish", "nobody told");
+  assert.deepEqual([effect.state.leader, effect.state.leaderEpoch], [-1, 65]);
+});
+
+test("a follower that promised in vain objects to its leader, who stands above that promise", () => {
+  const stage = whole();
+  stage.run(b, machine.voteRequested(stage.at(b), { epoch: 195, candidate: c, config: stage.config }, 0));
+  assert.equal(machine.fetchOf(stage.at(b)), null, "65 is below its promise");
+  for (const now of [0, settings.electionMsMax]) stage.run(b, machine.tick(stage.at(b), now));
+  assert.deepEqual([machine.fetchOf(stage.at(b))!.epoch, machine.fetchOf(stage.at(b))!.accepted], [195, false]);
+  stage.fetch(b);
+  assert.deepEqual([stage.at(a).role, stage.at(a).epoch], ["leader", 257]);
+  stage.follow(b, a);
+  stage.settle(b);
+  assert.ok(machine.isrOf(stage.at(a)).includes(b), "in sync again");
+});
+
+test("a learner hears by a vote that it counts, and may stand", () => {
+  const stage = new Stage([a, b, c], 2, [d]);
+  const config = { id: { epoch: 65, n: 1 }, old: stage.config.old, next: { members: [a, b, d], m: 2 } };
+  stage.run(d, machine.voteRequested(stage.at(d), { epoch: 65, candidate: a, config }, 0));
+  assert.deepEqual(stage.at(d).stored.config, config);
+  assert.ok(stage.elect(d), "R of both sets answer");
+});
+
+test("who is no member tells the world of the set that it knows", () => {
+  const stage = new Stage([a, b, c], 2);
+  const config = { id: { epoch: 65, n: 2 }, old: { members: [b, c], m: 2 }, next: null };
+  const replica = machine.newReplica(a, stage.logs.get(a)!, { ...stage.at(a).stored, config }, settings, 0, 0);
+  const effects = machine.tryLead(replica, 0, "clean", 0);
+  assert.equal(effects.map(({ kind }) => kind).join(), "election-failed,publish");
+  assert.deepEqual(effects[1]?.kind === "publish" && effects[1].state.config, config);
+});
