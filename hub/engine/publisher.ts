@@ -31,7 +31,10 @@ export class Publisher {
   }
 
   publish(topicId: string, partition: number, state: PublishedState): void {
-    this.#waiting.set(`${topicId}/${partition}`, { topicId, partition, state });
+    const key = `${topicId}/${partition}`;
+    // what is said about an old epoch may not take the place of what this hub has become since
+    if ((this.#waiting.get(key)?.state.leaderEpoch ?? -1) > state.leaderEpoch) return;
+    this.#waiting.set(key, { topicId, partition, state });
     if (!this.#running) this.#options.clock.soon(() => void this.#run());
   }
 

@@ -68,7 +68,7 @@ function forget(world: World, at: number): void {
 
 /** What may be read has grown somewhere. */
 export function watermark(world: World, place: Place, from: number, to: number): void {
-  const { values } = world.ledger;
+  const { values, weak } = world.ledger;
   const { log, replica } = place;
   world.note(to);
   if (world.tainted) return;
@@ -76,7 +76,7 @@ export function watermark(world: World, place: Place, from: number, to: number):
   if (replica!.role === "leader") return committed(world, place, to);
   for (let at = from; at < to; at++) {
     if (values[at] === log.values[at]) continue;
-    if (at >= values.length && world.ledger.losses > 0) return;
+    if (weak[at] || (at >= values.length && world.ledger.losses > 0)) return;
     world.fail("I2 OneRecordPerOffset", `${place.id} shows ${log.values[at]} at ${at}, committed is ${values[at]}`);
   }
 }

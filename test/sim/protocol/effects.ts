@@ -56,7 +56,8 @@ function perform(world: World, place: Place, effect: ReplicaEffect): void {
     case "watermark":
       return checks.watermark(world, place, effect.from, effect.to);
     case "publish":
-      place.toPublish = effect.state;
+      // as engine/publisher.ts: what waits is replaced by what is newer
+      if ((place.toPublish?.leaderEpoch ?? -1) <= effect.state.leaderEpoch) place.toPublish = effect.state;
       return;
     case "alarm":
       return checks.alarmed(world, place, effect.name, effect.detail);

@@ -90,6 +90,8 @@ function wholeLeader(world: World): Place | null {
 /** Fewer live than the law asks for: there may be no leader, or no commits. */
 function isExcused(world: World): boolean {
   if (world.hubs.every(({ place }) => place.replica === null)) return true;
+  // Redis is empty and whoever the partition began with is gone: nobody knows any more whom to ask
+  if (world.redis.entry === null && !world.initial.old.members.some((id) => isLive(world, id))) return true;
   return world.hubs.some(({ place }) => {
     const { replica } = place;
     return replica !== null && (replica.halted || isStuck(world, replica.state.config));
