@@ -4,12 +4,14 @@ import type { Duplex } from "node:stream";
 import { Aedes, type AedesPublishPacket, type Client, type ConnectPacket, type Subscription } from "aedes";
 import type { Access } from "./auth.ts";
 import { FilterTree } from "./filter_tree.ts";
-import { FrameGuard, type GuardRefusal } from "./frame_guard.ts";
+import type { GuardRefusal } from "./frame_guard.ts";
 import { type Clock, limits, type Trace } from "../hub/mod.ts";
 import type { Ingress } from "./ingress.ts";
-import type { Intake, Publish } from "./intake.ts";
+import type { Intake } from "./intake.ts";
+import { brokerId, type InnerPacket, Link, nothingSeen } from "./link.ts";
 import type { Qos2 } from "./qos2.ts";
 import { boundPersistence, type Persistence, sessionMark } from "./session_memory.ts";
+import type { Delivery, Tail } from "./tail.ts";
 import { filterProblem } from "./topic_map.ts";
 
 export interface BrokerOptions {
@@ -18,6 +20,8 @@ export interface BrokerOptions {
   readonly access: Access;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** In a cluster: what is stored reaches subscribers from the log, wherever it was published. */
+  readonly tail: Pick<Tail, "ready"> | null;
   /** Defaults: limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
@@ -25,21 +29,14 @@ export interface BrokerOptions {
 
 /** What the rest of the bridge sees of the broker. */
 export interface Broker {
+  /** Gives a message to subscribers of this hub; resolves when more may come. */
+  deliver(message: Delivery): Promise<void>;
   /** Serves MQTT on a byte stream until it closes. */
   accept(stream: Duplex, remoteAddress: string): void;
   stats(): { readonly connections: number; readonly subscriptions: number };
   /** Reads nothing more; connections stay open for their acknowledgements. */
   quiesce(): void;
   close(): Promise<void>;
-}
-
-/** Packet fields that only ever live inside this process. */
-interface InnerPacket extends Publish {
-  cmd: string;
-  qos: number;
-  fresh?: boolean;
-  /** Not to be delivered: its record was refused. */
-  dropped?: boolean;
 }
 
 interface InnerClient extends Client {
@@ -54,17 +51,13 @@ type Routing = (this: Aedes, packet: unknown, client: unknown, done: Done) => vo
 
 /** Deliveries to MQTT subscribers under way before publishers wait for them. */
 const deliveriesMax = 5_000;
-const brokerId = "partidor";
-/**
- * aedes drops as a duplicate what it emits to a client after a younger message, and QoS 0 overtakes QoS 1 in it. So it
- * is to remember nothing; a client whose filters overlap gets a copy for each (MQTT 3.1.1 section 3.3.5 allows it).
- */
-const nothingSeen = Object.defineProperty({}, brokerId, { get: () => 0, set() {} });
 const connackIdentifier = Uint8Array.of(0x20, 2, 0, 2);
 
 /** Skips the routing of a PUBLISH that nobody listens to, and does not let a slow listener hold back publishers. */
 class QuietAedes extends Aedes {
   readonly tree = new FilterTree();
+  /** What is stored comes from the log (tail.ts), so it is not delivered from here. */
+  fromLog = false;
   #deliveries = 0;
 
   override publish(packet: unknown, client: unknown, done?: unknown): void {
@@ -74,6 +67,7 @@ class QuietAedes extends Aedes {
     if (own.dropped === true || typeof client === "function" || client === null) return finished();
     // QoS 1 was turned into 0 when its PUBACK was written, so that aedes writes no second one
     if (own.qos === 0 && own.messageId !== undefined) own.qos = 1;
+    if (this.fromLog && isStored(client as Client, own.topic)) return this.#keepRetained(own, finished);
     if (!own.retain && !this.tree.matches(own.topic)) return finished();
     const waits = ++this.#deliveries > deliveriesMax;
     (super.publish as unknown as Routing).call(this, packet, client, () => {
@@ -81,6 +75,22 @@ class QuietAedes extends Aedes {
       if (waits) finished();
     });
     if (!waits) finished();
+  }
+
+  /** Subscribers get it from the log; who comes later finds it here. */
+  #keepRetained(packet: InnerPacket, finished: Done): void {
+    if (!packet.retain) return finished();
+    const { persistence } = this as unknown as { persistence: Persistence };
+    void persistence.storeRetained(packet as never).then(() => finished(), finished);
+  }
+
+  /** A message that no client of this process sent. */
+  deliver(message: Delivery): Promise<void> {
+    if (!message.retain && !this.tree.matches(message.topic)) return Promise.resolve();
+    const packet = { cmd: "publish", dup: false, ...message };
+    return new Promise((resolve) => {
+      (super.publish as unknown as Routing).call(this, packet, null, () => resolve());
+    });
   }
 
   override subscribe(filter: string, func: never, done: () => void): void {
@@ -93,24 +103,6 @@ class QuietAedes extends Aedes {
     if (filter === sessionMark) return done?.();
     this.tree.remove(filter);
     super.unsubscribe(filter, func, done);
-  }
-}
-
-/** One connection: what is ours beside aedes's client object. */
-class Link {
-  readonly stream: Duplex;
-  readonly remoteAddress: string;
-  readonly guard = new FrameGuard(limits.mqttPacketBytesMax);
-  client: InnerClient | null = null;
-  intake: Intake | null = null;
-  /** Nothing more is read. */
-  stopped = false;
-  /** Since when the client has not taken what is queued for it; null while it does. */
-  stuckSince: number | null = null;
-
-  constructor(stream: Duplex, remoteAddress: string) {
-    this.stream = stream;
-    this.remoteAddress = remoteAddress;
   }
 }
 
@@ -140,7 +132,10 @@ class AedesBroker implements Broker {
         this.#authorizePublish(client, packet as unknown as InnerPacket, callback);
       },
       authorizeSubscribe: (client, subscription, callback) => {
-        callback(null, this.#maySubscribe(client, subscription) ? subscription : null);
+        const asked = this.#maySubscribe(client, subscription) ? subscription : null;
+        // SUBACK means that what is published from now on arrives, from whichever hub
+        if (asked === null || options.tail === null) callback(null, asked);
+        else void options.tail.ready().then(() => callback(null, asked));
       },
       authorizeForward: (client, packet) => this.#forward(client, packet),
     });
@@ -149,7 +144,12 @@ class AedesBroker implements Broker {
     (this.#aedes as NodeJS.EventEmitter).on("error", (error: Error) => {
       options.trace.event("error", "mqtt_broker_error", { reason: error.message });
     });
+    this.#aedes.fromLog = options.tail !== null;
     this.#tick = { cancel() {} };
+  }
+
+  deliver(message: Delivery): Promise<void> {
+    return this.#aedes.deliver(message);
   }
 
   async start(): Promise<void> {
@@ -184,9 +184,10 @@ class AedesBroker implements Broker {
       this.#refuse(link, refusal);
       return null;
     };
-    link.client = this.#aedes.handle(stream) as InnerClient;
-    link.client.link = link;
-    link.client.duplicates = nothingSeen;
+    const client = this.#aedes.handle(stream) as InnerClient;
+    client.link = link;
+    client.duplicates = nothingSeen;
+    link.client = client;
   }
 
   stats(): { connections: number; subscriptions: number } {
@@ -362,19 +363,12 @@ class AedesBroker implements Broker {
     this.#tick = clock.after(delayMs, () => {
       ingress.tick();
       const now = clock.now();
-      for (const link of this.#links) this.#check(link, now);
+      for (const link of this.#links) {
+        const problem = link.problem(now);
+        if (problem !== null) this.#end(link, problem);
+      }
       this.#schedule();
     });
-  }
-
-  #check(link: Link, now: number): void {
-    const { intake, stream } = link;
-    if (intake?.overdue(now)) return this.#end(link, "a message was not acknowledged within the ack timeout");
-    if (stream.writableLength <= limits.mqttOutBytesMax) link.stuckSince = null;
-    else if (link.stuckSince === null) link.stuckSince = now;
-    else if (now - link.stuckSince > limits.mqttDrainMsMax) return this.#end(link, "the client does not read");
-    // a connection that we do not read cannot show that it is alive
-    if (intake !== null && (link.stopped || intake.busy || !intake.mayRead())) link.client?._keepaliveTimer?.refresh();
   }
 
   #who(link: Link, reason: string): { client: string; address: string; reason: string } {
@@ -391,6 +385,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 function subscriptionsOf(client: Client): Readonly<Record<string, { readonly qos: number }>> {
   return (client as unknown as { subscriptions: Record<string, { qos: number }> }).subscriptions;
+}
+
+function isStored(client: Client, topic: string): boolean {
+  return linkOf(client)?.intake?.memo(topic).routed.kind === "store";
 }
 
 function linkOf(client: Client): Link | undefined {

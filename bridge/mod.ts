@@ -1,11 +1,12 @@
 // The door of bridge/: MQTT on TCP ports and on any byte stream, into the hub's log.
 import type { Duplex } from "node:stream";
 import { type Access, anonymousAccess, isLoopback } from "./auth.ts";
-import { startBroker } from "./broker.ts";
+import { type Broker, startBroker } from "./broker.ts";
 import { type Clock, type HubClient, limits, type Trace } from "../hub/mod.ts";
 import { Ingress } from "./ingress.ts";
 import { listenAll } from "./listen.ts";
 import { type OnceStore, Qos2 } from "./qos2.ts";
+import { type Delivery, Tail } from "./tail.ts";
 import { defaultRoutes, type RouteConfig, type Routed, TopicMap } from "./topic_map.ts";
 
 export { type Access, type Admission, anonymousAccess, type Credentials } from "./auth.ts";
@@ -27,6 +28,8 @@ export interface BridgeOptions {
   readonly access?: Access;
   /** A PUBLISH not committed for so long ends its connection; `mqttAckTimeoutMs` when left out. */
   readonly ackTimeoutMs?: number;
+  /** The hub is one of a cluster: subscribers get what was published on any hub. */
+  readonly clustered?: boolean;
   /** Bounds other than those of limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
@@ -71,7 +74,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const ackTimeoutMs = options.ackTimeoutMs ?? limits.mqttAckTimeoutMs;
   const qos2 = new Qos2(options.store);
   const ingress = new Ingress({ ...options, client, map, access, clock, trace, ackTimeoutMs });
-  const broker = await startBroker({ ...options, ingress, qos2, access, clock, trace });
+  const deliver = (message: Delivery): Promise<void> => broker.deliver(message);
+  const tail = options.clustered ? new Tail({ client, clock, trace, deliver }) : null;
+  const broker: Broker = await startBroker({ ...options, ingress, qos2, access, clock, trace, tail });
   const hosts = typeof options.host === "string" ? [options.host] : options.host;
   const listening = await listenAll(hosts, options.port, (socket) => {
     broker.accept(socket, socket.remoteAddress ?? "");
@@ -97,6 +102,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       await orAfter(clock, ackTimeoutMs, ingress.whenIdle());
       // the acknowledgements of the last turn are written in the next one
       await new Promise<void>((resolve) => clock.soon(() => clock.soon(resolve)));
+      await tail?.close();
       await broker.close();
       await closed;
       await orAfter(clock, ackTimeoutMs, ingress.whenIdle());

@@ -224,6 +224,7 @@ class HubProcess {
         ...(config.routes === null ? {} : { routes: routesOf(config) }),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
+        clustered: hub.cluster() !== null,
       }),
     );
     const started = bridge;

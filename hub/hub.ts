@@ -1,7 +1,6 @@
 // Wires the rooms of the hub from ports and options, in the order of their starts; stop is that order reversed.
 import { connectLocal } from "./client/client.ts";
 import type { HubClient, OutRecord } from "./client/faces.ts";
-import { choosePartition } from "./client/partitioner.ts";
 import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
 import type { Access } from "./engine/access.ts";
@@ -10,7 +9,7 @@ import { belongsToCluster } from "./engine/cluster_memory.ts";
 import { loneView } from "./engine/cluster_view.ts";
 import type { GovernorStatus } from "./engine/governor.ts";
 import { moveGroupsIn } from "./engine/moving_in.ts";
-import { type Partition, Partitions } from "./engine/partitions.ts";
+import { Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
 import { SharedFacts } from "./engine/shared_facts.ts";
 import { Topics, uuidText } from "./engine/topics.ts";
@@ -20,8 +19,8 @@ import { accessOf, boundsOf, entryOf, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
 import type { FactStore, RemoteRegistry } from "./io/registry.ts";
+import { OnceStore } from "./once.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
-import { encodeBatch } from "./record/builder.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch } from "./server/dispatch.ts";
 import type { Dispatch } from "./server/handler.ts";
@@ -75,6 +74,7 @@ export class Hub {
   #phase: "starting" | "serving" | "draining" = "starting";
   #failure: string | null = null;
   #stopped: Promise<void> | null = null;
+  #once: OnceStore | null = null;
   #readied: () => void = () => {};
   readonly #ready = new Promise<void>((resolve) => {
     this.#readied = resolve;
@@ -301,32 +301,21 @@ export class Hub {
     }
   }
 
-  /**
-   * Stores a record and facts in one journal group: after a crash both are there or neither is. Resolves when they are
-   * committed. This is how a QoS 2 message and its packet id become one (mqtt.md section 3).
-   */
-  async storeOnce(
+  /** A record and facts, stored together (once.ts). */
+  storeOnce(
     topic: string,
     record: OutRecord,
     facts: readonly (readonly [string, Uint8Array | null])[],
   ): Promise<{ readonly partition: number; readonly offset: number }> {
-    await this.ensureTopic(topic);
     const { partitions } = this.#services!;
-    const led = partitions.of(topic) ?? [];
-    const index = record.partition ?? choosePartition(record.key, led.length);
-    const partition: Partition = partitions.must(topic, index);
-    const timestamp = record.timestamp ?? this.#ports.clock.wall();
-    const batch = encodeBatch([record], {}, timestamp);
-    // No await between these two: one turn is one journal group.
-    const written = partitions.append(partition, batch, -1);
-    const stored = this.#store!.put(facts);
-    await Promise.all([
-      stored,
-      new Promise<void>((resolve, reject) => {
-        partitions.whenCommitted(partition, written, -1, (error) => (error ? reject(error) : resolve()));
-      }),
-    ]);
-    return { partition: index, offset: written.baseOffset };
+    this.#once ??= new OnceStore({
+      partitions,
+      facts: this.#store!,
+      clock: this.#ports.clock,
+      ensureTopic: (name) => this.ensureTopic(name),
+      client: () => this.client("once"),
+    });
+    return this.#once.store(topic, record, facts);
   }
 
   health(): Health {
@@ -386,6 +375,7 @@ export class Hub {
 
   async #stop(): Promise<void> {
     this.drain();
+    await this.#once?.close();
     await this.#member?.drain();
     this.#partitions?.room.close();
     await this.#acceptor?.close(drainMs);
