@@ -213,7 +213,6 @@ export const limits = {
   // redis
   redisCommandMsMax: 500,
   redisReconnectMsMax: 2 * second,
-  /** Until a Redis that refused a call, while its connection stands, is asked again whether it is fit for use. */
   redisRecheckMs: 200,
   redisRepushBatchMax: 500,
   /** How often a connected Redis is asked whether it still holds what was written. */
@@ -225,6 +224,8 @@ export const limits = {
   clientBatchBytes: 64 * KiB,
   clientBufferBytesMax: 32 * MiB,
   clientRequestMsMax: 30 * second,
+  /** A hub that has not answered for so long may be cut off: others are asked who leads. */
+  clientDoubtMs: 2_500,
   clientRetriesMax: 10,
   /** First pause before a retry; it doubles up to `clientRetryMsMax`. */
   clientRetryMs: 100,
@@ -248,7 +249,6 @@ export const limits = {
   clientRebalanceMs: 60 * second,
 
   // cluster
-  /** How long a starting hub tries to reach a Redis that it needs. */
   clusterMeetMsMax: 30 * second,
   clusterMeetRetryMs: 200,
   /** A hub that others call silent is down once its beats stood still so long. */

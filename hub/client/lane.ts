@@ -27,6 +27,10 @@ export interface Batch {
   attempts: number;
   /** True once it came back: it goes again only when nothing else of its lane is under way. */
   returned: boolean;
+  /** The connection it is under way on. */
+  via: object | null;
+  /** How often it was sent: an answer to an earlier sending says nothing any more. */
+  sending: number;
   /** Called once when it is answered for good; of `flush`. */
   onDone: (() => void) | null;
 }
@@ -86,7 +90,7 @@ export class Lane {
     const bytes = this.#builder.finish(identity === null ? {} : { ...identity, baseSequence: this.#take(count) });
     const serial = this.#nextSerial++;
     const [delivered, taken] = [this.#delivered, this.#taken];
-    const fresh = { attempts: 0, returned: false, onDone: null };
+    const fresh = { attempts: 0, returned: false, via: null, sending: 0, onDone: null };
     this.waiting.push({ lane: this, serial, bytes, count, delivered, taken, identity, ...fresh });
     this.#delivered = [];
     this.#taken = 0;
@@ -113,9 +117,11 @@ export class Lane {
   }
 
   /** Takes the first waiting batch under way. */
-  start(): Batch {
+  start(via: object | null): Batch {
     const batch = this.waiting.shift();
     if (batch === undefined) throw new Error("no batch waits");
+    batch.via = via;
+    batch.sending += 1;
     this.underWay.push(batch);
     return batch;
   }
@@ -132,6 +138,15 @@ export class Lane {
     batch.returned = true;
     const at = this.waiting.findIndex((other) => other.serial > batch.serial);
     this.waiting.splice(at === -1 ? this.waiting.length : at, 0, batch);
+  }
+
+  /**
+   * Takes back what is under way to another hub than the one that leads now. That hub may be cut off and never answer;
+   * and were later batches sent past these, the new leader would forget the sequences of these (it remembers the last
+   * five) and their retry would double them.
+   */
+  takeBack(leader: object | null): void {
+    for (const batch of [...this.underWay]) if (batch.via !== leader) this.retry(batch);
   }
 
   /** True when an earlier batch of the lane is not answered yet. */

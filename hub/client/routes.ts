@@ -88,6 +88,8 @@ export class Routes {
   readonly #connections = new Map<string, { ready: Connection | null; promise: Promise<Connection> }>();
   readonly #coordinators = new Map<string, number>();
   readonly #refreshing = new Map<string, Promise<void>>();
+  /** Connections that do not answer: others are asked first. */
+  readonly #doubted = new WeakSet<Connection>();
   #controller = -1;
   #clusterId: string | null = null;
   #closed = false;
@@ -143,16 +145,31 @@ export class Routes {
 
   /** The connection to any hub that answers: open ones first, then known ones, then the bootstrap addresses. */
   async any(): Promise<Connection> {
-    for (const [key, { ready }] of this.#connections) if (ready?.open && key.startsWith(" ")) return ready;
+    const open = [...this.#connections].flatMap(([key, { ready }]) =>
+      ready?.open && key.startsWith(" ") ? ready : [],
+    );
+    const trusted = open.find((connection) => !this.#doubted.has(connection));
+    if (trusted) return trusted;
     let failure: unknown = new HubError("NETWORK_EXCEPTION", "no bootstrap address is given");
     for (const address of [...this.#addresses.values(), ...this.#options.bootstrap]) {
       try {
-        return await this.#connect(address, "");
+        const connection = await this.#connect(address, "");
+        if (!this.#doubted.has(connection)) return connection;
       } catch (error) {
         failure = error;
       }
     }
+    if (open[0]) return open[0];
     throw failure;
+  }
+
+  /** It has not answered for a while. */
+  doubt(connection: Connection): void {
+    this.#doubted.add(connection);
+  }
+
+  trust(connection: Connection): void {
+    this.#doubted.delete(connection);
   }
 
   /** The connection to the controller, for changes of topics; any hub when none is known. */

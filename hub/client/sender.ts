@@ -1,6 +1,6 @@
 // Sends the sealed batches of a producer: one request per leader at a time and place, order kept through every retry.
 import { errorNameOf, HubError } from "../errors.ts";
-import type { Clock } from "../io/ports.ts";
+import type { Clock, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection } from "./connection.ts";
@@ -87,8 +87,8 @@ export class Sender {
         if (sum > 0 && sum + size > requestBytesMax) continue;
         bytes.set(connection, sum + size);
         const batches = byConnection.get(connection);
-        if (batches === undefined) byConnection.set(connection, [lane.start()]);
-        else batches.push(lane.start());
+        if (batches === undefined) byConnection.set(connection, [lane.start(connection)]);
+        else batches.push(lane.start(connection));
       }
       if (byConnection.size === 0) return;
       for (const [connection, batches] of byConnection) this.#send(connection, batches);
@@ -117,6 +117,7 @@ export class Sender {
       this.#hold(lane, pause(this.#clock, limits.clientRetryMs));
       return null;
     }
+    if (this.#idempotent && !connection.direct) lane.takeBack(connection);
     const mustBeAlone = !this.#idempotent || lane.waiting[0]?.returned === true;
     if (mustBeAlone && lane.underWay.length > 0) return null;
     if (connection.direct) return lane.underWay.length < limits.clientLocalInFlightMax ? connection : null;
@@ -202,10 +203,49 @@ export class Sender {
       return;
     }
     this.#underWay.set(connection, (this.#underWay.get(connection) ?? 0) + 1);
+    const sendings = batches.map(({ sending }) => sending);
+    const current = (): Batch[] =>
+      batches.filter((batch, i) => batch.sending === sendings[i] && batch.lane.underWay.includes(batch));
+    const doubt = this.#doubt(connection, current);
     connection.call("produce", request, limits.clientRequestMsMax + graceMs).then(
-      (reply) => this.#answered(connection, batches, reply),
-      (error: unknown) => this.#unanswered(connection, batches, error),
+      (reply) => {
+        doubt.cancel();
+        this.#routes.trust(connection);
+        this.#answered(connection, current(), reply);
+      },
+      (error: unknown) => {
+        doubt.cancel();
+        this.#unanswered(connection, current(), error);
+      },
     );
+  }
+
+  /** While a hub does not answer, others are asked who leads: one that is cut off never says that it does not. */
+  #doubt(connection: Connection, current: () => Batch[]): Pick<Timer, "cancel"> {
+    if (connection.direct) return { cancel: () => {} };
+    const look = (): void => {
+      timer = this.#clock.after(limits.clientDoubtMs, look);
+      const topics = [...new Set(current().map(({ lane }) => lane.topic))];
+      if (topics.length === 0) return;
+      this.#routes.doubt(connection);
+      this.#routes.metadata(topics).then(
+        () => this.#lookAgain(connection, current()),
+        () => {}, // it is asked again
+      );
+    };
+    let timer = this.#clock.after(limits.clientDoubtMs, look);
+    return { cancel: () => timer.cancel() };
+  }
+
+  #lookAgain(connection: Connection, batches: readonly Batch[]): void {
+    for (const { lane } of batches) {
+      const leader = this.#routes.topic(lane.topic)?.leaders[lane.partition]?.leader ?? -1;
+      const now = this.#routes.leaderNow(lane.topic, lane.partition);
+      if (leader < 0 || now === connection || lane.identity === null) continue;
+      lane.takeBack(now ?? null);
+      this.offer(lane);
+    }
+    this.pump();
   }
 
   #tell(connection: Connection, batches: readonly Batch[], request: Parameters<Connection["tell"]>[1]): void {

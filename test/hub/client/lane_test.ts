@@ -47,7 +47,7 @@ test("a new identity numbers what waits from 0, with a right CRC", () => {
 
 test("batches that come back take their old places", () => {
   const lane = laneOf(1, 1, 1, 1);
-  const [a, b, c] = [lane.start(), lane.start(), lane.start()];
+  const [a, b, c] = [lane.start(null), lane.start(null), lane.start(null)];
   assert.equal(lane.hasBefore(c), true);
   assert.equal(lane.hasBefore(a), false);
   lane.retry(c);
@@ -66,7 +66,7 @@ test("batches that come back take their old places", () => {
 
 test("verdicts", () => {
   const lane = laneOf(1, 1);
-  const [a, b] = [lane.start(), lane.start()];
+  const [a, b] = [lane.start(null), lane.start(null)];
   const verdict = (batch: typeof a, kind: ConstructorParameters<typeof HubError>[0], direct = false) =>
     judge(batch, new HubError(kind), direct);
   assert.equal(verdict(a, "DUPLICATE_SEQUENCE_NUMBER"), "delivered");
