@@ -206,6 +206,7 @@ class HubProcess {
         upgrades: new Map([["/mqtt", overWebSocket]]),
         testRoute: (mqttTopic) => bridge?.testRoute(mqttTopic) ?? null,
         topicBytes: (topic) => hub.topicBytes(topic),
+        cluster: () => hub.cluster(),
         allowedOrigins: config.http.origins,
       }),
     );

@@ -19,7 +19,7 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** Screens with a URL of their own; each is answered with the page. */
-const screens = ["/", "/topics", "/groups"];
+const screens = ["/", "/topics", "/groups", "/cluster"];
 
 export class Assets {
   #files = new Map<string, string>();

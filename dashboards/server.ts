@@ -37,6 +37,8 @@ export interface DashboardOptions {
   readonly allowedOrigins?: readonly string[];
   /** Bytes on disk of a topic, where known. */
   readonly topicBytes?: (topic: string) => number | null;
+  /** What the hub knows of its cluster: `GET /api/cluster`; null for a lone hub. */
+  readonly cluster?: () => object | null;
   /** Milliseconds between pings; a browser that does not answer one is gone by the next. 15 s when left out. */
   readonly pingMs?: number;
 }
@@ -88,6 +90,7 @@ function webApp(options: DashboardOptions, assets: Assets): Hono {
       return fresh(context, { error: error instanceof Error ? error.message : String(error) }, 400);
     }
   });
+  app.get("/api/cluster", (context) => fresh(context, options.cluster?.() ?? { lone: true }, 200));
   app.get("*", (context) => serveAsset(context, assets));
   app.notFound((context) => fresh(context, { error: "not found" }, 404));
   app.onError((error, context) => {

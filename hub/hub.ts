@@ -6,8 +6,8 @@ import { isLoopback } from "./config.ts";
 import type { Access } from "./engine/access.ts";
 import { ClusterMember, type MemberOptions } from "./engine/cluster_member.ts";
 import { belongsToCluster } from "./engine/cluster_memory.ts";
+import { type ClusterReport, measureCluster, worriesOf } from "./engine/cluster_report.ts";
 import { loneView } from "./engine/cluster_view.ts";
-import type { GovernorStatus } from "./engine/governor.ts";
 import { moveGroupsIn } from "./engine/moving_in.ts";
 import { Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
@@ -324,14 +324,15 @@ export class Hub {
     const why: string[] = [];
     const state = this.#store?.state;
     if (state !== "ok") why.push(`data folder: ${state}`);
-    if (this.#coordination?.state() === "down") why.push("redis: not reachable, offsets are kept in the journal");
+    const cluster = this.cluster();
+    if (cluster) why.push(...worriesOf(cluster, cluster.hub, cluster.partitions));
     if (!this.#ports.clock.wallTrusted()) why.push("clock: not synchronised, retention by time waits");
     return { status: why.length === 0 ? "ready" : "degraded", why };
   }
 
   /** What this hub knows of its cluster; null for a lone one. */
-  cluster(): GovernorStatus | null {
-    return this.#member?.governor.status() ?? null;
+  cluster(): ClusterReport | null {
+    return this.#member?.report() ?? null;
   }
 
   /** Bytes of a topic's logs on this hub's disk; null when there is no such topic. */
@@ -355,6 +356,8 @@ export class Hub {
       bytes += partition.log.sizeBytes;
       count++;
     }
+    const cluster = this.cluster();
+    if (cluster) measureCluster(trace, cluster, cluster.hub, cluster.partitions);
     trace.gauge("log_bytes", bytes);
     trace.gauge("partitions", count);
     trace.gauge("journal_backlog_bytes", this.#store?.backlogBytes() ?? 0);

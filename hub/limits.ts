@@ -272,7 +272,7 @@ export const limits = {
   metadataChangeMsMax: 5 * second,
   /** How long a change waits for a controller to be there. */
   controllerWaitMsMax: 10 * second,
-  /** A replica that belongs to no config any more is deleted after so long. */
+  clusterEventsMax: 200,
   replicaDepartsMs: 5 * second,
   /** Before a hub that does not know most fills an emptied Redis. */
   mendWaitMs: 2 * second,

@@ -1,5 +1,6 @@
 // The page: routes between screens, the search key, the theme, and how the connection fares.
 // @ts-check
+import { Cluster } from "./cluster.js";
 import { byId, setText } from "./dom.js";
 import { Groups } from "./groups.js";
 import { Link } from "./link.js";
@@ -25,6 +26,7 @@ const routes = {
   "/": { name: "wall", make: () => new Wall(link, data, (device) => go(`/?device=${encodeURIComponent(device)}`)) },
   "/topics": { name: "topics", make: () => new Topics(link) },
   "/groups": { name: "groups", make: () => new Groups(link) },
+  "/cluster": { name: "cluster", make: () => new Cluster() },
 };
 
 /** @type {Screen | null} */

@@ -11,6 +11,7 @@ import type { Trace } from "../trace.ts";
 import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import type { Access } from "./access.ts";
 import { belongsToCluster } from "./cluster_memory.ts";
+import { type ClusterReport, partitionsOf, RecentEvents } from "./cluster_report.ts";
 import { ClusterTopics } from "./cluster_topics.ts";
 import { hubOf } from "./cluster_view.ts";
 import { ControllerWork } from "./controller_work.ts";
@@ -60,6 +61,8 @@ export interface MemberOptions {
   readonly sessionMs: Millis;
 }
 
+const throttled = "follower.replication.throttled.rate";
+
 /** All that a hub does because it is not alone. */
 export class ClusterMember {
   readonly peers: Peers;
@@ -68,6 +71,7 @@ export class ClusterMember {
   readonly work: ControllerWork;
   readonly moves: Moves;
   readonly #options: MemberOptions;
+  readonly #events: RecentEvents;
   readonly #elections: Elections;
   readonly #replicas: Replicas;
   readonly #replicator: Replicator;
@@ -81,13 +85,14 @@ export class ClusterMember {
   #learning: Promise<void> = Promise.resolve();
 
   constructor(options: MemberOptions) {
-    this.#options = options;
-    const { store, partitions, net, clock, random, hashing, trace, me, session, secret } = options;
+    this.#events = new RecentEvents(options.trace, options.clock);
+    this.#options = { ...options, trace: this.#events };
+    const { store, partitions, net, clock, random, hashing, trace, me, session, secret } = this.#options;
     const { hubId, dirId } = me;
     const replica: ReplicaId = `${hubId}:${dirId}`;
     this.#principal = { hubId, dirId, session };
-    this.governor = this.#makeGovernor();
-    const { governor } = this;
+    const governor = this.#makeGovernor();
+    this.governor = governor;
     const self = {
       get clusterId() {
         return store.meta.clusterId; // taken over when the hub joins
@@ -114,7 +119,7 @@ export class ClusterMember {
       run: (partition, effects) => partitions.run(partition, effects),
       published: (topicId, index) => governor.view.partition(topicId, index),
     });
-    const throttledRate = (): number => throttledRateOf(options.settings);
+    const throttledRate = (): number => Number(options.settings.inForce.get(throttled) ?? Number.POSITIVE_INFINITY);
     this.#replicator = new Replicator({ peers: this.peers, clock, random, trace, hubId, throttledRate });
     this.#replicas = new Replicas({
       partitions,
@@ -146,8 +151,7 @@ export class ClusterMember {
       tryLead: (hub, asked) => this.#tryLead(hub, asked),
       reconfigure: (hub, asked) => this.reconfigure(hub, asked),
     });
-    const isGoverned = (): boolean => options.coordination.state() === "up";
-    this.#standAlone = new StandAlone({ partitions, clock, isGoverned });
+    this.#standAlone = new StandAlone({ partitions, clock, isGoverned: () => options.coordination.state() === "up" });
     this.#listen();
   }
 
@@ -310,6 +314,13 @@ export class ClusterMember {
     return triesTold(await this.peers.call(hub, "tryLead", tryLeadCall(ctlEpoch, asked), limits.electionMsMax + 1000));
   }
 
+  /** For operators. */
+  report(): ClusterReport {
+    const { governor } = this;
+    const partitions = partitionsOf(this.#options.partitions, this.#governed(), governor.isDown);
+    return { ...governor.status(), hub: this.#principal.hubId, partitions, events: this.#events.recent() };
+  }
+
   isController(): boolean {
     return this.governor.isController();
   }
@@ -345,11 +356,7 @@ export class ClusterMember {
   }
 
   async leave(hub: HubId, how: Leave): Promise<void> {
-    try {
-      await this.moves.leave(hub, how);
-    } finally {
-      this.work.stirSets();
-    }
+    await this.moves.leave(hub, how).finally(() => this.work.stirSets());
   }
 
   /** Asks a leader to change who replicates its partitions, or to hand them over. */
@@ -389,8 +396,4 @@ export class ClusterMember {
     this.#elections.close();
     this.peers.close();
   }
-}
-
-function throttledRateOf({ inForce }: Settings): number {
-  return Number(inForce.get("follower.replication.throttled.rate") ?? Number.POSITIVE_INFINITY);
 }

@@ -3,6 +3,7 @@ import type { PublishedState } from "../cluster/types.ts";
 import type { Coordination } from "../io/coordination.ts";
 import type { Clock, Random } from "../io/ports.ts";
 import { limits } from "../limits.ts";
+import type { Trace } from "../trace.ts";
 import type { ClusterMemory } from "./cluster_memory.ts";
 import { uuidText } from "./topics.ts";
 
@@ -11,6 +12,7 @@ export interface PublisherOptions {
   readonly memory: ClusterMemory;
   readonly clock: Clock;
   readonly random: Random;
+  readonly trace: Trace;
 }
 
 interface Waiting {
@@ -71,6 +73,7 @@ export class Publisher {
       leaderEpoch: state.leaderEpoch,
       state: JSON.stringify(state),
     }));
+    const known = new Map(batch.map(([key]) => [key, memory.partitions.get(key)?.state]));
     let results: Awaited<ReturnType<Coordination["casPartitions"]>>;
     try {
       results = await coordination.casPartitions(change, entries);
@@ -82,12 +85,21 @@ export class Publisher {
       const result = results[i]!;
       const { entry } = result;
       if (entry !== null) memory.takePartition(entry);
+      if (result.kind === "stored") this.#tellIsr(waiting, known.get(key));
       const isNewest = this.#waiting.get(key) === waiting;
       // Another version stands there: of an older epoch it is tried again on top, a newer one has outdated this.
       const outdated = entry !== null && entry.leaderEpoch > waiting.state.leaderEpoch;
       if (isNewest && (result.kind === "stored" || outdated)) this.#waiting.delete(key);
     }
     return true;
+  }
+
+  #tellIsr({ topicId, partition, state }: Waiting, before: PublishedState | undefined): void {
+    const { trace } = this.#options;
+    if (before?.leaderEpoch !== state.leaderEpoch || before.isr.length === state.isr.length) return;
+    const shrank = state.isr.length < before.isr.length;
+    trace.count(shrank ? "isr_shrinks" : "isr_expands");
+    trace.event("info", shrank ? "isr_shrank" : "isr_expanded", { topicId, partition, inSync: state.isr.length });
   }
 
   close(): void {
