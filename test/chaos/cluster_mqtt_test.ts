@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import mqtt, { type MqttClient } from "mqtt";
+import { WebSocket } from "ws";
 import { type ChaosHub, ChaosStage } from "./cluster/stage.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -18,6 +19,18 @@ function client(hubs: readonly ChaosHub[], clientId: string): MqttClient {
   });
   one.on("error", () => {}); // it goes on to the next address
   return one;
+}
+
+/** A browser's side of /ws: the values of a topic as they come. */
+async function watch(hub: ChaosHub, topic: string, seen: string[]): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://${hub.host}:${hub.ports.http}/ws`);
+  socket.on("message", (data) => {
+    const { records = [] } = JSON.parse(String(data)) as { records?: unknown[][] };
+    for (const record of records) seen.push(JSON.stringify(record));
+  });
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  socket.send(JSON.stringify({ type: "subscribe", id: 1, topic, from: "earliest", credit: 100_000 }));
+  return socket;
 }
 
 async function reaches(heard: readonly string[], count: number): Promise<void> {
@@ -59,6 +72,10 @@ test("what is published on any hub is heard on any other, in order; a hub that d
     late.on("message", (_topic, payload, { retain }) => void (retain && retained.push(payload.toString())));
     await late.subscribeAsync("fields/#", { qos: 0 });
     await reaches(retained, 1);
+    const seen: string[] = [];
+    const browser = await watch(third, "fields", seen);
+    await reaches(seen, 100);
+    browser.close();
     assert.deepEqual(retained, ["99"], "who comes later finds what is retained");
 
     await first.end("SIGKILL");
