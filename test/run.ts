@@ -24,6 +24,10 @@ const programs: readonly { readonly check: readonly string[]; readonly debian: s
 
 /** Tests of this kind need foreign programs, a browser or the whole machine, and run on the first runtime only. */
 const foreign = /^test\/(?:compat|dashboards\/browser|cli|house_test|bench|chaos\/cluster_)/;
+/** These take the whole machine for themselves: one after the other, with nothing beside them. */
+const whole = /^test\/(?:chaos\/cluster_|sim\/(?:full|protocol)_test)/;
+/** A part that takes longer hangs, and fails for that. */
+const partMinutesMax = 25;
 
 function present(check: readonly string[]): boolean {
   const result = spawnSync(check[0]!, check.slice(1), { stdio: "ignore" });
@@ -101,9 +105,16 @@ async function part(
   console.log(`\n== ${name}`);
   const began = Date.now();
   const code = await new Promise<number | null>((resolve) => {
-    spawn(command, args, { cwd: root, stdio: "inherit", env: { ...env, ...process.env } })
-      .on("exit", resolve)
-      .on("error", () => resolve(-1));
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", env: { ...env, ...process.env } });
+    const late = setTimeout(() => {
+      console.log(`\ntest: ${name} is not done after ${partMinutesMax} minutes`);
+      child.kill("SIGKILL");
+    }, partMinutesMax * 60_000);
+    const done = (exit: number | null): void => {
+      clearTimeout(late);
+      resolve(exit);
+    };
+    child.on("exit", done).on("error", () => done(-1));
   });
   parts.push({ name, seconds: Math.round((Date.now() - began) / 1000), good: code === 0 });
 }
@@ -126,11 +137,13 @@ async function nodeTests(
   args: readonly string[],
   files: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  beside = 2,
 ): Promise<void> {
+  if (files.length === 0) return;
   const file = path.join(runs, `${name.replaceAll(/\W+/g, "-")}.txt`);
   const reporters = ["--test-reporter=dot", "--test-reporter-destination=stdout"];
   const detail = ["--test-reporter=spec", `--test-reporter-destination=${file}`];
-  const bounds = ["--test", "--test-concurrency=2", "--test-timeout=600000"];
+  const bounds = ["--test", `--test-concurrency=${beside}`, "--test-timeout=600000"];
   await part(name, command, [...args, ...bounds, ...reporters, ...detail, ...files], env);
   if (parts.at(-1)!.good) return;
   const text = readFileSync(file, "utf8");
@@ -142,7 +155,13 @@ clearNotes();
 if (all.some((file) => file.startsWith("test/compat/"))) {
   await part("foreign clients, fetched", process.execPath, ["--import", "tsx", "test/compat/fetch.ts"]);
 }
-await nodeTests("Node, through tsx", process.execPath, ["--import", "tsx"], all);
+const tsx = ["--import", "tsx"];
+await nodeTests(
+  "Node, through tsx",
+  process.execPath,
+  tsx,
+  all.filter((file) => !whole.test(file)),
+);
 writeTable();
 if (own.length > 0) {
   // the simulated crashes are the same everywhere: the other runtimes show that they run, the first one searches
@@ -150,6 +169,8 @@ if (own.length > 0) {
   await nodeTests("Node 24, natively", bin("node"), [], own, fewer);
   await part("Deno", bin("deno"), ["test", "-A", "--no-check", "--quiet", "--reporter=dot", ...own], fewer);
 }
+const alone = all.filter((file) => whole.test(file));
+await nodeTests("simulation and clusters", process.execPath, tsx, alone, {}, 1);
 console.log("");
 for (const { name, seconds, good } of parts) console.log(`${good ? "passed" : "FAILED"}  ${name} (${seconds} s)`);
 const failed = parts.filter((one) => !one.good).length;
