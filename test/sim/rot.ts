@@ -1,0 +1,30 @@
+// One log whose card loses a bit below what was synced: nothing behind the damage may go for it.
+import { batchOf, Bench } from "../hub/log/support.ts";
+
+/** What broke, or null. */
+export async function rot(seed: number): Promise<string | null> {
+  const bench = new Bench();
+  await bench.open();
+  const log = await bench.create();
+  const valueOf = (offset: number): string => `${offset} ${"x".repeat(900)}`;
+  // until the journal has given its files back: it would fill the log again
+  while (log.logEnd < 100 + seed) {
+    for (let i = 0; i < 12; i += 1) log.append(batchOf([valueOf(log.logEnd)]), 0);
+    await bench.settle(bench.store.flush());
+    await bench.settle(bench.store.checkpoint());
+  }
+  const names = bench.disk.names().filter((one) => one.startsWith(log.directory));
+  const [name] = names.filter((one) => one.endsWith(".log"));
+  bench.disk.flipBit(name!, Math.floor(bench.disk.lengthOf(name!) * 0.3), seed % 8); // in the second batch of four
+  for (const cache of names) if (!cache.endsWith(".log")) bench.disk.remove(cache);
+  await bench.kill();
+  try {
+    for (const offset of [2, 3, 4]) {
+      const [value] = await bench.values(bench.log(), offset);
+      if (value !== valueOf(offset)) return `offset ${offset} is not there any more`;
+    }
+    return null;
+  } catch (error) {
+    return `what lay behind a damaged batch is gone: ${(error as Error).message}`;
+  }
+}
