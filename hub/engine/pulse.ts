@@ -31,6 +31,7 @@ export class Pulse {
   readonly #silent = new Set<HubId>();
   /** Folder of another process that beats under this hub's number. */
   twin: string | null = null;
+  #stranger: { readonly session: string; readonly since: Millis } | null = null;
   #counter = 0;
   #heardOwn: Millis;
   #timer: Timer | null = null;
@@ -84,12 +85,19 @@ export class Pulse {
   #heard(text: string): void {
     const { clock, me, session, onHeard } = this.#options;
     const beat = JSON.parse(text) as Beat;
-    if (beat.hubId === me.hubId && beat.session !== session) {
-      this.twin = beat.dirId;
-      return;
-    }
+    if (beat.hubId === me.hubId && beat.session !== session) return this.#hearStranger(beat);
     if (beat.hubId === me.hubId) this.#heardOwn = clock.now();
     onHeard(heard(this.#liveness, beat, clock.now()));
+  }
+
+  /**
+   * One that goes on beating is another process. What this hub said before it was started anew may come late, all at
+   * once, from a Redis that hung meanwhile.
+   */
+  #hearStranger({ session, dirId }: Beat): void {
+    const { clock, beatMs } = this.#options;
+    if (this.#stranger?.session !== session) this.#stranger = { session, since: clock.now() };
+    else if (clock.now() - this.#stranger.since > beatMs / 4) this.twin = dirId;
   }
 
   /** What was missed is held against nobody: Redis was away, or this hub was. */
