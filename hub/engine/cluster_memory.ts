@@ -54,6 +54,8 @@ export class ClusterMemory {
   seen: Seen | null = null;
   /** Up to where polls have been applied; -1 asks for everything. */
   seq = -1;
+  /** This process has asked to be registered, whether it was told the answer or not. */
+  asked = false;
   /** Up to where the journal has the metadata. */
   storedSeq = 0;
 

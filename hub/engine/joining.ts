@@ -80,12 +80,15 @@ async function register({ coordination, random, me, trace, memory, poll }: Joini
     throw new HubError("DUPLICATE_BROKER_REGISTRATION", detail);
   }
   const before = memory.hubs.get(me.hubId);
-  if (before && before.dirId === me.dirId && before.bootSeq > me.bootSeq) {
+  // as many starts as are registered: another copy of the folder was started since; unless that was this very process
+  const sinceStarted = memory.asked ? me.bootSeq + 1 : me.bootSeq;
+  if (before && before.dirId === me.dirId && before.bootSeq >= sinceStarted) {
     const detail = `hub ${me.hubId}: this folder is an older copy of one that was started since`;
     throw new HubError("DUPLICATE_BROKER_REGISTRATION", `${detail}; start it with an empty folder`);
   }
   if (before && before.dirId !== me.dirId) trace.event("warn", "hub_folder_replaced", { hub: me.hubId });
   const { incarnation } = memory.inc!;
+  memory.asked = true;
   const answer = await coordination.registerHub({ incarnation, opId: uuidText(random.uuid()) }, me);
   if (answer !== "stored") throw new HubError("COORDINATOR_NOT_AVAILABLE", `Redis refused to register: ${answer}`);
   await poll();
