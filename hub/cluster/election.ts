@@ -173,11 +173,15 @@ const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => 
   answered: [...answers.keys()],
 });
 
-/** m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. */
+/**
+ * m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. Only an ISR
+ * that was published of this very set, or a later one, shrank in public before it counted.
+ */
 function isTrusted({ election, state, id }: Replica): boolean {
   const { old, next } = state.config;
   const { published, kind } = election!;
-  return kind === "clean" && next === null && old.m === 1 && (published?.isr.includes(id) ?? false);
+  if (kind !== "clean" || next !== null || published === null) return false;
+  return compareConfigs(published.config.id, state.config.id) >= 0 && old.m === 1 && published.isr.includes(id);
 }
 
 /** By (acceptedEpoch, log end), never by the last record's epoch: that is Raft's Figure 8 (replication.md 2.5.4). */

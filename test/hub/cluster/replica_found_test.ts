@@ -120,3 +120,19 @@ test("who is no member tells the world of the set that it knows", () => {
   assert.equal(effects.map(({ kind }) => kind).join(), "election-failed,publish");
   assert.deepEqual(effects[1]?.kind === "publish" && effects[1].state.config, config);
 });
+
+test("with m = 1 an ISR is trusted that was published of the set in force, not of one before", () => {
+  const stage = whole(1);
+  stage.settle(b, c);
+  const { config } = stage.at(b).stored;
+  const published = { leader: 1, leaderEpoch: 65, isr: [a, b, c], config, learners: [] };
+  const before = { ...published, config: stage.config };
+  for (const id of [a, c]) stage.down.add(id);
+  for (const [state, role] of [
+    [before, "candidate"],
+    [published, "leader"],
+  ] as const) {
+    stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, state));
+    assert.equal(stage.at(b).role, role);
+  }
+});

@@ -177,9 +177,11 @@ export function alarmed(world: World, place: Place, name: ReplicaAlarm, detail: 
 function configChanged(world: World, place: Place): void {
   const { epoch, state, highWatermark } = place.replica!;
   const { config } = state;
-  if (config.next !== null || isWeak(config)) return;
-  mustHold(world, config, epoch, highWatermark);
   const { weak } = world.ledger;
+  if (config.next !== null) return;
+  // from now on all of it lives by what Redis keeps
+  if (isWeak(config)) return void weak.fill(true);
+  mustHold(world, config, epoch, highWatermark);
   for (let at = 0; at < highWatermark; at++) weak[at] = false;
 }
 

@@ -1,6 +1,6 @@
 // What happens to hubs and their disks: kills, power cuts, starts, disks replaced, replicas removed.
 import * as machine from "../../../hub/cluster/replica.ts";
-import { isMember } from "../../../hub/cluster/quorum.ts";
+import { compareConfigs, isMember } from "../../../hub/cluster/quorum.ts";
 import type { StoredReplica } from "../../../hub/cluster/types.ts";
 import { SimLog } from "./log.ts";
 import type { Place } from "./node.ts";
@@ -98,6 +98,10 @@ export function retire(world: World, hub: Hub): void {
   if (replica === null || disk === null || pending.length > 0 || disk.tombstone || disk.amnesia === "lost") return;
   if (disk.config.next !== null || isMember(disk.config, place.id) || replica.role === "leader") return;
   if (replica.role === "candidate") return;
+  // as engine/replicas.ts: the world has to know a set without it, and not to want it again
+  const { seen } = place;
+  if (seen === null || compareConfigs(seen.config.id, disk.config.id) < 0 || isMember(seen.config, place.id)) return;
+  if (seen.learners.includes(place.id)) return;
   world.say?.(`${world.stepNumber} ${place.id} lets its data go`);
   place.disk = machine.buriedState(disk);
   place.forgetfulAt = world.stepNumber;
