@@ -174,8 +174,8 @@ const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => 
 });
 
 /**
- * m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. Only an ISR
- * that was published of this very set, or a later one, shrank in public before it counted.
+ * m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. Only an
+ * ISR that was published of this very set, or a later one, shrank in public before it counted.
  */
 function isTrusted({ election, state, id }: Replica): boolean {
   const { old, next } = state.config;
