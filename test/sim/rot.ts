@@ -6,10 +6,10 @@ export async function rot(seed: number): Promise<string | null> {
   const bench = new Bench();
   await bench.open();
   const log = await bench.create();
-  const valueOf = (offset: number): string => `${offset} ${"x".repeat(900)}`;
+  const textAt = (offset: number): string => `${offset} ${"x".repeat(900)}`;
   // until the journal has given its files back: it would fill the log again
   while (log.logEnd < 100 + seed) {
-    for (let i = 0; i < 12; i += 1) log.append(batchOf([valueOf(log.logEnd)]), 0);
+    for (let i = 0; i < 12; i += 1) log.append(batchOf([textAt(log.logEnd)]), 0);
     await bench.settle(bench.store.flush());
     await bench.settle(bench.store.checkpoint());
   }
@@ -21,7 +21,7 @@ export async function rot(seed: number): Promise<string | null> {
   try {
     for (const offset of [2, 3, 4]) {
       const [value] = await bench.values(bench.log(), offset);
-      if (value !== valueOf(offset)) return `offset ${offset} is not there any more`;
+      if (value !== textAt(offset)) return `offset ${offset} is not there any more`;
     }
     return null;
   } catch (error) {
