@@ -119,7 +119,8 @@ export class Replicas implements ReplicaDuties {
     const { config } = partition.replica.stored;
     partitions.run(partition, machine.stored(partition.replica, effect.version, clock.now()));
     // followers hear of another config at once: one that is to be a member may have to stand for election next
-    if (partition.leads && partition.replica.stored.config !== config) partitions.room.disturbed(partition.replicaPlace);
+    if (partition.leads && partition.replica.stored.config !== config)
+      partitions.room.disturbed(partition.replicaPlace);
     if (effect.state.tombstone) return void this.#depart(partition);
     this.moved(partition);
   }
