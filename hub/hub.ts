@@ -175,6 +175,7 @@ export class Hub {
       session: this.#session,
       secret: cluster.secret,
       bootstrap: cluster.bootstrap,
+      topicDeleted: (topicId) => void this.#coordinators?.groups.topicDeleted(topicId),
       beatMs: cluster.beatMs,
       sessionMs: cluster.sessionMs,
     });

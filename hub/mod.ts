@@ -2,8 +2,6 @@
 import { connectNet } from "./client/client.ts";
 import type { HubClient } from "./client/faces.ts";
 import { type Config, ConfigError, type ConfigSources, loadConfig as loadSettings } from "./config.ts";
-import { openEmbeddedRegistry } from "./engine/embedded_registry.ts";
-import { openMirroredRegistry } from "./engine/mirrored_registry.ts";
 import { Hub, type HubPorts } from "./hub.ts";
 import { parseAddress } from "./hub_parts.ts";
 import { parseToml, readTextFile } from "./io/config_file.ts";

@@ -13,7 +13,6 @@ import type { Access } from "./access.ts";
 import { belongsToCluster } from "./cluster_memory.ts";
 import { type ClusterReport, partitionsOf, RecentEvents } from "./cluster_report.ts";
 import { ClusterTopics } from "./cluster_topics.ts";
-import { hubOf } from "./cluster_view.ts";
 import { ControllerWork } from "./controller_work.ts";
 import { Elections } from "./elections.ts";
 import { Governor } from "./governor.ts";
@@ -57,6 +56,8 @@ export interface MemberOptions {
   /** `[cluster] secret`; null: the network is trusted. */
   readonly secret: string | null;
   readonly bootstrap: boolean;
+  /** A topic is gone from this hub. */
+  readonly topicDeleted: (topicId: string) => void;
   readonly beatMs: Millis;
   readonly sessionMs: Millis;
 }
@@ -198,6 +199,7 @@ export class ClusterMember {
         voteWaitMs: limits.voteWaitMs,
         electionMsMax: limits.voteAnswerMsMax,
       },
+      deleted: this.#options.topicDeleted,
       letGo: (partition) => this.#replicas.letGo(partition),
       announced: (partition, state) => this.#replicas.announced(partition, state),
     });
@@ -369,22 +371,9 @@ export class ClusterMember {
 
   /** Hands everything this hub leads to others in the ISR, so that a stop is no failure (replication.md 2.8). */
   async drain(): Promise<void> {
-    const { partitions, clock, trace } = this.#options;
+    const { partitions } = this.#options;
     this.governor.drain();
-    const until = clock.now() + limits.drainMsMax;
-    const led = [...partitions.all()].filter(({ leads }) => leads);
-    const handOver = async (partition: (typeof led)[number]): Promise<void> => {
-      const others = publishedOf(partition.replica)
-        .isr.map(hubOf)
-        .filter((hub) => hub !== this.#principal.hubId);
-      for (const hub of others) {
-        if (clock.now() > until || this.governor.isDown(hub)) continue;
-        if (await this.#handovers.handOver(partition, hub)) return;
-      }
-    };
-    await Promise.all(led.map(handOver));
-    const left = led.filter(({ leads }) => leads).length;
-    trace.event("info", "drained", { handedOver: led.length - left, left });
+    await this.#handovers.drain([...partitions.all()], (hub) => this.governor.isDown(hub));
   }
 
   close(): void {

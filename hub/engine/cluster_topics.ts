@@ -42,6 +42,8 @@ export interface ClusterTopicsOptions {
   readonly settings: ReplicaSettings;
   /** Stops what runs for a partition that goes. */
   readonly letGo: (partition: Partition) => void;
+  /** Told when a topic is gone from this hub: what its groups committed for it goes too. */
+  readonly deleted: (topicId: string) => void;
   /** Tells a partition that was opened what is published of it. */
   readonly announced: (partition: Partition, state: PublishedState) => void;
 }
@@ -192,6 +194,7 @@ export class ClusterTopics implements TopicChanges {
     for (const partition of gone) letGo(partition);
     partitions.topics.learn(name, null);
     await partitions.logs.discard(topic.topicId);
+    this.#options.deleted(topic.topicId);
   }
 
   async #apply(topic: Topic): Promise<void> {

@@ -1,4 +1,5 @@
 // Handing leadership over: the old leader takes nothing more, waits until the new one has all, and lets it be elected.
+import { publishedOf } from "../cluster/replica.ts";
 import { HubError } from "../errors.ts";
 import type { HubId } from "../cluster/types.ts";
 import type { Clock } from "../io/ports.ts";
@@ -18,6 +19,13 @@ export interface HandoverOptions {
 }
 
 const stepMs = 2;
+/** Elections that may begin within so many ms are asked for in one call: calls to one hub are answered one by one. */
+const gatherMs = 4;
+
+interface Asked {
+  readonly asked: TryLeadAsked;
+  readonly settle: (told: Promise<TryLeadTold | undefined>) => void;
+}
 
 /**
  * Moves leadership to another hub while it is up (replication.md 2.8). While it lasts produce is refused with
@@ -26,6 +34,7 @@ const stepMs = 2;
  */
 export class Handovers {
   readonly #options: HandoverOptions;
+  readonly #outbox = new Map<HubId, Asked[]>();
 
   constructor(options: HandoverOptions) {
     this.#options = options;
@@ -33,7 +42,7 @@ export class Handovers {
 
   /** True when the target leads now. */
   async handOver(partition: Partition, to: HubId): Promise<boolean> {
-    const { clock, trace, tryLead } = this.#options;
+    const { clock, trace } = this.#options;
     if (!partition.leads || partition.handingOver) return false;
     if (hubOf(partition.replica.id) === to) return true;
     const { topicId, partition: index } = partition.log;
@@ -43,7 +52,7 @@ export class Handovers {
       if (!(await this.#caughtUp(partition, to))) return false;
       // above this epoch: whoever leads in it already need not stand
       const seenEpoch = partition.epoch + 1;
-      const [outcome] = await tryLead(to, [{ topicId, partition: index, seenEpoch, kind: "clean" }]);
+      const outcome = await this.#ask(to, { topicId, partition: index, seenEpoch, kind: "clean" });
       const done = outcome?.result === "led";
       const ms = Math.round(clock.now() - began);
       trace.event("info", "leadership_handed_over", { topic: partition.topic, partition: index, to, done, ms });
@@ -54,6 +63,41 @@ export class Handovers {
     } finally {
       partition.handingOver = false;
     }
+  }
+
+  /** Hands everything that is led here to others in the ISR, for as long as `drainMsMax`. */
+  async drain(partitions: readonly Partition[], isDown: (hub: HubId) => boolean): Promise<void> {
+    const { clock, trace } = this.#options;
+    const until = clock.now() + limits.drainMsMax;
+    const led = partitions.filter(({ leads }) => leads);
+    const handOver = async (partition: Partition): Promise<void> => {
+      const me = hubOf(partition.replica.id);
+      for (const hub of publishedOf(partition.replica).isr.map(hubOf)) {
+        if (hub === me || clock.now() > until || isDown(hub)) continue;
+        if (await this.handOver(partition, hub)) return;
+      }
+    };
+    await Promise.all(led.map(handOver));
+    const left = led.filter(({ leads }) => leads).length;
+    trace.event("info", "drained", { handedOver: led.length - left, left });
+  }
+
+  /** Together with what else is handed to the same hub at this moment. */
+  #ask(to: HubId, asked: TryLeadAsked): Promise<TryLeadTold | undefined> {
+    return new Promise((resolve) => {
+      const waiting = this.#outbox.get(to);
+      if (waiting) return void waiting.push({ asked, settle: resolve });
+      const batch: Asked[] = [{ asked, settle: resolve }];
+      this.#outbox.set(to, batch);
+      this.#options.clock.after(gatherMs, () => {
+        this.#outbox.delete(to);
+        const told = this.#options.tryLead(
+          to,
+          batch.map((one) => one.asked),
+        );
+        for (const [i, { settle }] of batch.entries()) settle(told.then((all) => all[i]));
+      });
+    });
   }
 
   async #caughtUp(partition: Partition, to: HubId): Promise<boolean> {

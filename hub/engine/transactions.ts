@@ -1,11 +1,10 @@
 // Runs the transaction coordinator: requests become events, effects become log records, markers, answers and timers.
 import { codeOf, type ErrorName, HubError } from "../errors.ts";
 import type { MemberClaim } from "../groups/syncing.ts";
-import type { Clock, Millis, Timer } from "../io/ports.ts";
+import type { Millis, Timer } from "../io/ports.ts";
 import type { CommittedOffset } from "../io/registry.ts";
-import type { Trace } from "../trace.ts";
 import { limits } from "../limits.ts";
-import { type ProducerClaim, verify } from "../transactions/adding.ts";
+import { verify } from "../transactions/adding.ts";
 import * as machine from "../transactions/coordinator.ts";
 import { describeTransaction, type ListFilter, listTransactions } from "../transactions/listing.ts";
 import {
@@ -17,16 +16,14 @@ import {
   refused,
   type RequestId,
   type TransactionEffect,
-  type TransactionSettings,
 } from "../transactions/transaction.ts";
-import type { GroupEngine, OffsetToCommit, OfTopic, PartitionError } from "./groups_types.ts";
-import type { Partitions as LedPartitions } from "./partitions.ts";
+import type { OffsetToCommit, OfTopic, PartitionError } from "./groups_types.ts";
 import { type Producer, refuseAll, toProducer, type TransactionEngineOptions } from "./transactions_parts.ts";
 import { TransactionEnds } from "./transactions_ends.ts";
 import { TransactionLog } from "./transactions_log.ts";
 import { PartitionsGathered } from "./transactions_gathering.ts";
 import type { PendingOffsets } from "./transactions_offsets.ts";
-import type { TransactionGate, TransactionPartitions } from "./transactions_types.ts";
+import type { TransactionGate } from "./transactions_types.ts";
 
 /**
  * Starts the coordinator and reads its log. What cannot be read now is tried again for as long as it takes; meanwhile

@@ -1,5 +1,3 @@
-// The Kafka listeners: accepts sockets, gives each a session, closes idle ones, drains at the end.
-import { limits } from "../limits.ts";
 import type { Clock, Listener, Net, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import type { Access } from "../engine/access.ts";
