@@ -1,3 +1,4 @@
+// The Kafka listeners: accepts sockets, gives each a session, closes idle ones, drains at the end.
 import type { Clock, Listener, Net, Timer } from "../io/ports.ts";
 import type { Trace } from "../trace.ts";
 import type { Access } from "../engine/access.ts";
