@@ -1,4 +1,5 @@
-// How long a partition cannot be written with acks=all: a leader killed, cut off, stopped in order, Redis emptied.
+// How long a partition cannot be written with acks=all: at rest, and when its leader is killed, cut off, stopped in order,
+// when leadership is handed over, and when Redis is emptied.
 // npx tsx test/bench/failover_bench.ts [rounds]
 import { connect, type HubClient } from "../../hub/mod.ts";
 import { type ChaosHub, ChaosStage } from "../chaos/cluster/stage.ts";
@@ -89,13 +90,13 @@ async function whole(stage: ChaosStage): Promise<void> {
   }
 }
 
-const results = new Map<string, number[]>();
+const results = new Map<string, { readonly gaps: number[]; errors: number }>();
 
 async function measure(
   stage: ChaosStage,
   writers: Writers,
   name: string,
-  hurt: (hub: ChaosHub) => Promise<void>,
+  hurt: (hub: ChaosHub, led: readonly number[]) => Promise<void>,
   settleMs: number,
 ): Promise<void> {
   await whole(stage);
@@ -103,11 +104,14 @@ async function measure(
   const id = led[Math.floor(Math.random() * led.length)]!;
   const hub = stage.hubs.find((one) => one.id === id)!;
   const theirs = led.flatMap((leader, partition) => (leader === id ? [partition] : []));
-  const began = performance.now();
-  await hurt(hub);
+  const [began, errorsBefore] = [performance.now(), writers.errors.length];
+  await hurt(hub, theirs);
   await pause(settleMs);
   const gap = writers.gap(theirs, began);
-  results.set(name, [...(results.get(name) ?? []), gap]);
+  const result = results.get(name) ?? { gaps: [], errors: 0 };
+  results.set(name, result);
+  result.gaps.push(gap);
+  result.errors += writers.errors.length - errorsBefore;
   console.error(`${name}: ${Math.round(gap)} ms`);
   stage.network.heal();
   if (!hub.up) await hub.start();
@@ -120,25 +124,39 @@ try {
   await client.close();
   const writers = new Writers(stage.bootstrap(), 6);
   await pause(2000);
+  const admin = connect({ bootstrap: stage.bootstrap(), clientId: "elect" }).admin();
+  const handOver = async (hub: ChaosHub, led: readonly number[]): Promise<void> => {
+    const places = led.map((partition) => ({ topic, partition }));
+    const to = stage.hubs[(stage.hubs.indexOf(hub) + 1) % stage.hubs.length]!;
+    for (const { error } of await admin.cluster().elect("preferred", places, to.id)) {
+      if (error !== "NONE") throw new Error(`not handed over: ${error}`);
+    }
+  };
   for (let round = 0; round < rounds; round++) {
-    await measure(stage, writers, "leader kill -9", async (hub) => void (await hub.end("SIGKILL")), 8_000);
-    await measure(stage, writers, "leader stopped in order", async (hub) => void (await hub.end("SIGTERM")), 4_000);
+    await measure(stage, writers, "at rest", async () => {}, 5_000);
+    await measure(stage, writers, "leader kill -9", async (hub) => void (await hub.end("SIGKILL")), 6_000);
+    await measure(stage, writers, "leader stopped in order", async (hub) => void (await hub.end("SIGTERM")), 3_000);
+    for (let i = 0; i < 3; i++) await measure(stage, writers, "handed over while up", handOver, 2_000);
     if (stage.network.kind === "namespaces") {
       const cut = async (hub: ChaosHub): Promise<void> => {
         for (const other of stage.hubs) if (other !== hub) stage.network.cut(hub.id, other.id);
         stage.network.cut(hub.id, "redis");
         stage.network.cut(hub.id, "clients");
       };
-      await measure(stage, writers, "leader cut off", cut, 14_000);
+      await measure(stage, writers, "leader cut off", cut, 12_000);
     }
-    await measure(stage, writers, "Redis emptied", async () => void (await stage.redis.command("FLUSHALL")), 6_000);
+    await measure(stage, writers, "Redis emptied", async () => void (await stage.redis.command("FLUSHALL")), 5_000);
   }
+  await admin.close();
   await writers.stop();
-  for (const [name, gaps] of results) {
+  console.log(
+    "| what | rounds | p50 ms | p99 ms | longest ms | client errors after retries |\n|---|---|---|---|---|---|",
+  );
+  for (const [name, { gaps, errors }] of results) {
     const sorted = [...gaps].sort((a, b) => a - b);
     const at = (share: number): number =>
       Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!);
-    console.log(`${name.padEnd(26)} rounds ${sorted.length}  median ${at(0.5)} ms  p99 ${at(0.99)} ms`);
+    console.log(`| ${name} | ${sorted.length} | ${at(0.5)} | ${at(0.99)} | ${at(1)} | ${errors} |`);
   }
   console.log(`errors after retries: ${writers.errors.length}`, [...new Set(writers.errors)].slice(0, 5));
 } finally {

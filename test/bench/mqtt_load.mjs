@@ -17,7 +17,7 @@ import { pathToFileURL } from 'node:url'
 
 const options = {
   host: { type: 'string', default: '127.0.0.1' },
-  port: { type: 'string', default: '1883' },
+  port: { type: 'string', default: '1883' }, // comma-separated: publisher k connects to port k of them, round and round
   conns: { type: 'string', default: '50' }, // publisher connections
   window: { type: 'string', default: '32' }, // messages in flight per connection (QoS 1)
   batch: { type: 'string', default: '32' }, // frames per write (QoS 0)
@@ -125,7 +125,7 @@ export function open (o, id, onPacket, onAfter) {
     })
     const sock = net.connect({
       host: o.host,
-      port: num(o.port),
+      port: num(o.port.split(',')[0]),
       noDelay: true,
       onread: { buffer: shared, callback: (n, buf) => { feed(buf.subarray(0, n)); if (onAfter) onAfter(); return true } },
     }, () => sock.write(connectFrame(id, o.username, o.password)))
@@ -179,14 +179,16 @@ async function main (o) {
   // publishers
   const text = Buffer.alloc(P, '{"t":21.53,"h":48.1,"unit":"C","seq":')
   const conns = []
+  const ports = o.port.split(',')
   await openMany(C, async (k) => {
     const id = o.prefix + k
+    const place = { ...o, port: ports[k % ports.length] }
     const slots = qos ? W : B
     const frames = []
     for (let i = 0; i < slots; i++) frames.push(publishFrame(o.topic.replaceAll('{id}', id).replaceAll('{m}', i % M), qos, i + 1, text))
     const size = frames[0].length
     const c = { buf: Buffer.concat(frames), size, at: new Float64Array(slots), due: [], dueHead: 0, free: Array.from({ length: slots }, (_, i) => i), freed: [], sock: null }
-    c.sock = await open(o, id, (type, b, at) => {
+    c.sock = await open(place, id, (type, b, at) => {
       if (type === 0x40) c.freed.push(b.readUInt16BE(at) - 1)
       else if (type === 0xd0) { pongs++; check() }
     }, () => { if (c.freed.length) onAcks(c) })
