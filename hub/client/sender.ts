@@ -318,12 +318,14 @@ export class Sender {
     lane.retry(batch);
     this.offer(lane);
     if (verdict === "again-anew") lane.breakSequence();
-    if (counts && !lane.held) this.#hold(lane, this.#recover(lane, batch.attempts - 1));
+    // a leader that gave way names no pause: who leads now is known already
+    const moved = error.kind === "NOT_LEADER_OR_FOLLOWER" && batch.attempts === 1;
+    if (counts && !lane.held) this.#hold(lane, this.#recover(lane, moved ? null : batch.attempts - 1));
   }
 
-  /** A pause, and a look where the leader is now. */
-  async #recover(lane: Lane, attempt: number): Promise<void> {
-    await pause(this.#clock, retryPause(attempt));
+  /** A pause, if any, and a look where the leader is now. */
+  async #recover(lane: Lane, attempt: number | null): Promise<void> {
+    if (attempt !== null) await pause(this.#clock, retryPause(attempt));
     await this.#routes.refresh([lane.topic], true).catch(() => {});
   }
 

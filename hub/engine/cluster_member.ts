@@ -134,9 +134,9 @@ export class ClusterMember {
       published: (topicId, index) => governor.view.partition(topicId, index),
     });
     this.#handovers = new Handovers({
-      clock,
-      trace,
+      ...options,
       tryLead: (hub, asked) => this.#tryLead(hub, asked),
+      announce: (partition, epoch, hub) => this.#replicas.hinted(partition, epoch, hub),
       endOf: (partition, hub) => endOf(partition.replica, hub),
     });
     this.office = new Office({ partitions, elections: this.#elections, handovers: this.#handovers, clock });

@@ -1,7 +1,7 @@
 // Handing leadership over: the old leader takes nothing more, waits until the new one has all, and lets it be elected.
 import { publishedOf } from "../cluster/replica.ts";
 import { HubError } from "../errors.ts";
-import type { HubId } from "../cluster/types.ts";
+import type { Epoch, HubId } from "../cluster/types.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { Trace } from "../trace.ts";
@@ -14,6 +14,8 @@ export interface HandoverOptions {
   readonly trace: Trace;
   /** Asks a hub to stand for election. */
   readonly tryLead: (hub: HubId, asked: readonly TryLeadAsked[]) => Promise<readonly TryLeadTold[]>;
+  /** Tells the partition who leads it now. */
+  readonly announce: (partition: Partition, epoch: Epoch, hub: HubId) => void;
   /** How far a follower's disk is, as far as this leader was told; -1 for one that is not in sync. */
   readonly endOf: (partition: Partition, hub: HubId) => number;
 }
@@ -28,9 +30,9 @@ interface Asked {
 }
 
 /**
- * Moves leadership to another hub while it is up (replication.md 2.8). While it lasts produce is refused with
- * NOT_LEADER_OR_FOLLOWER, so that clients look for the leader; when the target does not catch up within
- * `handoverMsMax`, or is not elected, this hub goes on leading.
+ * Moves leadership to another hub while it is up (replication.md 2.8). While it lasts produce waits; then it is refused
+ * with NOT_LEADER_OR_FOLLOWER and the new leader's name. When the target does not catch up within `handoverMsMax`, or
+ * is not elected, this hub goes on leading and takes what waited.
  */
 export class Handovers {
   readonly #options: HandoverOptions;
@@ -42,26 +44,33 @@ export class Handovers {
 
   /** True when the target leads now. */
   async handOver(partition: Partition, to: HubId): Promise<boolean> {
-    const { clock, trace } = this.#options;
-    if (!partition.leads || partition.handingOver) return false;
+    if (!partition.leads || partition.handover !== null) return false;
     if (hubOf(partition.replica.id) === to) return true;
+    const moving = this.#move(partition, to);
+    partition.handover = moving.then(() => {
+      partition.handover = null;
+    });
+    return await moving;
+  }
+
+  async #move(partition: Partition, to: HubId): Promise<boolean> {
+    const { clock, trace, announce } = this.#options;
     const { topicId, partition: index } = partition.log;
     const began = clock.now();
-    partition.handingOver = true;
     try {
       if (!(await this.#caughtUp(partition, to))) return false;
       // above this epoch: whoever leads in it already need not stand
       const seenEpoch = partition.epoch + 1;
       const outcome = await this.#ask(to, { topicId, partition: index, seenEpoch, kind: "clean" });
       const done = outcome?.result === "led";
+      // known here before Redis tells it: what waited is sent there at once
+      if (done) announce(partition, outcome.epoch, to);
       const ms = Math.round(clock.now() - began);
       trace.event("info", "leadership_handed_over", { topic: partition.topic, partition: index, to, done, ms });
       return done;
     } catch (error) {
       if (!(error instanceof HubError)) throw error;
       return false;
-    } finally {
-      partition.handingOver = false;
     }
   }
 

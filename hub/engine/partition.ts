@@ -36,8 +36,8 @@ export class Partition {
   toldStable: number;
   /** This hub leads and its epoch is on its disk: produce may be taken. */
   leads: boolean;
-  /** Set while leadership is being handed to another hub: nothing is taken meanwhile. */
-  handingOver = false;
+  /** Set while leadership is being handed to another hub: nothing is taken meanwhile. Settles when that is over. */
+  handover: Promise<void> | null = null;
 
   constructor(topic: string, log: PartitionLog, replica: Replica, rules: BatchRules, leads: boolean) {
     this.topic = topic;

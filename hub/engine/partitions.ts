@@ -226,7 +226,7 @@ export class Partitions implements TransactionPartitions {
    * @param transactional whether the batch may be one of a transaction (transaction_entry.ts asks before)
    */
   append(partition: Partition, batch: Uint8Array, acks: number, transactional = false): Written {
-    if (!partition.leads || partition.handingOver) throw notLeader(partition);
+    if (!partition.leads || partition.handover !== null) throw notLeader(partition);
     if (acks === -1) mustCommit(partition);
     admitBatch(batch, partition.rules, this.#clock, transactional);
     const stored = inTopicCodec(batch, partition.rules);
@@ -323,14 +323,12 @@ export class Partitions implements TransactionPartitions {
 
   #lead(partition: Partition, effect: ReplicaEffect & { kind: "lead" }): void {
     partition.leads = true;
-    partition.handingOver = false;
     this.#duties?.do(partition, effect);
     this.#tellLeadership(partition, true);
   }
 
   #resigned(partition: Partition, effect: ReplicaEffect & { kind: "resign" }): void {
     partition.leads = false;
-    partition.handingOver = false;
     this.#disturb(partition, notLeader(partition));
     this.#duties?.do(partition, effect);
     this.#tellLeadership(partition, false);

@@ -250,6 +250,11 @@ export class Replicas implements ReplicaDuties {
     this.#announce(partition, state.leaderEpoch, state.leader, state);
   }
 
+  /** Another hub told this one that it leads. */
+  hinted(partition: Partition, epoch: Epoch, hub: HubId): void {
+    this.#announce(partition, epoch, hub);
+  }
+
   #announce(partition: Partition, epoch: Epoch, hub: HubId, state?: PublishedState): void {
     const { clock, partitions, me } = this.#options;
     if (hub < 0) return;

@@ -119,12 +119,15 @@ function placeOf({ cluster, partitions }: HubServices, topic: Topic, partitionIn
   const hubs = new Map(cluster.hubs().map((hub) => [hub.hubId, hub.alive]));
   const replicas = state ? membersOf(state.config) : (topic.assignment?.[partitionIndex] ?? []);
   const replicaNodes = [...new Set(replicas.map(hubOf))];
-  const leaderId = state && hubs.get(state.leader) ? state.leader : -1;
+  // a follower may know of a newer leader than was published yet
+  const heard = own && !own.leads && own.replica.leader !== null && own.epoch > (state?.leaderEpoch ?? -1);
+  const leader = heard ? hubOf(own.replica.leader!) : (state?.leader ?? -1);
+  const leaderId = hubs.get(leader) ? leader : -1;
   return {
     errorCode: leaderId < 0 ? codeOf("LEADER_NOT_AVAILABLE") : 0,
     partitionIndex,
     leaderId,
-    leaderEpoch: state?.leaderEpoch ?? -1,
+    leaderEpoch: heard ? own.epoch : (state?.leaderEpoch ?? -1),
     replicaNodes,
     isrNodes: (state?.isr ?? []).map(hubOf),
     offlineReplicas: replicaNodes.filter((hub) => !hubs.get(hub)),

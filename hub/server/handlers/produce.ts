@@ -38,6 +38,8 @@ export function produceHandlers(services: HubServices) {
         if (acks === 0) throw late;
         return refuseAll(request, late);
       }
+      const moving = handoversOf(services, request, context.version);
+      if (moving.length > 0) await within(services, Promise.all(moving), deadline);
       const topics = request.topicData.map(({ name, topicId, partitionData }) => {
         const known = nameIn(services, context.version >= topicIdsSince, name, topicId);
         const slots = partitionData.map((data) => write(services, request, known, data, context.version));
@@ -60,6 +62,20 @@ export function produceHandlers(services: HubServices) {
       return { responses, throttleTimeMs: 0, nodeEndpoints: nodeEndpoints(services, context, leaders) };
     },
   };
+}
+
+/** Leadership that is being handed over while this request comes: it waits, and is told who leads then. */
+function handoversOf(services: HubServices, request: Request, version: number): Promise<void>[] {
+  const found: Promise<void>[] = [];
+  if (services.cluster.lone) return found;
+  for (const { name, topicId, partitionData } of request.topicData) {
+    const known = nameIn(services, version >= topicIdsSince, name, topicId);
+    for (const { index } of known === null ? [] : partitionData) {
+      const handover = services.partitions.get(known!, index)?.handover;
+      if (handover) found.push(handover);
+    }
+  }
+  return found;
 }
 
 function write(
