@@ -29,7 +29,7 @@ test("currentLeader and nodeEndpoints: each leader once, and none where nobody i
   ] as const) {
     assert.equal(currentLeader(services, topic, partition), undefined);
   }
-  const here = { nodeId: 3, host: "lan", port: 9092, rack: null };
+  const here = { nodeId: 3, host: "lan", port: 9092, rack: null, alive: true };
   assert.deepEqual(nodeEndpoints(services, context, [undefined, leader, leader]), [here]);
   assert.deepEqual(nodeEndpoints(services, context, [undefined, { leaderId: 4 }]), []);
 });
