@@ -49,11 +49,12 @@ export class SharedChanges {
       const { inc, ctl, meta } = memory;
       const change = { incarnation: inc!.incarnation, opId: uuidText(random.uuid()) };
       const asked = entries.map(({ key, value }) => ({ key, value, expectedVersion: meta.get(key)?.version ?? 0 }));
-      const result = await coordination.putMeta(change, ctl.ctlEpoch, asked);
+      const result = await this.#ask(() => coordination.putMeta(change, ctl.ctlEpoch, asked));
       if (result.kind === "stored") {
         await poll();
         await this.#majority(result.seq);
-        await coordination.commitMeta({ ...change, opId: uuidText(random.uuid()) }, ctl.ctlEpoch, result.entries);
+        const commit = { ...change, opId: uuidText(random.uuid()) };
+        await this.#ask(() => coordination.commitMeta(commit, ctl.ctlEpoch, result.entries));
         void poll();
         return;
       }
@@ -61,6 +62,19 @@ export class SharedChanges {
       if (result.kind === "stale-controller" || attempt >= 2) {
         throw new HubError("NOT_CONTROLLER", `The change was refused: ${result.kind}`);
       }
+    }
+  }
+
+  /**
+   * A call whose answer was lost may have been made: asked once more, under the id it had, it is answered as it was
+   * then. Without that a change that stands would be reported as failed, or made a second time.
+   */
+  async #ask<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (this.#options.coordination.state() === "down") throw error;
+      return await call();
     }
   }
 

@@ -11,8 +11,8 @@ export interface Mutant {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** The world that shows it: one store on a disk, a store with rot, or whole hubs. */
-  readonly world: "store" | "rot" | "hubs";
+  /** The world that shows it: one store on a disk, whole hubs, or a small one of its own (`<world>.ts`, `<world>()`). */
+  readonly world: "store" | "hubs" | SmallWorld;
   /** Kinds of faults for whole hubs, instead of those that a seed draws. */
   readonly faults?: readonly string[];
   /** What breaks. */
@@ -20,6 +20,15 @@ export interface Mutant {
   /** A seed in which it does. */
   readonly seed: number;
 }
+
+/** rot: one log with a bad bit; cuts: one log and new leaders; sessions: groups; pubacks: MQTT's way in; answers: Redis. */
+type SmallWorld = "rot" | "cuts" | "sessions" | "pubacks" | "answers";
+
+/** Where each of replication's mutations is looked for; one number may be several changes of text. */
+export const heldBy: Readonly<Record<"protocol_test" | "mutants_test", readonly number[]>> = {
+  protocol_test: [1, 2, 3, 4, 5, 6, 7, 11, 20],
+  mutants_test: [8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19],
+};
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -80,6 +89,76 @@ export const mutants: readonly Mutant[] = [
     seed: 1,
   },
   {
+    id: "14a",
+    name: "a call whose answer was lost is made again under another id",
+    file: "hub/engine/shared_changes.ts",
+    find: "this.#ask(() => coordination.putMeta(change, ctl.ctlEpoch, asked))",
+    replace: "this.#ask(() => coordination.putMeta({ ...change, opId: uuidText(random.uuid()) }, ctl.ctlEpoch, asked))",
+    world: "answers",
+    breaks: /^v\d+ was asked for once and made 2 times/,
+    seed: 1,
+  },
+  {
+    id: "14b",
+    name: "the scripts of Redis do not look whether they know the id",
+    file: "test/sim/full/redis_twins.ts",
+    find: "    if (answered !== null) return answered;\n",
+    replace: "",
+    world: "answers",
+    breaks: /^v\d+ was asked for once and made 2 times/,
+    seed: 1,
+  },
+  {
+    id: "14c",
+    name: "a call whose answer was lost is not made again",
+    file: "hub/engine/shared_changes.ts",
+    find: '      if (this.#options.coordination.state() === "down") throw error;\n      return await call();\n',
+    replace: "      throw error;\n",
+    world: "answers",
+    breaks: /^v\d+ was made and is reported as failed/,
+    seed: 1,
+  },
+  {
+    id: "15a",
+    name: "a cut leaves what is known of the producers",
+    file: "hub/log/log_change.ts",
+    find: "  log.producers = producersUpTo(log, host);\n",
+    replace: "",
+    world: "cuts",
+    breaks: /^I1 .* is acknowledged/,
+    seed: 2,
+  },
+  {
+    id: "15b",
+    name: "a cut leaves the snapshots of producers above it",
+    file: "hub/log/replay.ts",
+    find: "this.changed = dropProducersAbove(disk, directory, end);",
+    replace: "this.changed = false;\n    void dropProducersAbove;",
+    world: "cuts",
+    breaks: /^I10 |^I1 /,
+    seed: 1,
+  },
+  {
+    id: "16a",
+    name: "a group's timer asks the wall clock who is late",
+    file: "hub/engine/groups.ts",
+    find: "groups.tick(this.#coordinator, group, options.clock.now())",
+    replace: "groups.tick(this.#coordinator, group, options.clock.wall())",
+    world: "sessions",
+    breaks: /beats in time, and is told/,
+    seed: 1,
+  },
+  {
+    id: "16b",
+    name: "a heartbeat lengthens the session by the wall clock",
+    file: "hub/engine/groups.ts",
+    find: "groups.heartbeat(this.#coordinator, group, claim, this.#options.clock.now())",
+    replace: "groups.heartbeat(this.#coordinator, group, claim, this.#options.clock.wall())",
+    world: "sessions",
+    breaks: /is dead, and a member still/,
+    seed: 12,
+  },
+  {
     id: "17",
     name: "a short write is taken for a whole one",
     file: "hub/log/journal.ts",
@@ -100,6 +179,40 @@ export const mutants: readonly Mutant[] = [
     breaks: /./,
     seed: 4,
   },
+  {
+    id: "19a",
+    name: "a PUBACK when the record is sent, not when it is committed",
+    file: "bridge/intake.ts",
+    find: "this.#shared.producer(acks).send(topic, this.record(memo, packet), flight.delivered);",
+    replace:
+      "this.#shared.producer(acks).send(topic, this.record(memo, packet));\n      this.onDelivered(flight, null);",
+    world: "pubacks",
+    breaks: /^I1 .* before its record is committed/,
+    seed: 1,
+  },
+  {
+    id: "19b",
+    name: "a PUBACK for a record that the hub did not take",
+    file: "bridge/intake.ts",
+    find: "      if (state === State.Done) {\n",
+    replace: "      if (state !== State.Waiting) {\n",
+    world: "pubacks",
+    breaks: /^I1 .* before its record is committed/,
+    seed: 3,
+  },
+  {
+    id: "19c",
+    name: "PUBACKs in the order of the commits",
+    file: "bridge/intake.ts",
+    find: "      const head = this.#flights[this.#first]!;\n      if (head.state === State.Waiting) return;\n",
+    replace:
+      "      const next = this.#flights.findIndex((one, i) => i >= this.#first && one.state !== State.Waiting);\n" +
+      "      if (next < 0) return;\n      this.#flights.splice(this.#first, 0, ...this.#flights.splice(next, 1));\n" +
+      "      const head = this.#flights[this.#first]!;\n",
+    world: "pubacks",
+    breaks: /^MQTT-4\.6\.0 /,
+    seed: 1,
+  },
 ];
 
 /** Runs one seed of a mutant's world from the sources below `folder`; what broke, or null. */
@@ -115,7 +228,7 @@ export async function mutated(mutant: Mutant): Promise<{ readonly look: Look; re
   const folder = path.join(root, "test/.runs/mutants", `${mutant.id}-${process.pid}`);
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   remove();
-  for (const part of ["hub", "test/sim", "test/hub/log", "test/tools"]) {
+  for (const part of ["hub", "bridge", "test/sim", "test/hub/log", "test/tools"]) {
     cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
   }
   mkdirSync(folder, { recursive: true });
@@ -137,12 +250,14 @@ async function lookIn(folder: string, world: Mutant["world"], faults?: readonly 
     const options = faults === undefined ? {} : { faults };
     return async (seed) => (await runSeed(seed, options)).violation;
   }
-  const name = world === "store" ? "test/sim/log_world.ts" : "test/sim/rot.ts";
-  const loaded = (await load(name)) as { LogWorld: typeof import("./log_world.ts").LogWorld; rot: Look };
-  if (world === "rot") return loaded.rot;
+  if (world !== "store") {
+    const loaded = (await load(`test/sim/${world}.ts`)) as Readonly<Record<string, Look>>;
+    return loaded[world]!;
+  }
+  const { LogWorld } = (await load("test/sim/log_world.ts")) as typeof import("./log_world.ts");
   return async (seed) => {
     try {
-      await new loaded.LogWorld(seed, { boots: 3, turnsPerBoot: 40 }).live();
+      await new LogWorld(seed, { boots: 3, turnsPerBoot: 40 }).live();
       return null;
     } catch (error) {
       return (error as Error).message;
