@@ -1,7 +1,7 @@
 // Elections: promises given and asked for, and who wins (replication.md 2.5). Pure.
 import type { Millis } from "../io/ports.ts";
 import { compareConfigs, hasPromises, isMember, membersOf, nextBallot } from "./quorum.ts";
-import { belongs, newLeadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
+import { belongs, type Election, newLeadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
 import type {
   ElectionFailure,
   ElectionKind,
@@ -73,6 +73,7 @@ export function tryLead(
     promised: false,
     answers: new Map(),
     asked: new Set(to),
+    claim: "none",
   };
   const request = { epoch, candidate: replica.id, config: state.config };
   effects.push(persist(replica, { promisedEpoch: epoch }, [{ kind: "request-votes", to, request }]));
@@ -91,8 +92,8 @@ function laterConfig({ stored }: Replica, published: PublishedState | undefined)
   const { config } = stored;
   const told = published?.config.id ?? { epoch: 0, n: 0 };
   if (compareConfigs(config.id, told) <= 0) return [];
-  const isr = published?.isr ?? [];
-  return [{ kind: "publish", state: { leader: -1, leaderEpoch: config.id.epoch, isr, config, learners: [] } }];
+  // who is in sync in that set it cannot know
+  return [{ kind: "publish", state: { leader: -1, leaderEpoch: config.id.epoch, isr: [], config, learners: [] } }];
 }
 
 /** Its own promise is on disk, and no cut of its log is under way any more: the candidate votes for itself. */
@@ -150,8 +151,9 @@ function conclude(replica: Replica, now: Millis, late: boolean): ReplicaEffect[]
   // With R that count nothing need be lost, whatever was asked for: those alone decide.
   const promised = hasPromises(config, counts);
   const all = membersOf(config).every(answered);
+  const trusted = isTrusted(replica);
   const enough =
-    isTrusted(replica) ||
+    trusted ||
     promised ||
     (kind === "roll-call" && all) ||
     (kind === "unclean" && (all || now - beganAt >= replica.settings.voteWaitMs));
@@ -165,7 +167,28 @@ function conclude(replica: Replica, now: Millis, late: boolean): ReplicaEffect[]
     }
   }
   if (best !== null && best !== mine) return lose(replica, { kind: "not-best", best: best.from });
+  if (trusted && !promised && election.claim !== "stored") {
+    return late ? lose(replica, tooFew(answers)) : claim(replica, election);
+  }
   return win(replica, epoch, clean ? "clean" : kind, now);
+}
+
+/** Only the promise is on disk: an epoch that is accepted says that nothing below it is missing. */
+function claim(replica: Replica, election: Election): ReplicaEffect[] {
+  if (election.claim !== "none") return [];
+  election.claim = "asked";
+  const { hub, id, stored } = replica;
+  const state = { leader: hub, leaderEpoch: election.epoch, isr: [id], config: stored.config, learners: [] };
+  return [{ kind: "publish", state, claim: true }];
+}
+
+/** The world was told that this candidate leads, or was not: something else stands there. */
+export function claimed(replica: Replica, epoch: Epoch, isStored: boolean, now: Millis): ReplicaEffect[] {
+  const { election } = replica;
+  if (election === null || election.epoch !== epoch || election.claim !== "asked") return [];
+  if (!isStored) return lose(replica, { kind: "refused", promisedEpoch: replica.state.promisedEpoch });
+  election.claim = "stored";
+  return conclude(replica, now, false);
 }
 
 const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => ({
@@ -173,14 +196,18 @@ const tooFew = (answers: ReadonlyMap<ReplicaId, VoteReply>): ElectionFailure => 
   answered: [...answers.keys()],
 });
 
+function isTrusted(replica: Replica): boolean {
+  const { published, kind, claim } = replica.election!;
+  return claim === "stored" || (kind === "clean" && published !== null && vouches(published, replica));
+}
+
 /**
  * m = 1: whoever stands in the published ISR has all that was acknowledged, as long as Redis keeps its word. Only an
  * ISR that was published of this very set, or a later one, shrank in public before it counted.
  */
-function isTrusted({ election, state, id }: Replica): boolean {
+export function vouches(published: PublishedState, { state, id }: Replica): boolean {
   const { old, next } = state.config;
-  const { published, kind } = election!;
-  if (kind !== "clean" || next !== null || published === null) return false;
+  if (next !== null || published.config.next !== null || published.config.old.m !== old.m) return false;
   return compareConfigs(published.config.id, state.config.id) >= 0 && old.m === 1 && published.isr.includes(id);
 }
 
@@ -198,10 +225,16 @@ function win(replica: Replica, epoch: Epoch, kind: ElectionKind, _now: Millis): 
   replica.leader = id;
   replica.epoch = epoch;
   replica.epochStart = log.logEnd;
+  const claimed = replica.election!.claim === "stored";
   replica.election = null;
   // Stamped with its own epoch before it serves: of two leaders' configs the later leader's holds (2.7 rule 2).
   const config = { ...state.config, id: { epoch, n: 0 } };
-  replica.lead = newLeadership(id, config.next === null ? -1 : log.logEnd);
+  replica.lead = { ...newLeadership(id, config.next === null ? -1 : log.logEnd), claimed };
+  if (config.old.m === 1 && config.old.members.length > 1 && !claimed) {
+    // what is published may name any of them, and is trusted: they leave the ISR in public, before it counts
+    for (const member of config.old.members) replica.lead.isr.add(member);
+    replica.lead.shrinking = new Set([id]);
+  }
   const marked = kind === "clean" ? {} : { markedEpoch: epoch, amnesia: "none" as const };
   const effects: ReplicaEffect[] = [];
   if (kind !== "clean") {

@@ -11,10 +11,12 @@ import type { PublishedState, ReplicaEffect } from "./types.ts";
 export function leadsNot(replica: Replica, state: PublishedState): ReplicaEffect[] {
   // It may know a later set than the one it came to publish: those are to be asked.
   const { config: own } = replica.stored;
-  const config = compareConfigs(own.id, state.config.id) > 0 ? own : state.config;
-  const vacant = { ...state, config, leader: -1 };
+  const isLater = compareConfigs(own.id, state.config.id) > 0;
+  // who is in sync in a later set was not published
+  const vacant = isLater ? { ...state, config: own, isr: [], leader: -1 } : { ...state, leader: -1 };
   if (replica.lead === null) return [{ kind: "publish", state: vacant }];
-  replica.vacant = { state: vacant, since: -1 }; // elected, and about to say so
+  // elected, and about to say so; what is heard late does not take the place of what is known since
+  if ((replica.vacant?.state.leaderEpoch ?? -1) <= state.leaderEpoch) replica.vacant = { state: vacant, since: -1 };
   return [];
 }
 

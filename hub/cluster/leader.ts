@@ -4,18 +4,8 @@ import type { Millis } from "../io/ports.ts";
 import { tryLead } from "./election.ts";
 import { hasMinIsr, hubOfReplica, isMember } from "./quorum.ts";
 import { onward } from "./reassign.ts";
-import { leadsNot } from "./idle.ts";
 import { type FollowerView, type Leadership, publishedOf, type Replica } from "./state.ts";
-import type {
-  Epoch,
-  FollowerFetch,
-  HubId,
-  LeaderWord,
-  Offset,
-  PublishedState,
-  ReplicaEffect,
-  ReplicaId,
-} from "./types.ts";
+import type { Epoch, FollowerFetch, HubId, LeaderWord, Offset, ReplicaEffect, ReplicaId } from "./types.ts";
 
 /** What a follower's fetch is answered with; the effects are carried out first. */
 export type FetchVerdict =
@@ -74,14 +64,13 @@ function noted(replica: Replica, lead: Leadership, fetch: FollowerFetch, now: Mi
   const effects: ReplicaEffect[] = [];
   if (inSync && end < 0) {
     // Restarted with a shorter log: it no longer has what it was counted for.
-    lead.isr.delete(fetch.from);
-    effects.push({ kind: "publish", state: publishedOf(replica) });
+    effects.push(...shrink(replica, (member) => member === fetch.from));
   } else if (!inSync && end >= Math.max(epochStart, highWatermark) && end >= 0) {
     // In the ISR before anybody is told: the watermark waits for it from now on (the maximal ISR).
     if (isMember(replica.state.config, fetch.from)) {
       follower.caughtUpAt = now;
       lead.isr.add(fetch.from);
-      lead.shrinking = null;
+      if (lead.shrinking !== null) lead.shrinking = new Set([...lead.shrinking, fetch.from]);
       effects.push({ kind: "publish", state: publishedOf(replica) });
     }
   }
@@ -160,35 +149,17 @@ export function leaderTick(replica: Replica, now: Millis): ReplicaEffect[] {
 function shrink(replica: Replica, leaves: (member: ReplicaId) => boolean): ReplicaEffect[] {
   const { lead, id, state } = replica;
   if (lead === null || !lead.open) return [];
-  const going = [...lead.isr].filter((member) => member !== id && leaves(member));
+  const before = lead.shrinking ?? lead.isr;
+  const going = [...before].filter((member) => member !== id && leaves(member));
   if (going.length === 0) return [];
   const effects: ReplicaEffect[] = [];
-  if (state.config.next === null && state.config.old.m === 1) {
+  if (state.config.old.m === 1) {
     // m = 1: the ISR is what an election trusts, so it shrinks in Redis first and counts afterwards.
-    const left = new Set([...lead.isr].filter((member) => !going.includes(member)));
-    if (lead.shrinking?.size === left.size) return [];
-    lead.shrinking = left;
+    lead.shrinking = new Set([...before].filter((member) => !going.includes(member)));
     return [{ kind: "publish", state: publishedOf(replica) }];
   }
   for (const member of going) lead.isr.delete(member);
   effects.push({ kind: "publish", state: publishedOf(replica) });
-  advance(replica, lead, effects);
-  return effects;
-}
-
-/**
- * The world was told by this hub: an ISR that shrank for m = 1 counts from now on. That the hub does not lead (it was
- * started anew, say) it has to tell as well.
- */
-export function publishedAs(replica: Replica, state: PublishedState): ReplicaEffect[] {
-  const { lead, hub, epoch } = replica;
-  const effects: ReplicaEffect[] = [];
-  if (state.leader === hub && !lead?.open) return leadsNot(replica, state);
-  if (lead === null || lead.shrinking === null || state.leader !== hub || state.leaderEpoch !== epoch) return effects;
-  const told = new Set(state.isr);
-  if (told.size !== lead.shrinking.size || ![...lead.shrinking].every((member) => told.has(member))) return effects;
-  for (const member of [...lead.isr]) if (!told.has(member)) lead.isr.delete(member);
-  lead.shrinking = null;
   advance(replica, lead, effects);
   return effects;
 }

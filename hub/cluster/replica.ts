@@ -15,7 +15,8 @@ import type { ReplicaEffect } from "./types.ts";
 
 export { tryLead, voteAnswered, voteRequested } from "./election.ts";
 export { fetchOf, leaderAnnounced, leaderAnswered, leaderRefused, truncated } from "./follower.ts";
-export { endOf, followerFetched, isrOf, mayCommit, peerLost, publishedAs, wordOf } from "./leader.ts";
+export { endOf, followerFetched, isrOf, mayCommit, peerLost, wordOf } from "./leader.ts";
+export { leaderFound, notPublished, published, revised } from "./publication.ts";
 export { mayReconfigure, reconfigure } from "./reassign.ts";
 export {
   belongs,

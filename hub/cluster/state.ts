@@ -27,6 +27,8 @@ export interface Election {
   promised: boolean;
   readonly answers: Map<ReplicaId, VoteReply>;
   readonly asked: Set<ReplicaId>;
+  /** m = 1, and trusted alone: it leads once the world was told so on top of what it trusts (publication.ts). */
+  claim: "none" | "asked" | "stored";
 }
 
 /** A follower as its leader knows it. */
@@ -43,6 +45,8 @@ export interface FollowerView {
 export interface Leadership {
   /** Its epoch is on its disk: it may append. */
   open: boolean;
+  /** The world knows of it, by a claim at least: that it ends has to be told. */
+  claimed: boolean;
   readonly followers: Map<ReplicaId, FollowerView>;
   /** Itself included. */
   readonly isr: Set<ReplicaId>;
@@ -50,7 +54,7 @@ export interface Leadership {
   target: ReplicaSet | null;
   /** Log end when the joint config began, or this leadership if later; -1 outside (replication.md 2.7 rule 3). */
   jointStart: Offset;
-  /** m = 1: a smaller ISR that counts once it is published (replication.md 2.6). */
+  /** m = 1: a smaller part of the ISR, which counts once it is published (replication.md 2.6). */
   shrinking: ReadonlySet<ReplicaId> | null;
 }
 
@@ -193,7 +197,8 @@ export function newLoneReplica(id: ReplicaId, log: LogView, minInSync: number): 
 }
 
 export function newLeadership(id: ReplicaId, jointStart: Offset): Leadership {
-  return { open: false, followers: new Map(), isr: new Set([id]), target: null, jointStart, shrinking: null };
+  const [followers, isr] = [new Map<ReplicaId, FollowerView>(), new Set([id])];
+  return { open: false, claimed: false, followers, isr, target: null, jointStart, shrinking: null };
 }
 
 /** Changes what must be on disk before `gated` may be done; the journal is told by the effect it returns. */
@@ -240,7 +245,7 @@ export function retire(replica: Replica): ReplicaEffect[] {
 /** Becomes nobody in particular; what ends is told. */
 export function stepDown(replica: Replica, why: string): ReplicaEffect[] {
   const { role, epoch, election, leader, lead } = replica;
-  if (role === "leader" && lead!.open) {
+  if (role === "leader" && (lead!.open || lead!.claimed)) {
     replica.vacant = { state: { ...publishedOf(replica), leader: -1 }, since: -1 };
   } else if (role === "follower") replica.passed = { leader: leader!, epoch, since: -1 };
   replica.role = "idle";

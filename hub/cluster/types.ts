@@ -147,8 +147,11 @@ export type ReplicaEffect =
   /** Cut the log to `to`, durably, then call `onTruncated(replica)`; no fetch before. */
   | { readonly kind: "truncate"; readonly to: Offset }
   | { readonly kind: "watermark"; readonly from: Offset; readonly to: Offset }
-  /** Tell the world (PS_CAS); repeat until it is told or outdated. */
-  | { readonly kind: "publish"; readonly state: PublishedState }
+  /**
+   * Tell the world (PS_CAS) what `revised` makes of it on top of exactly what stands there; repeat until it is stored
+   * (`published`) or outdated (`notPublished`). A claim comes from a candidate: it leads once that is stored.
+   */
+  | { readonly kind: "publish"; readonly state: PublishedState; readonly claim?: true }
   | { readonly kind: "alarm"; readonly name: ReplicaAlarm; readonly detail: string };
 
 export type ReplicaAlarm = "hw_truncation" | "possible_loss" | "unclean_leader" | "config_changed";

@@ -130,7 +130,7 @@ export class ClusterMember {
       clock,
       trace,
       me: replica,
-      publish: (topicId, index, state) => governor.publish(topicId, index, state),
+      publish: (topicId, index, publication) => governor.publish(topicId, index, publication),
       published: (topicId, index) => governor.view.partition(topicId, index),
     });
     this.#handovers = new Handovers({

@@ -16,7 +16,7 @@ import { ClusterMemory } from "./cluster_memory.ts";
 import type { ClusterView, HubView } from "./cluster_view.ts";
 import { join } from "./joining.ts";
 import { type Led, Mending } from "./mending.ts";
-import { Publisher } from "./publisher.ts";
+import { type Publication, Publisher } from "./publisher.ts";
 import { Pulse } from "./pulse.ts";
 import { Seat } from "./seat.ts";
 import { type Change, SharedChanges } from "./shared_changes.ts";
@@ -327,8 +327,8 @@ export class Governor {
     return this.#memory.hubs.size;
   }
 
-  publish(topicId: string, partition: number, state: PublishedState): void {
-    this.#publisher.publish(topicId, partition, state);
+  publish(topicId: string, partition: number, publication: Publication): void {
+    this.#publisher.publish(topicId, partition, publication);
   }
 
   addressOf(hub: HubId): { readonly host: string; readonly port: number } | undefined {

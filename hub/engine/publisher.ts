@@ -15,10 +15,18 @@ export interface PublisherOptions {
   readonly trace: Trace;
 }
 
-interface Waiting {
+export interface Publication {
+  readonly state: PublishedState;
+  /** Of a candidate, which may have lost meanwhile. */
+  readonly isClaim: boolean;
+  /** What may be put on top of exactly what stands there; null: nothing, it is outdated. */
+  readonly revised: (there: PublishedState | undefined) => PublishedState | null;
+  readonly stored: (state: PublishedState) => void;
+}
+
+interface Waiting extends Publication {
   readonly topicId: string;
   readonly partition: number;
-  readonly state: PublishedState;
 }
 
 export class Publisher {
@@ -32,11 +40,12 @@ export class Publisher {
     this.#options = options;
   }
 
-  publish(topicId: string, partition: number, state: PublishedState): void {
+  publish(topicId: string, partition: number, publication: Publication): void {
     const key = `${topicId}/${partition}`;
-    // what is said about an old epoch may not take the place of what this hub has become since
-    if ((this.#waiting.get(key)?.state.leaderEpoch ?? -1) > state.leaderEpoch) return;
-    this.#waiting.set(key, { topicId, partition, state });
+    const before = this.#waiting.get(key);
+    // what is said about an old epoch may not take the place of what this hub has become since, and not only stood for
+    if (before && !before.isClaim && before.state.leaderEpoch > publication.state.leaderEpoch) return;
+    this.#waiting.set(key, { ...publication, topicId, partition });
     if (!this.#running) this.#options.clock.soon(() => void this.#run());
   }
 
@@ -66,14 +75,21 @@ export class Publisher {
     if (memory.inc === null || coordination.state() === "down") return false;
     const opId = uuidText(random.uuid());
     const change = { incarnation: memory.inc.incarnation, opId };
-    const entries = batch.map(([key, { topicId, partition, state }]) => ({
+    const told = batch.flatMap(([key, waiting]) => {
+      const there = memory.partitions.get(key);
+      const state = waiting.revised(there?.state);
+      if (state !== null) return { key, waiting, there, state };
+      if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+      return [];
+    });
+    if (told.length === 0) return true;
+    const entries = told.map(({ waiting: { topicId, partition }, there, state }) => ({
       topicId,
       partition,
-      expectedVer: memory.partitions.get(key)?.ver ?? 0,
+      expectedVer: there?.ver ?? 0,
       leaderEpoch: state.leaderEpoch,
       state: JSON.stringify(state),
     }));
-    const known = new Map(batch.map(([key]) => [key, memory.partitions.get(key)?.state]));
     let results: Awaited<ReturnType<Coordination["casPartitions"]>>;
     try {
       results = await coordination.casPartitions(change, entries);
@@ -81,20 +97,19 @@ export class Publisher {
       return false;
     }
     if (typeof results === "string") return false;
-    for (const [i, [key, waiting]] of batch.entries()) {
-      const result = results[i]!;
-      const { entry } = result;
+    for (const [i, { key, waiting, there, state }] of told.entries()) {
+      const { kind, entry } = results[i]!;
+      // another version stands there: what becomes of this one is said on top of that
       if (entry !== null) memory.takePartition(entry);
-      if (result.kind === "stored") this.#tellIsr(waiting, known.get(key));
-      const isNewest = this.#waiting.get(key) === waiting;
-      // Another version stands there: of an older epoch it is tried again on top, a newer one has outdated this.
-      const outdated = entry !== null && entry.leaderEpoch > waiting.state.leaderEpoch;
-      if (isNewest && (result.kind === "stored" || outdated)) this.#waiting.delete(key);
+      if (kind !== "stored") continue;
+      if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+      this.#tellIsr(waiting, state, there?.state);
+      waiting.stored(state);
     }
     return true;
   }
 
-  #tellIsr({ topicId, partition, state }: Waiting, before: PublishedState | undefined): void {
+  #tellIsr({ topicId, partition }: Waiting, state: PublishedState, before: PublishedState | undefined): void {
     const { trace } = this.#options;
     if (before?.leaderEpoch !== state.leaderEpoch || before.isr.length === state.isr.length) return;
     const shrank = state.isr.length < before.isr.length;

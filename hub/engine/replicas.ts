@@ -19,6 +19,7 @@ import { hubOf } from "./cluster_view.ts";
 import type { Elections } from "./elections.ts";
 import type { Partition } from "./partition.ts";
 import type { Partitions, ReplicaDuties } from "./partitions.ts";
+import type { Publication } from "./publisher.ts";
 import { encodeReplica, replicaKey } from "./replica_facts.ts";
 import type { Followed, Replicator } from "./replicator.ts";
 
@@ -30,7 +31,7 @@ export interface ReplicasOptions {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly me: ReplicaId;
-  readonly publish: (topicId: string, partition: number, state: PublishedState) => void;
+  readonly publish: (topicId: string, partition: number, publication: Publication) => void;
   /** What is known to be published. */
   readonly published: (topicId: string, partition: number) => PublishedState | undefined;
 }
@@ -89,7 +90,7 @@ export class Replicas implements ReplicaDuties {
       case "truncate":
         return void this.#truncate(partition, effect.to);
       case "publish":
-        return publish(topicId, index, effect.state);
+        return publish(topicId, index, this.#publicationOf(partition, effect));
       case "alarm":
         trace.count(effect.name);
         return trace.event(levelOf(effect.name), effect.name, { ...placeOf(partition), detail: effect.detail });
@@ -257,21 +258,27 @@ export class Replicas implements ReplicaDuties {
 
   #announce(partition: Partition, epoch: Epoch, hub: HubId, state?: PublishedState): void {
     const { clock, partitions, me } = this.#options;
-    if (hub < 0) return;
-    if (hub === hubOf(me)) return void (state && this.told(partition, state));
     const { replica } = partition;
+    if (hub < 0) return;
+    if (hub === hubOf(me)) return void (state && partitions.run(partition, machine.leaderFound(replica, state)));
     const { old, next } = state?.config ?? replica.state.config;
     const leader = [...old.members, ...(next?.members ?? [])].find((member) => hubOf(member) === hub);
     if (leader) partitions.run(partition, machine.leaderAnnounced(replica, epoch, leader, clock.now()));
   }
 
-  /**
-   * Published by this hub itself: an ISR that shrank for m = 1 counts from now on. By another, in a higher epoch: then
-   * this hub leads no more, as soon as it promises.
-   */
-  told(partition: Partition, state: PublishedState): void {
-    const { partitions } = this.#options;
-    partitions.run(partition, machine.publishedAs(partition.replica, state));
+  #publicationOf(partition: Partition, effect: ReplicaEffect & { kind: "publish" }): Publication {
+    const { partitions, clock } = this.#options;
+    const { replica } = partition;
+    return {
+      state: effect.state,
+      isClaim: effect.claim ?? false,
+      revised: (there) => {
+        const state = machine.revised(replica, effect, there);
+        if (state === null) partitions.run(partition, machine.notPublished(replica, effect, there, clock.now()));
+        return state;
+      },
+      stored: (state) => partitions.run(partition, machine.published(replica, state, clock.now())),
+    };
   }
 
   /** A hub is gone or silent: it leaves the ISR of everything led here at once. */

@@ -4,10 +4,10 @@ import test from "node:test";
 import {
   durable,
   freshState,
+  leaderFound,
   mayCommit,
   newLoneReplica,
   newReplica,
-  publishedAs,
   setMinInSync,
 } from "../../../hub/cluster/replica.ts";
 import { ArrayLog } from "./array_log.ts";
@@ -40,6 +40,6 @@ test("a leader that was started anew says that it leads no more: nobody else can
   const settings = { lagMsMax: 1000, voteWaitMs: 200, electionMsMax: 1000 };
   const replica = newReplica("1:a", new ArrayLog([65]), freshState(config), settings, 0, 0);
   const published = { leader: 1, leaderEpoch: 65, isr: ["1:a", "2:b"], config, learners: [] };
-  assert.deepEqual(publishedAs(replica, published), [{ kind: "publish", state: { ...published, leader: -1 } }]);
-  assert.deepEqual(publishedAs(replica, { ...published, leader: 2 }), [], "of another hub nothing is said");
+  assert.deepEqual(leaderFound(replica, published), [{ kind: "publish", state: { ...published, leader: -1 } }]);
+  assert.deepEqual(leaderFound(replica, { ...published, leader: 2 }), [], "of another hub nothing is said");
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as machine from "../../../hub/cluster/replica.ts";
+import type { PublishedState } from "../../../hub/cluster/types.ts";
 import { ArrayLog } from "./array_log.ts";
 import { a, b, c, d, Stage, settings, whole } from "./stage.ts";
 
@@ -124,9 +125,9 @@ test("who is no member tells the world of the set that it knows", () => {
 test("with m = 1 an ISR is trusted that was published of the set in force, not of one before", () => {
   const stage = whole(1);
   stage.settle(b, c);
-  const { config } = stage.at(b).stored;
-  const published = { leader: 1, leaderEpoch: 65, isr: [a, b, c], config, learners: [] };
-  const before = { ...published, config: stage.config };
+  const { published } = stage;
+  assert.deepEqual([...published!.isr].sort(), [a, b, c]);
+  const before = { ...published!, config: stage.config };
   for (const id of [a, c]) stage.down.add(id);
   for (const [state, role] of [
     [before, "candidate"],
@@ -135,4 +136,81 @@ test("with m = 1 an ISR is trusted that was published of the set in force, not o
     stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, state));
     assert.equal(stage.at(b).role, role);
   }
+});
+
+/** a leads b with m = 1, both in sync; what b knows of Redis. */
+function pair(): { stage: Stage; known: PublishedState } {
+  const stage = new Stage([a, b], 1);
+  assert.ok(stage.elect(a), "a is elected");
+  stage.follow(b, a);
+  stage.settle(b);
+  assert.deepEqual(stage.published!.isr, [a, b]);
+  return { stage, known: stage.published! };
+}
+
+test("with m = 1 who is trusted by what was published leads when it is published to lead, on top of that", () => {
+  const { stage, known } = pair();
+  stage.append(a);
+  stage.settle(b);
+  stage.down.add(a);
+  stage.redisAway = true;
+  stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, known));
+  assert.equal(stage.at(b).role, "candidate", "nobody was told");
+  assert.equal(stage.at(b).stored.acceptedEpoch, 65, "what is accepted lacks nothing below it");
+  stage.redisAway = false;
+  stage.publish();
+  assert.equal(stage.at(b).role, "leader");
+  assert.deepEqual([stage.published!.leader, stage.published!.leaderEpoch, stage.published!.isr], [2, 130, [b]]);
+  stage.append(b);
+  assert.equal(stage.at(b).highWatermark, 2);
+});
+
+test("with m = 1 who left the ISR meanwhile does not lead by what it knew before", () => {
+  const { stage, known } = pair();
+  stage.down.add(a).add(b);
+  stage.run(a, machine.peerLost(stage.at(a), 2, 0));
+  stage.append(a);
+  assert.equal(stage.at(a).highWatermark, 1, "a commits alone, and Redis knows");
+  stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, known));
+  assert.equal(stage.at(b).role, "idle");
+  assert.ok(stage.told.includes(`${b} election-failed refused`), stage.told.join("; "));
+  assert.deepEqual([stage.published!.leader, stage.published!.isr], [1, [a]], "nothing took its place");
+  // nor did it get anything by that which counts where both are asked
+  stage.down.clear();
+  stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, stage.published));
+  assert.equal(stage.at(b).role, "idle", "a has more");
+});
+
+test("with m = 1 a leader that all have promised commits alone not before Redis knows that it is alone", () => {
+  const { stage, known } = pair();
+  stage.redisAway = true;
+  stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, known));
+  assert.equal(stage.at(b).role, "leader", "a promised too");
+  stage.append(b);
+  assert.equal(stage.at(b).highWatermark, 0, "a may still be elected by what is published");
+  stage.redisAway = false;
+  stage.publish();
+  assert.equal(stage.at(b).highWatermark, 1);
+  assert.deepEqual(stage.published!.isr, [b]);
+});
+
+test("with m = 1 who comes back with a shorter log leaves the ISR in public first", () => {
+  const { stage } = pair();
+  stage.redisAway = true;
+  stage.append(a);
+  const { config } = stage.at(a).stored;
+  const fetch = { from: b, epoch: 65, offset: 0, lastFetchedEpoch: -1, accepted: false, configId: config.id };
+  stage.run(a, machine.followerFetched(stage.at(a), fetch, 0).effects);
+  assert.equal(stage.at(a).highWatermark, 0);
+  stage.redisAway = false;
+  stage.publish();
+  assert.equal(stage.at(a).highWatermark, 1);
+});
+
+test("a hub that hears late that it led does not bring back who left the ISR since", () => {
+  const { stage, known } = pair();
+  stage.run(a, machine.peerLost(stage.at(a), 2, 0));
+  stage.replicas.set(a, machine.newReplica(a, stage.logs.get(a)!, stage.at(a).stored, settings, 0, 0));
+  stage.run(a, machine.leaderFound(stage.at(a), known));
+  assert.deepEqual([stage.published!.leader, stage.published!.isr], [-1, [a]]);
 });

@@ -172,7 +172,7 @@ test("with m = 1 the ISR shrinks in public first, and counts afterwards", () => 
   stage.settle(c);
   assert.equal(stage.at(a).highWatermark, 0, "not before it is known");
   const state = effects[0]?.kind === "publish" ? effects[0].state : null;
-  stage.run(a, machine.publishedAs(stage.at(a), state!));
+  stage.run(a, machine.published(stage.at(a), state!, 0));
   assert.equal(stage.at(a).highWatermark, 1);
 });
 

@@ -4,6 +4,7 @@ import * as machine from "../../../hub/cluster/replica.ts";
 import type {
   FollowerFetch,
   PartitionConfig,
+  PublishedState,
   ReplicaEffect,
   ReplicaId,
   StoredReplica,
@@ -19,6 +20,10 @@ export class Stage {
   readonly logs = new Map<ReplicaId, ArrayLog>();
   readonly down = new Set<ReplicaId>();
   readonly told: string[] = [];
+  /** What stands in Redis; a publication is stored at once, or waits while it is away. */
+  published: PublishedState | undefined = undefined;
+  redisAway = false;
+  readonly #waiting: [ReplicaId, ReplicaEffect & { kind: "publish" }][] = [];
   now = 0;
 
   constructor(names: readonly ReplicaId[], m: number, extra: readonly ReplicaId[] = []) {
@@ -57,8 +62,26 @@ export class Stage {
       case "truncate":
         this.logs.get(id)!.truncate(effect.to);
         return this.run(id, machine.truncated(replica, this.now));
+      case "publish":
+        this.told.push(`${id} publish`);
+        this.#waiting.push([id, effect]);
+        return this.publish();
       default:
         this.told.push(`${id} ${effect.kind}${effect.kind === "election-failed" ? ` ${effect.why.kind}` : ""}`);
+    }
+  }
+
+  /** What waits is told in its order. */
+  publish(): void {
+    while (!this.redisAway && this.#waiting.length > 0) {
+      const [id, effect] = this.#waiting.shift()!;
+      const replica = this.at(id);
+      const state = machine.revised(replica, effect, this.published);
+      if (state === null) this.run(id, machine.notPublished(replica, effect, this.published, this.now));
+      else {
+        this.published = state;
+        this.run(id, machine.published(replica, state, this.now));
+      }
     }
   }
 

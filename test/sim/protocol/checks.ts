@@ -4,9 +4,14 @@ import type { Epoch, PartitionConfig, ReplicaAlarm, StoredReplica } from "../../
 import type { Place } from "./node.ts";
 import type { World } from "./world.ts";
 
-/** A commit under it survives only as long as Redis keeps its word (replication.md 2.0). */
-export function isWeak({ old, next }: PartitionConfig): boolean {
+/** One replica alone may commit, and not be the only one. */
+function isThin({ old, next }: PartitionConfig): boolean {
   return (old.m === 1 && old.members.length > 1) || (next !== null && next.m === 1 && next.members.length > 1);
+}
+
+/** What was committed with m = 1 survives only as long as Redis keeps its word (replication.md 2.0). */
+function mayForget({ redisLost, shape }: World): boolean {
+  return redisLost || shape.changes;
 }
 
 /** I4 EpochMonotonic, in memory. */
@@ -47,7 +52,7 @@ export function led(world: World, place: Place, epoch: Epoch): void {
   for (let at = 0; at < values.length; at++) {
     if (epochs[at]! >= epoch || place.log.values[at] === values[at]) continue;
     if (world.tainted) return;
-    if (weak[at]) return forget(world, at);
+    if (mayGo(world, at)) return forget(world, at);
     const { config } = place.replica!.state;
     world.fail(
       "I1 CommittedDurable",
@@ -55,6 +60,9 @@ export function led(world: World, place: Place, epoch: Epoch): void {
     );
   }
 }
+
+/** It was committed with m = 1, and Redis may have forgotten who had it. */
+const mayGo = (world: World, at: number): boolean => world.ledger.weak[at]! && mayForget(world);
 
 /** What was committed from `at` on is lost, as it may be. */
 function forget(world: World, at: number): void {
@@ -68,7 +76,7 @@ function forget(world: World, at: number): void {
 
 /** What may be read has grown somewhere. */
 export function watermark(world: World, place: Place, from: number, to: number): void {
-  const { values, weak } = world.ledger;
+  const { values } = world.ledger;
   const { log, replica } = place;
   world.note(to);
   if (world.tainted) return;
@@ -76,7 +84,7 @@ export function watermark(world: World, place: Place, from: number, to: number):
   if (replica!.role === "leader") return committed(world, place, to);
   for (let at = from; at < to; at++) {
     if (values[at] === log.values[at]) continue;
-    if (weak[at] || (at >= values.length && world.ledger.losses > 0)) return;
+    if (mayGo(world, at) || (at >= values.length && world.ledger.losses > 0)) return;
     world.fail("I2 OneRecordPerOffset", `${place.id} shows ${log.values[at]} at ${at}, committed is ${values[at]}`);
   }
 }
@@ -90,18 +98,20 @@ function committed(world: World, place: Place, to: number): void {
   // it may have moved on to another set since it counted
   const before = place.config;
   if (before === null || before === config || !isHeld(world, before, epoch, to)) mustHold(world, config, epoch, to);
-  const isWeakNow = isWeak(config) || (before !== null && isWeak(before));
+  const isM1 = isThin(config) || (before !== null && isThin(before));
+  const isWeakNow = isM1 && mayForget(world);
   for (let at = 0; at < to; at++) {
     if (at < values.length) {
       if (values[at] !== log.values[at]) {
-        if (!weak[at]) world.fail("I2 OneRecordPerOffset", `${place.id} commits another record at ${at} in ${epoch}`);
+        if (!mayGo(world, at))
+          world.fail("I2 OneRecordPerOffset", `${place.id} commits another record at ${at} in ${epoch}`);
         forget(world, at);
-      } else if (weak[at] && !isWeakNow) weak[at] = false;
+      } else if (weak[at] && !isM1) weak[at] = false;
     }
     if (at < values.length) continue;
     values.push(log.values[at]!);
     epochs.push(epoch);
-    weak.push(isWeakNow);
+    weak.push(isM1);
     world.ledger.commits += 1;
   }
   if (isWeakNow) return;
@@ -164,7 +174,7 @@ export function alarmed(world: World, place: Place, name: ReplicaAlarm, detail: 
   const { replica } = place;
   if (name === "unclean_leader") world.tainted = true;
   if (name === "possible_loss") return rollCalled(world, place);
-  if (name === "hw_truncation" && replica!.halted && !world.tainted && !world.wasWeak) {
+  if (name === "hw_truncation" && replica!.halted && !world.tainted && !(world.wasWeak && mayForget(world))) {
     world.fail("I8 NoTruncateBelowHw", `${place.id} ${detail}`);
   }
   if (name === "config_changed") {
@@ -180,7 +190,7 @@ function configChanged(world: World, place: Place): void {
   const { weak } = world.ledger;
   if (config.next !== null) return;
   // from now on all of it lives by what Redis keeps
-  if (isWeak(config)) return void weak.fill(true);
+  if (isThin(config)) return void weak.fill(true);
   mustHold(world, config, epoch, highWatermark);
   for (let at = 0; at < highWatermark; at++) weak[at] = false;
 }
@@ -208,7 +218,7 @@ export function read(world: World, place: Place): void {
   const { replica } = place;
   if (replica === null || replica.role !== "leader" || !replica.lead!.open) return;
   const { epoch, highWatermark, epochStart } = replica;
-  if (highWatermark < epochStart || world.tainted || isWeak(replica.state.config)) return;
+  if (highWatermark < epochStart || world.tainted || (isThin(replica.state.config) && mayForget(world))) return;
   const { answered } = world.ledger;
   for (let i = 0; i < answered.length; i += 2) {
     if (answered[i]! > epoch || answered[i + 1]! <= highWatermark) continue;

@@ -56,8 +56,10 @@ function perform(world: World, place: Place, effect: ReplicaEffect): void {
     case "watermark":
       return checks.watermark(world, place, effect.from, effect.to);
     case "publish":
-      // as engine/publisher.ts: what waits is replaced by what is newer
-      if ((place.toPublish?.leaderEpoch ?? -1) <= effect.state.leaderEpoch) place.toPublish = effect.state;
+      // as engine/publisher.ts: what waits is replaced by what is newer, and a claim by anything
+      if (place.toPublish?.claim || (place.toPublish?.state.leaderEpoch ?? -1) <= effect.state.leaderEpoch) {
+        place.toPublish = effect;
+      }
       return;
     case "alarm":
       return checks.alarmed(world, place, effect.name, effect.detail);

@@ -1,6 +1,12 @@
 // A replica's place: the machine while its hub runs, and what its disk keeps while it does not.
 import type { Replica } from "../../../hub/cluster/replica.ts";
-import type { PartitionConfig, PublishedState, ReplicaId, StoredReplica } from "../../../hub/cluster/types.ts";
+import type {
+  PartitionConfig,
+  PublishedState,
+  ReplicaEffect,
+  ReplicaId,
+  StoredReplica,
+} from "../../../hub/cluster/types.ts";
 import { SimLog } from "./log.ts";
 
 export interface Pending {
@@ -26,7 +32,7 @@ export class Place {
   /** Answers to other tickets are nobody's. */
   ticket = 0;
   armed = false;
-  toPublish: PublishedState | null = null;
+  toPublish: (ReplicaEffect & { readonly kind: "publish" }) | null = null;
   /** The ver of Redis's entry as this hub saw it last, and the entry. */
   seenVer = 0;
   seen: PublishedState | null = null;

@@ -7,6 +7,7 @@ import { append, run, syncJournal, syncLog, truncate } from "./effects.ts";
 import { crash, learn, retire, start, swapDisk } from "./faults.ts";
 import { deliver, deliverAny, fetch } from "./messages.ts";
 import type { Place } from "./node.ts";
+import type { Entry } from "./redis.ts";
 import { type Action, actions } from "./shape.ts";
 import { type Hub, settings, type World } from "./world.ts";
 
@@ -115,22 +116,33 @@ export function publish(world: World, place: Place): void {
   const { toPublish, replica } = place;
   if (toPublish === null || replica === null) return;
   const { redis } = world;
-  if (redis.cas(place.seenVer, toPublish)) {
+  const state = machine.revised(replica, toPublish, place.seen ?? undefined);
+  if (state === null) {
     place.toPublish = null;
-    saw(world, place);
-    place.told = toPublish;
-    return run(world, place, machine.publishedAs(replica, toPublish));
+    return run(world, place, machine.notPublished(replica, toPublish, place.seen ?? undefined, world.now));
   }
-  // what stands there instead: newer outdates this, older is built upon
-  const outdated = redis.entry !== null && redis.entry.epoch > toPublish.leaderEpoch;
+  const isStored = redis.cas(place.seenVer, state);
+  // the answer may be lost: then it is told once more
+  if (isStored && !world.calm && world.random() < world.shape.drop) return;
+  // what stands there instead is seen: what to make of it is for the next time
   saw(world, place);
-  if (outdated) place.toPublish = null;
+  if (!isStored) return;
+  place.toPublish = null;
+  place.told = state;
+  run(world, place, machine.published(replica, state, world.now));
 }
 
 function saw(world: World, place: Place): void {
-  const { entry } = world.redis;
+  see(place, world.redis.entry);
+}
+
+function see(place: Place, entry: Entry | null): void {
   place.seenVer = entry?.ver ?? 0;
   place.seen = entry?.state ?? null;
+}
+
+function isNewer({ seen, seenVer }: Place, { epoch, ver }: Entry): boolean {
+  return seen === null || epoch > seen.leaderEpoch || (epoch === seen.leaderEpoch && ver >= seenVer);
 }
 
 /** A hub hears what is published; now and then something that was replaced since. */
@@ -140,14 +152,18 @@ export function poll(world: World, hub: Hub): void {
   const { redis } = world;
   let state = redis.entry?.state ?? null;
   if (world.shape.redisFaults && !world.calm && redis.history.length > 0 && world.random() < 0.15) {
-    state = redis.history[world.int(redis.history.length)]!.state;
-    place.seen = state;
+    const old = redis.history[world.int(redis.history.length)]!;
+    state = old.state;
+    // a hub takes what is newer than what it knows (engine/cluster_memory.ts), and knows nothing when it starts
+    if (isNewer(place, old)) see(place, old);
+    else if (!world.redisLost) return;
+    else place.seen = state;
   } else saw(world, place);
   if (state === null || state === place.told) return;
   place.told = state;
   learn(world, hub);
   if (place.replica === null || state.leader < 0) return;
-  if (state.leader - 1 === hub.index) return run(world, place, machine.publishedAs(place.replica, state));
+  if (state.leader - 1 === hub.index) return run(world, place, machine.leaderFound(place.replica, state));
   announced(world, place, state);
 }
 
@@ -235,6 +251,7 @@ function link(world: World): void {
 function redisFault(world: World): void {
   const { redis, hubs } = world;
   const chance = world.random();
+  world.redisLost = true;
   // hubs notice, sooner or later, and are told everything anew (engine/mending.ts)
   for (const { place } of hubs) place.told = null;
   if (chance < 0.25) redis.entry = null;

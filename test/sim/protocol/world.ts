@@ -60,6 +60,8 @@ export class World {
   doomed = -1;
   /** Faults have stopped. */
   calm = false;
+  /** Redis was emptied, or put back: what m = 1 rests on may be gone. */
+  redisLost = false;
   /** The set had m = 1 and more than one member at some time. */
   wasWeak = false;
   hash = 0x811c_9dc5 | 0;
