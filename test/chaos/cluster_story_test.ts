@@ -8,8 +8,8 @@ import { type ChaosHub, ChaosStage } from "./cluster/stage.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function withStage(run: (stage: ChaosStage, client: HubClient) => Promise<void>): Promise<void> {
-  const stage = await ChaosStage.open(3);
+async function withStage(run: (stage: ChaosStage, client: HubClient) => Promise<void>, hubs = 3): Promise<void> {
+  const stage = await ChaosStage.open(hubs);
   const client = connect({ bootstrap: stage.bootstrap(), clientId: "story" });
   try {
     await run(stage, client);
@@ -37,8 +37,12 @@ async function until(client: HubClient, topic: string, wanted: (found: Described
   throw new Error(`not as wanted within 20 s: ${JSON.stringify(last?.partitions)}`);
 }
 
-const whole = ({ partitions }: Described): boolean =>
-  partitions.every(({ leader, inSync }) => leader >= 0 && inSync.length === 3);
+const inSyncAt =
+  (count: number) =>
+  ({ partitions }: Described): boolean =>
+    partitions.every(({ leader, inSync }) => leader >= 0 && inSync.length === count);
+
+const whole = inSyncAt(3);
 
 async function write(client: HubClient, topic: string, from: number, count: number): Promise<string[]> {
   const producer = client.producer({ acks: -1 });
@@ -104,6 +108,28 @@ test("three hubs replicate; a leader killed, a hub stopped in order, Redis empti
     assert.deepEqual(new Set(found), new Set(written));
     assert.equal(found.length, written.length, "each once, at its offset");
   });
+});
+
+test("two hubs, where one alone may commit: the leader killed, then back, then stopped in order: nothing is lost", async () => {
+  await withStage(async (stage, client) => {
+    const topic = "pairs";
+    await client.admin().createTopic(topic, { partitions: 2, configs: { "min.insync.replicas": "1" } });
+    const { leader } = (await until(client, topic, inSyncAt(2))).partitions[0]!;
+    const written = await write(client, topic, 0, 100);
+
+    await hubOf(stage, leader).end("SIGKILL");
+    const began = performance.now();
+    written.push(...(await write(client, topic, 100, 100)));
+    assert.ok(performance.now() - began < 15_000, "the other leads within seconds");
+    await until(client, topic, ({ partitions }) => partitions.every((one) => one.leader >= 0 && one.leader !== leader));
+    await hubOf(stage, leader).start();
+    const back = await until(client, topic, inSyncAt(2));
+
+    assert.equal(await hubOf(stage, back.partitions[0]!.leader).end("SIGTERM"), 0);
+    written.push(...(await write(client, topic, 200, 100)));
+    const found = await read(client, topic, written.length);
+    assert.deepEqual(new Set(found), new Set(written));
+  }, 2);
 });
 
 test("a topic made at any hub is served by all; partitions are added; a deleted topic is gone everywhere", async () => {

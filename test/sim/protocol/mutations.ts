@@ -26,7 +26,7 @@ export const mutations: readonly Mutation[] = [
     find: "    trusted ||\n",
     replace: "    trusted || election.published?.isr.includes(replica.id) ||\n",
     breaks: /^I1 /,
-    seed: 1407,
+    seed: 1445,
   },
   {
     id: "2",
