@@ -93,8 +93,9 @@ function cut(
   if (to < replica.highWatermark) {
     const detail = `from ${log.logEnd} to ${to}, below the watermark ${replica.highWatermark}, in epoch ${word.epoch}`;
     effects.push({ kind: "alarm", name: "hw_truncation", detail });
-    // Forgetful, or in an epoch that is known to have lost something: counted, and gone on with.
-    if (state.amnesia === "none" && word.markedEpoch < word.epoch && state.markedEpoch < word.epoch) {
+    // Forgetful, or in or after an epoch that is known to have lost something since: counted, and gone on with.
+    const told = Math.max(word.markedEpoch, state.markedEpoch);
+    if (state.amnesia === "none" && told < word.epoch && told <= state.acceptedEpoch) {
       replica.halted = true;
       effects.push(...stepDown(replica, "would cut below its watermark"));
       return;

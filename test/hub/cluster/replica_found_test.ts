@@ -214,3 +214,27 @@ test("a hub that hears late that it led does not bring back who left the ISR sin
   stage.run(a, machine.leaderFound(stage.at(a), known));
   assert.deepEqual([stage.published!.leader, stage.published!.isr], [-1, [a]]);
 });
+
+test("who missed an epoch that is known to have lost something cuts in a later one; without such a loss it halts", () => {
+  for (const [markedEpoch, halts] of [
+    [193, false],
+    [129, true],
+  ] as const) {
+    const log = new ArrayLog([129, 129, 129, 129, 129]);
+    const config = { id: { epoch: 129, n: 0 }, old: { members: ["1:a", "2:b", "3:c"], m: 2 }, next: null };
+    const state = { ...machine.freshState(config), promisedEpoch: 129, acceptedEpoch: 129 };
+    const replica = machine.newReplica("3:c", log, state, settings, 5, 0);
+    for (const effect of machine.leaderAnnounced(replica, 257, "1:a", 0)) {
+      if (effect.kind === "persist") machine.stored(replica, effect.version, 0);
+    }
+    const place = { epochStart: 4, leaderEnd: 4, logStart: 0, highWatermark: 4 };
+    const word = { epoch: 257, ...place, config, markedEpoch };
+    const { effects } = machine.leaderAnswered(replica, word, { epoch: 129, endOffset: 3 }, 0);
+    assert.ok(effects.some((effect) => effect.kind === "alarm" && effect.name === "hw_truncation"));
+    assert.equal(replica.halted, halts, `marked ${markedEpoch}`);
+    assert.equal(
+      effects.some((effect) => effect.kind === "truncate" && effect.to === 3),
+      !halts,
+    );
+  }
+});
