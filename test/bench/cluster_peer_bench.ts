@@ -4,7 +4,7 @@
 // MQTT with QoS 1 into hubs and NATS by one generator; the same records over the Kafka protocol, acks=all, into hubs and
 // Kafka by another: each ratio is of two systems under the same load. Systems take turns round by round, each on empty
 // folders; --warm messages go before what is measured. nats-server is on the PATH; `nats-sync` has it flush before it
-// answers, as hubs do. --profile FOLDER: the processor profile of each hub, written there.
+// answers, as hubs do. NODE_OPTIONS (a profiler's, say) reaches the hubs, not the generators; they are ended in order then.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -23,7 +23,6 @@ const { values } = parseArgs({
     partitions: { type: "string", default: "6" },
     systems: { type: "string", default: "hubs,nats,kafka" },
     loads: { type: "string", default: "mqtt,kafka" },
-    profile: { type: "string" },
   },
 });
 
@@ -114,9 +113,6 @@ const systems: Readonly<Record<string, { open: () => Promise<PeerCluster>; work:
     kafka: { open: openKafka, work: (cluster) => measureKafka("Apache Kafka", cluster, twoInSync) },
   };
 
-if (values.profile !== undefined) {
-  process.env.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${path.resolve(values.profile)}`;
-}
 let serving: readonly number[] = [];
 process.once("exit", () => {
   for (const pid of serving) process.kill(pid, "SIGKILL");

@@ -51,7 +51,7 @@ export async function openHubs(): Promise<PeerCluster> {
     bootstrap: cluster.bootstrap(),
     held: (topic) => heldByKafka(cluster.bootstrap(), topic),
     async close() {
-      // in order, one after the other: a profile is written at the end of a process
+      // a profiler writes when its process ends in order
       if (process.env.NODE_OPTIONS !== undefined) for (const id of nodes) await cluster.end(id);
       await cluster.close();
     },
