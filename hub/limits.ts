@@ -225,7 +225,7 @@ export const limits = {
   clientBufferBytesMax: 32 * MiB,
   clientRequestMsMax: 30 * second,
   /** A hub that has not answered for so long may be cut off: others are asked who leads. */
-  clientDoubtMs: 2_500,
+  clientDoubtMs: 1_000,
   clientRetriesMax: 10,
   /** First pause before a retry; it doubles up to `clientRetryMsMax`. */
   clientRetryMs: 100,

@@ -1,6 +1,6 @@
 // One partition as a producer sees it: the open batch, the batches that wait or are under way, and their sequences.
 import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
-import type { HubError } from "../errors.ts";
+import type { ErrorName, HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
 import { BatchBuilder } from "../record/builder.ts";
 import type { Delivered, OutRecord } from "./faces.ts";
@@ -27,6 +27,8 @@ export interface Batch {
   attempts: number;
   /** True once it came back: it goes again only when nothing else of its lane is under way. */
   returned: boolean;
+  /** True once it may stand in the log without this client knowing. */
+  doubtful: boolean;
   /** The connection it is under way on. */
   via: object | null;
   /** How often it was sent: an answer to an earlier sending says nothing any more. */
@@ -90,7 +92,7 @@ export class Lane {
     const bytes = this.#builder.finish(identity === null ? {} : { ...identity, baseSequence: this.#take(count) });
     const serial = this.#nextSerial++;
     const [delivered, taken] = [this.#delivered, this.#taken];
-    const fresh = { attempts: 0, returned: false, via: null, sending: 0, onDone: null };
+    const fresh = { attempts: 0, returned: false, doubtful: false, via: null, sending: 0, onDone: null };
     this.waiting.push({ lane: this, serial, bytes, count, delivered, taken, identity, ...fresh });
     this.#delivered = [];
     this.#taken = 0;
@@ -101,6 +103,16 @@ export class Lane {
     this.identity = identity;
     this.#nextSequence = 0;
     for (const batch of this.waiting) stamp(batch, identity, this.#take(batch.count));
+  }
+
+  /**
+   * Takes out the waiting batches that may stand in the log already. Under the identity they were sent with the hub
+   * knows them again; under another one they would be stored twice.
+   */
+  takeDoubtful(): Batch[] {
+    const doubtful = this.waiting.filter((batch) => batch.doubtful);
+    this.waiting = this.waiting.filter((batch) => !batch.doubtful);
+    return doubtful;
   }
 
   /** A batch is lost: what follows needs a new identity, because the hub would wait for the gap to be filled. */
@@ -146,7 +158,11 @@ export class Lane {
    * five) and their retry would double them.
    */
   takeBack(leader: object | null): void {
-    for (const batch of [...this.underWay]) if (batch.via !== leader) this.retry(batch);
+    for (const batch of [...this.underWay]) {
+      if (batch.via === leader) continue;
+      batch.doubtful = true;
+      this.retry(batch);
+    }
   }
 
   /** True when an earlier batch of the lane is not answered yet. */
@@ -183,6 +199,14 @@ export function tellAll(
     }
   }
 }
+
+/** After these nobody knows whether the batch was stored. */
+export const unclear: ReadonlySet<ErrorName> = new Set<ErrorName>([
+  "NETWORK_EXCEPTION",
+  "REQUEST_TIMED_OUT",
+  "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+  "UNKNOWN_SERVER_ERROR",
+]);
 
 /** What a refused batch is to do. */
 export type Verdict = "delivered" | "again" | "again-anew" | "wait-turn" | "fail" | "unknown";

@@ -5,7 +5,7 @@ import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection } from "./connection.ts";
 import type { Acks } from "./faces.ts";
-import { judge, tellAll } from "./lane.ts";
+import { judge, tellAll, unclear } from "./lane.ts";
 import type { Batch, Identity, Lane } from "./lane.ts";
 import { mustBeNone, pause, retrying, retryPause } from "./routes.ts";
 import type { Routes } from "./routes.ts";
@@ -152,6 +152,10 @@ export class Sender {
   /** Gives the lane an identity: the producer's own at first, one for itself alone after it broke its sequence. */
   async #identify(lane: Lane): Promise<void> {
     const identity = lane.isFirst ? await this.#sharedIdentity() : await this.#newIdentity();
+    for (const batch of lane.takeDoubtful()) {
+      const detail = `${lane.topic}-${lane.partition}: not known to be stored, and a batch before it is lost`;
+      this.#settle(batch, new HubError("REQUEST_TIMED_OUT", detail), -1);
+    }
     if (identity !== null) lane.begin(identity);
   }
 
@@ -306,6 +310,7 @@ export class Sender {
 
   #refused(batch: Batch, error: HubError, connection: Connection): void {
     const { lane } = batch;
+    if (unclear.has(error.kind)) batch.doubtful = true;
     const verdict = judge(batch, error, connection.direct);
     const counts = verdict === "again" || verdict === "again-anew";
     if (counts) batch.attempts += 1;

@@ -453,3 +453,34 @@ test("a leader that is cut off with answers unsent: the next one gets them again
     clearInterval(alive);
   }
 });
+
+test("what may be stored is not stored again under another identity when a batch before it is given up", async () => {
+  let requests = 0;
+  let refuse = (): void => {};
+  const intrude = (request: Request, socket: Socket): boolean => {
+    // Both are appended; the answers are lost.
+    if (request.api === "produce" && ++requests === 2) {
+      setImmediate(() => {
+        refuse();
+        socket.destroy();
+      });
+    }
+    return false;
+  };
+  await withSocket({ batchBytes: 100 }, intrude, async (hub, producer) => {
+    refuse = () => {
+      hub.fate = (_topic, _partition, values) => (values.includes("a") ? "MESSAGE_TOO_LARGE" : "append");
+    };
+    const told = ["a", "b"].map(async (text) => {
+      const sent = producer.publish("t", record(text));
+      await new Promise((resolve) => setImmediate(resolve));
+      return sent.then(
+        () => "stored",
+        (error: Error) => (error as { kind?: string }).kind,
+      );
+    });
+    assert.deepEqual(await Promise.all(told), ["MESSAGE_TOO_LARGE", "REQUEST_TIMED_OUT"]);
+    await producer.publish("t", record("c"));
+    assert.deepEqual(hub.values("t", 0), ["a", "b", "c"]);
+  });
+});
