@@ -456,29 +456,28 @@ test("a leader that is cut off with answers unsent: the next one gets them again
 
 test("what may be stored is not stored again under another identity when a batch before it is given up", async () => {
   let requests = 0;
-  let refuse = (): void => {};
+  let scripted: ScriptedHub | null = null;
   const intrude = (request: Request, socket: Socket): boolean => {
-    // Both are appended; the answers are lost.
-    if (request.api === "produce" && ++requests === 2) {
-      setImmediate(() => {
-        refuse();
-        socket.destroy();
-      });
-    }
-    return false;
+    if (request.api !== "produce" || requests === 2 || scripted === null) return false;
+    requests += 1;
+    // Both are appended, and nobody hears of it; the first is refused from then on.
+    void scripted.dispatch("produce", request.body as never, {} as never);
+    if (requests < 2) return true;
+    scripted.fate = (_topic, _partition, values) => (values.includes("a") ? "MESSAGE_TOO_LARGE" : "append");
+    socket.destroy();
+    return true;
   };
   await withSocket({ batchBytes: 100 }, intrude, async (hub, producer) => {
-    refuse = () => {
-      hub.fate = (_topic, _partition, values) => (values.includes("a") ? "MESSAGE_TOO_LARGE" : "append");
-    };
-    const told = ["a", "b"].map(async (text) => {
-      const sent = producer.publish("t", record(text));
-      await new Promise((resolve) => setImmediate(resolve));
-      return sent.then(
+    scripted = hub;
+    const told = [];
+    for (const text of ["a", "b"]) {
+      const sent = producer.publish("t", record(text)).then(
         () => "stored",
         (error: Error) => (error as { kind?: string }).kind,
       );
-    });
+      told.push(sent);
+      while (requests < told.length) await new Promise((resolve) => setImmediate(resolve));
+    }
     assert.deepEqual(await Promise.all(told), ["MESSAGE_TOO_LARGE", "REQUEST_TIMED_OUT"]);
     await producer.publish("t", record("c"));
     assert.deepEqual(hub.values("t", 0), ["a", "b", "c"]);

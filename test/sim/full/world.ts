@@ -1,4 +1,5 @@
 // One seed's world: a queue of events, machines with clocks of their own, and the trace that tells two runs apart.
+import { MachineStopped } from "../disk.ts";
 import { setImmediate } from "node:timers";
 import type { Clock, Millis, Random, Timer } from "../../../hub/io/ports.ts";
 import { crc32c } from "../../../hub/io/crc32c.ts";
@@ -84,7 +85,12 @@ export class World {
       if (machine.pausedUntil > this.now) timer = this.time.after(machine.pausedUntil - this.now, due);
       else {
         this.current = machine;
-        call();
+        try {
+          call();
+        } catch (error) {
+          // its disk stopped under a timer: the machine is down, nobody else is
+          if (!(error instanceof MachineStopped)) throw error;
+        }
       }
     };
     timer = this.time.after(delayMs, due);
