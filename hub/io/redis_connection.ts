@@ -22,6 +22,8 @@ function serverOptions({ username, password, tls }: RedisAddress): RedisOptions 
     connectTimeout: limits.redisReconnectMsMax,
     // A call whose answer was lost may have been made; repeating it is decided above, where its place is known.
     autoResendUnfulfilledCommands: false,
+    // Nobody waits for a subscription that the library renews: were it to fail, the process would end for it.
+    autoResubscribe: false,
     disableClientInfo: true,
     replyMapping: "legacy",
   };

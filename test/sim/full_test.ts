@@ -8,7 +8,8 @@ import { runSeed } from "./full/run.ts";
 
 /** Other runtimes show that it runs, the first one searches. */
 const few = process.env["SEEDS"] !== undefined;
-const perProcess = 6; // more by `npm run sim -- --tier f`: what one of them finds is mended or told, not hidden behind a clock
+/** A fixed set; `npm run sim -- --tier f` searches on. */
+const perProcess = 6;
 const minutesMax = 2;
 
 test("calm runs: everything is acknowledged, read, committed, and equal on all hubs", async () => {
