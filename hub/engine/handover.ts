@@ -47,9 +47,11 @@ export class Handovers {
     if (!partition.leads || partition.handover !== null) return false;
     if (hubOf(partition.replica.id) === to) return true;
     const moving = this.#move(partition, to);
-    partition.handover = moving.then(() => {
+    // however it ends: a partition that stayed so would take nothing any more
+    const over = (): void => {
       partition.handover = null;
-    });
+    };
+    partition.handover = moving.then(over, over);
     return await moving;
   }
 
