@@ -21,6 +21,7 @@ export const limits = {
   requestsInBytesMax: 64 * MiB,
   connectionsMax: 10_000,
   connectionIdleMsMax: 10 * minute,
+  tcpKeepAliveMs: 20 * second, // silence after which the system asks whether the other machine is still there
   /** A connection that the hub ended is cut off after this long, however slowly its client goes. */
   connectionEndMsMax: 3 * second,
   /** Of the name and the version that a client tells of its software, each. */
@@ -386,7 +387,6 @@ relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet 
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
 relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
 relation(limits.replicaFetchBytesMax < limits.requestBytesMax, "an answer to a follower fits into a frame");
-relation(limits.batchBytesMax < limits.requestBytesMax, "and so does one with a single batch, however large");
 relation(limits.peerPingMs * 2 < limits.peerSilentMs, "a hub that answers its pings is not silent");
 relation(limits.replicaFetchWaitMs * 2 < limits.replicaFeedIdleMs, "a follower that asks is not forgotten");
 relation(limits.scrubChunkBytes <= limits.scrubBytesPerSecondMax, "the scrub reads more than once a second");

@@ -25,6 +25,8 @@ class RealSocket implements Socket {
     this.localAddress = plainAddress(socket.localAddress);
     this.localPort = socket.localPort ?? 0;
     socket.setNoDelay(true);
+    // a machine that lost power closes nothing: who only waits for its answer would not learn of it
+    socket.setKeepAlive(true, limits.tcpKeepAliveMs);
     socket.on("data", (bytes) => this.onData(bytes as Uint8Array));
     socket.on("drain", () => this.onDrain());
     socket.on("error", (error) => {

@@ -1,5 +1,6 @@
 // Real sockets.
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { openClock } from "../../../hub/io/clock.ts";
 import { openNet } from "../../../hub/io/net.ts";
@@ -57,4 +58,31 @@ test("closing a listener closes what it accepted", async () => {
   });
   await listener.close();
   await gone;
+});
+
+const table = "/proc/net/tcp";
+
+/** The kernel's timer of the connection from one port to another: 02 asks a silent machine whether it is there. */
+function timerOf(from: number, to: number): string | undefined {
+  const hex = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync(table, "utf8").split("\n");
+  return lines.find((line) => line.includes(`${hex(from)} ${hex(to)}`))?.match(/ (\d\d):[\dA-F]{8} /)?.[1];
+}
+
+test("who only waits for an answer learns that the other machine is gone: both ends are kept alive", {
+  skip: !existsSync(table) || "Deno" in globalThis,
+}, async () => {
+  let took: () => void = () => {};
+  const taken = new Promise<void>((resolve) => {
+    took = resolve;
+  });
+  const listener = await net.listen("127.0.0.1", 0, () => took());
+  try {
+    const { localPort } = await net.dial("127.0.0.1", listener.port, 1000);
+    await taken;
+    assert.equal(timerOf(localPort, listener.port), "02");
+    assert.equal(timerOf(listener.port, localPort), "02");
+  } finally {
+    await listener.close();
+  }
 });

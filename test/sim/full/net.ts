@@ -1,5 +1,6 @@
 // A simulated network: streams of bytes with delay and bandwidth, cut in one direction or both, dropped and half-open.
 import type { Listener, Net, Socket } from "../../../hub/io/ports.ts";
+import { limits } from "../../../hub/limits.ts";
 import type { Machine, World } from "./world.ts";
 
 interface Listening {
@@ -16,6 +17,9 @@ interface Link {
 }
 
 const bufferMark = 64 * 1024;
+/** As the system asks a silent machine: so often, and so far apart. */
+const keepAliveProbes = 10;
+const keepAliveProbeMs = 1000;
 
 function fault(code: string, text: string): Error {
   return Object.assign(new Error(`${code}: ${text}`), { code });
@@ -81,6 +85,7 @@ export class SimNet {
       if (socket.machine !== machine) continue;
       socket.vanished = true;
       this.#sockets.delete(socket);
+      socket.peer!.keepAlive(limits.tcpKeepAliveMs, keepAliveProbes);
     }
   }
 
@@ -313,6 +318,18 @@ export class SimSocket implements Socket {
     this.#closed = true;
     this.#net.forget(this);
     this.#world.at(this.machine, 0, () => this.onClose(null), this.#life);
+  }
+
+  /** The other machine lost power: one that is back denies the connection, one that stays silent is given up. */
+  keepAlive(afterMs: number, probes: number): void {
+    const ask = (): void => {
+      if (this.#closed) return;
+      const { powered, running } = this.peer!.machine;
+      if (powered && running) this.broken("ECONNRESET");
+      else if (probes === 0) this.broken("ETIMEDOUT");
+      else this.keepAlive(keepAliveProbeMs, probes - 1);
+    };
+    this.#world.at(this.machine, afterMs, ask, this.#life);
   }
 
   /** Both sides learn of it at once. */
