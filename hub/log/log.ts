@@ -50,6 +50,10 @@ export class PartitionLog {
   recovered: "whole" | "short" = "whole";
   /** What was known to be committed when the last checkpoint was made. */
   recoveredWatermark = 0;
+  /** Segments in which something cannot be read. */
+  readonly damaged = new Set<Segment>();
+  /** What is damaged is being fetched from another replica: until that has failed, nobody is told that it is lost. */
+  repairing = false;
   /** Set by the engine; retention never goes above it. -1: the durable end. */
   highWatermark = -1;
 
@@ -230,15 +234,21 @@ export class PartitionLog {
 
   /** Closes an active segment that is old enough to be cleaned, though nothing more comes (KIP-354). */
   async rollWhenDue(): Promise<void> {
-    const { clock, assertWritable, fault } = this.#host;
-    const { active } = this;
+    const [{ clock }, { active }] = [this.#host, this];
     if (active.size === 0 || this.isHeld) return;
     if (active.beganAt < 0) active.beganAt = clock.now();
     const sinceAppend = clock.wallTrusted() && active.appendedAt > 0 ? clock.wall() - active.appendedAt : 0;
     const age = Math.max(clock.now() - active.beganAt, sinceAppend);
     if (!isRollDue(age, this.#settings.segmentMs, this.#settings)) return;
+    await this.roll();
+  }
+
+  /** Closes the active segment, unless the log is held or was rolled meanwhile. */
+  async roll(): Promise<void> {
+    const { assertWritable, fault } = this.#host;
+    const { active } = this;
     await this.syncActive();
-    if (active !== this.active || this.isHeld) return;
+    if (active !== this.active || active.size === 0 || this.isHeld) return;
     assertWritable();
     try {
       this.#roll();
@@ -247,6 +257,12 @@ export class PartitionLog {
       fault(faultKind(error), error);
       throw error;
     }
+  }
+
+  /** Told each time it is met. */
+  noteDamage(segment: Segment): void {
+    this.damaged.add(segment);
+    this.#host.damaged(this);
   }
 
   /** A cleaned file took the place of closed segments: memory follows. */

@@ -24,6 +24,8 @@ export interface ReadableLog {
   readonly segments: readonly Segment[];
   readonly epochs: Epochs;
   readonly logStart: number;
+  readonly repairing: boolean;
+  noteDamage(segment: Segment): void;
 }
 
 export interface ReadHost {
@@ -89,7 +91,10 @@ async function readSegment(
   let at = segment.index.placeOf(offset);
   let expected = segment.base;
   for (;;) {
-    if (at >= segment.size) return empty;
+    if (at >= segment.size) {
+      if (expected < nextOffset && offset >= expected && at > 0) meetDamage(log, host, segment, at, offset);
+      return empty;
+    }
     const batch = await batchAt(reader, at, expected, nextOffset);
     if (batch === null) {
       const next = behindDamage(log, host, segment, at);
@@ -167,7 +172,8 @@ function behindDamage(log: ReadableLog, host: ReadHost, segment: Segment, at: nu
 
 /** The offset that was asked for lies in the damage itself, not behind it. */
 function meetDamage(log: ReadableLog, host: ReadHost, segment: Segment, at: number, offset: number): void {
-  if (log.settings.corruptRead === "stop") {
+  log.noteDamage(segment);
+  if (log.repairing || log.settings.corruptRead === "stop") {
     const where = `segment ${segment.base} is damaged at byte ${at}`;
     throw new HubError("CORRUPT_MESSAGE", `${log.key}: ${where} (offset ${offset} was asked)`);
   }

@@ -40,6 +40,8 @@ export interface LogHost {
   deleteRecordsBefore(log: PartitionLog, offset: number): Promise<void>;
   truncateTo(log: PartitionLog, offset: number): Promise<void>;
   restartAt(log: PartitionLog, offset: number): Promise<void>;
+  /** Something in it cannot be read. */
+  damaged(log: PartitionLog): void;
   /** Lowers the recovery point, durably. */
   lowerRecoveryPoint(log: PartitionLog, offset: number): Promise<void>;
   readonly cleanPoints: CleanPoints;

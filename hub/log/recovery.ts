@@ -37,6 +37,8 @@ export interface RecoveredLog {
   readonly logStart: number;
   readonly epochs: Epochs;
   readonly producers: Producers;
+  /** Segments in which something cannot be read. */
+  readonly damaged: ReadonlySet<Segment>;
 }
 
 /** A batch above the recovery point, as the segments have it. */
@@ -63,6 +65,7 @@ class Recovery {
   /** By base offset. */
   #tail = new Map<number, TailBatch>();
   #changed = false;
+  readonly #damaged = new Set<Segment>();
 
   constructor(task: RecoveryTask) {
     this.#task = task;
@@ -86,7 +89,8 @@ class Recovery {
     if (this.#end < known.logStart) this.#restartAt(known.logStart);
     const { epochs, producers } = this.#caches();
     if (this.#changed) disk.syncDirectory(this.#directory);
-    return { segments: this.#segments, logStart: Math.max(known.logStart, this.#segments[0]!.base), epochs, producers };
+    const [segments, damaged] = [this.#segments, this.#damaged];
+    return { segments, logStart: Math.max(known.logStart, segments[0]!.base), epochs, producers, damaged };
   }
 
   get #last(): Segment {
@@ -106,7 +110,7 @@ class Recovery {
     const { disk } = this.#task;
     finishMerges(disk, this.#directory);
     for (const name of disk.list(this.#directory)) {
-      if (/\.(deleted|tmp|cleaned)$/.test(name)) disk.remove(`${this.#directory}/${name}`);
+      if (/\.(deleted|tmp|cleaned|repaired)$/.test(name)) disk.remove(`${this.#directory}/${name}`);
     }
   }
 
@@ -215,6 +219,7 @@ class Recovery {
   #stepOver(segment: Segment, at: number, length: number, fault: string): number {
     this.#task.trace.event("error", "log_damaged", { log: this.#key, segment: segment.base, at, fault });
     this.#task.trace.count("log_damage_met");
+    this.#damaged.add(segment);
     segment.size = length; // the place to search in
     const next = segment.resync(at, segment.nextOffset);
     if (next >= 0) {
@@ -222,6 +227,8 @@ class Recovery {
       return next;
     }
     // Nothing valid follows: the segment ends in rot. It keeps its bytes, and what was promised there is lost.
+    const after = this.#segments[this.#segments.indexOf(segment) + 1];
+    if (after) segment.nextOffset = Math.max(segment.nextOffset, after.base);
     if (segment === this.#last) this.#task.possibleLoss(`segment ${segment.base}: damaged from byte ${at} to its end`);
     return -1;
   }
@@ -248,6 +255,10 @@ class Recovery {
   #goOnAt(offset: number): void {
     const from = Math.max(this.#end, this.#task.known.logStart);
     if (from < offset) this.#task.possibleLoss(`offsets ${from} to ${offset - 1} were synced and are missing`);
+    if (from < offset && this.#last.size > 0) {
+      this.#damaged.add(this.#last);
+      this.#last.nextOffset = offset; // readers shall not pass over it in silence
+    }
     this.#restartAt(offset);
   }
 

@@ -132,12 +132,14 @@ export class Scrub {
 
   #tell(log: PartitionLog, segment: Segment, { at, to, offset, fault }: Damage): void {
     const told = this.#told.get(segment) ?? new Set();
+    log.noteDamage(segment);
     if (told.has(at)) return;
     this.#told.set(segment, told.add(at));
     const { trace } = this.#host;
     const { name: topic, partition } = log;
     trace.count("scrub_damaged_total");
     trace.event("error", "scrub_damage", { topic, partition, segment: segment.base, at, to, offset, fault });
+    if (log.repairing) return;
     const where = `segment ${segment.base}: bytes ${at} to ${to - 1} (from offset ${offset}) are damaged: ${fault}`;
     this.#listener.possibleLoss(log, `${topic}-${partition}: ${where}`);
   }

@@ -1,23 +1,16 @@
 // One segment of a log: a .log file of record batches exactly as on the wire, its sparse index, its scans.
 import { getInt64 } from "../bytes/fixed.ts";
-import { HubError } from "../errors.ts";
 import type { Disk, File } from "../io/ports.ts";
 import { limits } from "../limits.ts";
-import { At, batchHeaderBytes, batchSize, checkStoredBatch, readBatchHeader } from "../record/batch.ts";
+import { At } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
 import { AbortedIndex } from "./aborted_index.ts";
+import { checkAt, ChunkReader, isBatchAt, type PlacedBatch, searchBatch } from "./batch_search.ts";
 import { decodeIndex, indexHeaderBytes, OffsetIndex, readSummary } from "./offset_index.ts";
 import type { SegmentSummary } from "./offset_index.ts";
 import { readWhole, replaceFile, writeFully } from "./small_file.ts";
 
-const scanBytes = 1024 * 1024;
-
-/** One batch where it stands. `bytes` is a view that lives until the scan goes on. */
-export interface PlacedBatch {
-  readonly header: BatchHeader;
-  readonly at: number;
-  readonly bytes: Uint8Array;
-}
+export type { PlacedBatch } from "./batch_search.ts";
 
 /** How a scan ended: `at` is where the first byte stands that is no part of a valid batch. */
 export interface ScanEnd {
@@ -287,20 +280,43 @@ export class Segment {
   /** Base offset of the batch that holds `offset`; `offset` itself when none does. */
   batchStart(offset: number): number {
     const reader = new ChunkReader(this.file, this.size);
+    let expected = this.base;
     for (let at = this.index.placeOf(offset); at < this.size; ) {
-      const { baseOffset, lastOffset, size } = readBatchHeader(reader.at(at, batchHeaderBytes));
+      const batch = checkAt(reader, at, this.size, expected);
+      if (typeof batch === "string") {
+        const next = this.resync(at, expected);
+        if (next < 0) return offset;
+        at = next;
+        continue;
+      }
+      const { baseOffset, lastOffset, size } = batch.header;
       if (lastOffset >= offset) return Math.min(baseOffset, offset);
+      expected = lastOffset + 1;
       at += size;
     }
     return offset;
   }
 
-  /** Removes the batches from `offset` on; a batch that holds `offset` goes whole. */
+  /**
+   * Removes the batches from `offset` on; a batch that holds `offset` goes whole. Damage below it stays where it is:
+   * to cut there would take what stands behind it too.
+   */
   cutTo(offset: number, indexIntervalBytes: number): void {
     const to = this.size;
     const { appendedAt } = this;
     this.reset();
-    this.scan(0, to, indexIntervalBytes, ({ header }) => header.lastOffset < offset);
+    for (let at = 0; at < to; ) {
+      const end = this.scan(at, to, indexIntervalBytes, ({ header }) => header.lastOffset < offset);
+      if (end.fault === null || this.nextOffset >= offset) break;
+      this.size = to; // the range to search in
+      const next = this.resync(end.at, this.nextOffset);
+      at = next < 0 ? to : next;
+      this.size = at;
+      const behind = next < 0 ? offset : getInt64(new ChunkReader(this.file, to).at(at, 8), At.baseOffset);
+      if (behind < offset) continue;
+      this.nextOffset = offset; // the damage reaches as far
+      break;
+    }
     this.appendedAt = appendedAt;
     this.aborted.cutFrom(this.nextOffset);
     this.cutFile(this.size);
@@ -312,69 +328,4 @@ export class Segment {
     this.#disk.remove(`${this.name}.timeindex`);
     this.dropAbortedFile();
   }
-}
-
-/** Reads a file in large steps; a batch that lies across two is read whole. */
-export class ChunkReader {
-  readonly #file: File;
-  readonly #end: number;
-  #bytes = new Uint8Array(0);
-  #from = 0;
-
-  constructor(file: File, end: number) {
-    this.#file = file;
-    this.#end = end;
-  }
-
-  /** `count` bytes at `at`, fewer at the end; a view that lives until the next call. */
-  at(at: number, count: number): Uint8Array {
-    const offset = at - this.#from;
-    if (offset >= 0 && offset + count <= this.#bytes.length) return this.#bytes.subarray(offset, offset + count);
-    const bytes = new Uint8Array(Math.max(0, Math.min(Math.max(count, scanBytes), this.#end - at)));
-    this.#bytes = bytes.subarray(0, this.#file.read(bytes, at));
-    this.#from = at;
-    return this.#bytes.subarray(0, count);
-  }
-}
-
-/** The valid batch at `at`, or what is wrong with it. */
-function checkAt(reader: ChunkReader, at: number, to: number, offsetMin: number): PlacedBatch | string {
-  const head = reader.at(at, batchHeaderBytes);
-  if (head.length < batchHeaderBytes) return "a batch header is cut short";
-  const size = batchSize(head);
-  if (head[At.magic] !== 2) return `magic ${head[At.magic]}`;
-  if (size < batchHeaderBytes || size > limits.batchBytesMax) return `a batch length of ${size}`;
-  if (at + size > to) return "a batch is cut short";
-  const base = getInt64(head, At.baseOffset);
-  if (!Number.isSafeInteger(base) || base < offsetMin) return `base offset ${base} where ${offsetMin} was expected`;
-  const bytes = reader.at(at, size);
-  try {
-    return { header: checkStoredBatch(bytes), at, bytes };
-  } catch (error) {
-    return error instanceof HubError ? error.message : String(error);
-  }
-}
-
-function isBatchAt(file: File, at: number, to: number, offsetMin: number): boolean {
-  return typeof checkAt(new ChunkReader(file, to), at, to, offsetMin) !== "string";
-}
-
-/** Byte by byte: the first place in [from, to) from which valid batches lead exactly to `to`; -1 for none. */
-function searchBatch(file: File, from: number, to: number, offsetMin: number): number {
-  const reader = new ChunkReader(file, to);
-  for (let at = from; at + batchHeaderBytes <= to; at += 1) {
-    if (reader.at(at + At.magic, 1)[0] === 2 && leadsTo(reader, at, to, offsetMin)) return at;
-  }
-  return -1;
-}
-
-function leadsTo(reader: ChunkReader, from: number, to: number, offsetMin: number): boolean {
-  let offset = offsetMin;
-  for (let at = from; at < to; ) {
-    const batch = checkAt(reader, at, to, offset);
-    if (typeof batch === "string") return false;
-    offset = batch.header.lastOffset + 1;
-    at += batch.header.size;
-  }
-  return true;
 }

@@ -127,6 +127,7 @@ function recoverPartition(
   const key = partitionKey(known.topicId, known.partition);
   const point = points?.get(key);
   const log = new PartitionLog(store.host, known.topicId, known.partition, known.name, known.settings);
+  const lost: string[] = [];
   const recovered = recoverLog({
     disk,
     trace,
@@ -139,9 +140,11 @@ function recoverPartition(
     clean: before.clean,
     possibleLoss: (detail) => {
       log.recovered = "short";
-      listener.possibleLoss(log, `${known.name}-${known.partition}: ${detail}`);
+      lost.push(detail);
     },
   });
+  for (const segment of recovered.damaged) log.noteDamage(segment);
+  for (const detail of lost) listener.possibleLoss(log, `${known.name}-${known.partition}: ${detail}`);
   log.adopt(recovered.segments, recovered.logStart, recovered.epochs, recovered.producers);
   if (!before.clean && known.settings.fsync !== "always" && before.bootId !== disk.bootId()) {
     log.recovered = "short";

@@ -138,12 +138,13 @@ export class Store implements FactStore {
         log.hold("begins anew"); // from this call on, whatever it has to wait for
         return this.#guard(log.serially(() => restartAt(log, this.#host, offset)));
       },
+      damaged: (log) => this.#options.listener.damaged?.(log),
       cleanPoints: new CleanPoints(disk),
       lowerRecoveryPoint: (log, offset) => this.#checkpoints.lower(log.key, offset),
     };
   }
 
-  /** For store.ts: what recovery needs to make the logs. */
+  /** What recovery and repairs need to change the logs. */
   get host(): LogHost {
     return this.#host;
   }

@@ -10,6 +10,8 @@ export interface StoreListener {
   /** Their `durableEnd` moved; called once per sync. */
   durable(logs: readonly PartitionLog[]): void;
   stateChanged(state: StoreState, why: string): void;
+  /** Something in it cannot be read (`log.damaged`); told each time it is met. Who repairs sets `log.repairing`. */
+  damaged?(log: PartitionLog): void;
   /** Records that were promised may be gone; null is for what belongs to no partition. */
   possibleLoss(log: PartitionLog | null, detail: string): void;
 }
