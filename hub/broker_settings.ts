@@ -137,6 +137,13 @@ const atStart: readonly Row[] = [
   ],
   ["offsets.retention.minutes", "int", "10080", "How long an empty group keeps its offsets.", between(1, 1_000_000)],
   [
+    "offsets.topic.num.partitions",
+    "int",
+    text(limits.offsetsTopicPartitions),
+    "Partitions of __consumer_offsets, when a cluster makes it.",
+    between(1, limits.partitionsPerTopicMax),
+  ],
+  [
     "socket.request.max.bytes",
     "int",
     text(limits.requestBytesMax),
@@ -220,7 +227,6 @@ const idle: readonly Row[] = [
   ["leader.imbalance.check.interval.seconds", "long", "300", "How often Kafka looks for leaders to move."],
   ["max.request.partition.size.limit", "int", "2000", "Kafka's bound of partitions in one description of topics."],
   ["offsets.commit.timeout.ms", "int", "5000", "How long Kafka's commits wait for replicas."],
-  ["offsets.topic.num.partitions", "int", "50", "Partitions of Kafka's __consumer_offsets; a hub has registries."],
   ["offsets.topic.replication.factor", "int", "1", "Replicas of Kafka's __consumer_offsets."],
   ["offsets.topic.segment.bytes", "int", "104857600", "Segments of Kafka's __consumer_offsets."],
   ["queued.max.requests", "int", "500", "Kafka's bound of requests that wait; a hub bounds their bytes."],

@@ -35,6 +35,8 @@ export interface ControllerWorkOptions {
 }
 
 const lookMs = 100;
+/** For whoever does not sit on the seat; that it took it stirs it. */
+const idleLookMs = 500;
 /** How often it is looked whether partitions have the replicas that are wanted. */
 const setsMs = 500;
 
@@ -58,7 +60,8 @@ export class ControllerWork {
 
   #arm(): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.after(lookMs, () => {
+    const { clock, governor } = this.#options;
+    this.#timer = clock.after(governor.isController() ? lookMs : idleLookMs, () => {
       this.#look();
       this.#arm();
     });

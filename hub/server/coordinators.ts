@@ -25,7 +25,7 @@ export async function coordinatorOf(
 
 async function homeTopic(services: HubServices, keyType: number): Promise<Topic | null> {
   const { topics } = services.partitions;
-  const [name, made] = keyType === KeyType.Group ? offsets : transactions;
+  const [name, made] = keyType === KeyType.Group ? offsets(services) : transactions;
   const there = topics.byName(name);
   if (there) return there;
   try {
@@ -37,10 +37,10 @@ async function homeTopic(services: HubServices, keyType: number): Promise<Topic 
   return topics.byName(name) ?? null;
 }
 
-const offsets = [
-  offsetsTopic,
-  { partitions: limits.offsetsTopicPartitions, configs: offsetsTopicSettings },
-] as const satisfies readonly [string, MadeTopic];
+function offsets({ settings }: HubServices): readonly [string, MadeTopic] {
+  const partitions = Number(settings.get("offsets.topic.num.partitions") ?? limits.offsetsTopicPartitions);
+  return [offsetsTopic, { partitions, configs: offsetsTopicSettings }];
+}
 
 /** One partition in a cluster: one coordinator keeps the decisions of all transactions for a group in their order. */
 const transactions = [

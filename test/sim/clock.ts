@@ -28,11 +28,22 @@ export function simRandom(float: () => number): Random {
   };
 }
 
-interface Event {
+/** A class, since there are many: no closure to cancel each. */
+class Event implements Timer {
   readonly time: Millis;
   readonly order: number;
   readonly call: () => void;
-  cancelled: boolean;
+  cancelled = false;
+
+  constructor(time: Millis, order: number, call: () => void) {
+    this.time = time;
+    this.order = order;
+    this.call = call;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+  }
 }
 
 /** Time that moves only when `step` is called. Events at one time run in the order they were asked for. */
@@ -66,10 +77,10 @@ export class SimClock implements Clock {
   }
 
   after(delayMs: Millis, call: () => void): Timer {
-    const event: Event = { time: this.#now + Math.max(0, delayMs), order: this.#order, call, cancelled: false };
+    const event = new Event(this.#now + Math.max(0, delayMs), this.#order, call);
     this.#order += 1;
     this.#push(event);
-    return { cancel: () => void (event.cancelled = true) };
+    return event;
   }
 
   soon(call: () => void): void {

@@ -1,4 +1,5 @@
 // What goes wrong in a run: each seed allows some kinds of faults, and draws when, where and for how long.
+import { seeded } from "../clock.ts";
 import type { CutStyle } from "../disk.ts";
 import { redisHost } from "./redis.ts";
 import type { SimHub, Stage } from "./stage.ts";
@@ -64,55 +65,92 @@ const kinds: readonly Kind[] = [
 
 const styles: readonly CutStyle[] = ["nothing", "everything", "some", "torn", "torn"];
 
+/** How close faults come upon each other, and how long they last. */
+export interface Pace {
+  readonly gapMsMax: number;
+  readonly lastsMsMax: number;
+  /** How often Redis is remembered as it is, to go back to. */
+  readonly keepMs: number;
+}
+
+export interface FaultOptions {
+  readonly pace: Pace;
+  /** Instead of the kinds that the seed draws. */
+  readonly kinds: readonly string[] | null;
+  /** Numbers of the faults that happen; the others are left out, and change nothing of these. */
+  readonly only: ReadonlySet<number> | null;
+}
+
 export class Faults {
   readonly #world: World;
   readonly #stage: Stage;
   readonly #workload: Workload;
+  readonly #options: FaultOptions;
+  readonly #seed: number;
+  /** Of the fault that is drawn: each has a generator of its own. */
+  #chance: () => number = () => 0;
   readonly allowed: readonly Kind[];
   #on = true;
+  /** How many were drawn. */
   count = 0;
 
-  constructor(stage: Stage, workload: Workload, only: readonly string[] | null) {
+  constructor(stage: Stage, workload: Workload, options: FaultOptions) {
     this.#world = stage.world;
     this.#stage = stage;
     this.#workload = workload;
+    this.#options = options;
     const { world } = stage;
     const share = 0.1 + world.chance() * 0.5;
     const drawn = kinds.filter(() => world.chance() < share);
-    this.allowed = only === null ? drawn : kinds.filter((kind) => only.includes(kind));
+    const wanted = options.kinds;
+    this.allowed = wanted === null ? drawn : kinds.filter((kind) => wanted.includes(kind));
+    this.#seed = Math.floor(world.chance() * 2 ** 32);
+  }
+
+  #int(max: number): number {
+    return Math.floor(this.#chance() * max);
+  }
+
+  #pick<T>(list: readonly T[]): T {
+    return list[this.#int(list.length)]!;
   }
 
   /** Faults from now on, one after another. */
   start(): void {
     const { time } = this.#world;
+    const { pace, only } = this.#options;
     const next = (): void => {
       if (!this.#on || this.allowed.length === 0) return;
-      time.after(200 + this.#world.int(this.#world.int(3) === 0 ? 500 : 6000), () => {
+      const chance = seeded(this.#seed + this.count * 7919);
+      this.#chance = chance;
+      time.after(100 + this.#int(this.#int(3) === 0 ? 500 : pace.gapMsMax), () => {
         if (!this.#on) return;
         this.count += 1;
-        this.#happen(this.#world.pick(this.allowed));
+        this.#chance = chance;
+        const kind = this.#pick(this.allowed);
+        if (only === null || only.has(this.count)) this.#happen(kind);
         next();
       });
     };
     const keep = (): void => {
       if (!this.#on) return;
       this.#stage.redis.keep();
-      time.after(5000, keep);
+      time.after(pace.keepMs, keep);
     };
     keep();
     next();
   }
 
-  #later(call: () => void, longest = 12_000): void {
-    this.#world.time.after(50 + this.#world.int(this.#world.int(2) === 0 ? 1500 : longest), () => this.#on && call());
+  #later(call: () => void, longest = this.#options.pace.lastsMsMax): void {
+    this.#world.time.after(50 + this.#int(this.#int(2) === 0 ? 1500 : longest), () => this.#on && call());
   }
 
   #say(text: string): void {
-    this.#world.say(`fault: ${text}`);
+    this.#world.say(`fault ${this.count}: ${text}`);
   }
 
   #happen(kind: Kind): void {
-    const hub = this.#world.pick(this.#stage.hubs);
+    const hub = this.#pick(this.#stage.hubs);
     if (kind.startsWith("redis")) this.#redis(kind);
     else if (["partition", "oneWay", "isolate", "ring", "noRedis", "drop", "slowLink"].includes(kind))
       this.#net(kind, hub);
@@ -128,16 +166,17 @@ export class Faults {
     const stage = this.#stage;
     const world = this.#world;
     const { machine } = hub;
+    this.#say(`${kind} ${machine.name}`);
     switch (kind) {
       case "kill":
         stage.kill(hub);
         return this.#restart(hub);
       case "power":
-        stage.cutPower(hub, world.pick(styles));
+        stage.cutPower(hub, this.#pick(styles));
         return this.#restart(hub);
       case "powerAll":
         for (const each of stage.hubs) {
-          stage.cutPower(each, world.pick(styles));
+          stage.cutPower(each, this.#pick(styles));
           this.#restart(each);
         }
         return;
@@ -146,12 +185,12 @@ export class Faults {
         return this.#later(() => {
           if (hub.stopping) stage.kill(hub); // who waits no longer
           if (!machine.running) stage.start(hub);
-        }, 20_000);
+        }, this.#options.pace.lastsMsMax * 2);
       case "pause":
-        machine.pausedUntil = world.now + 100 + world.int(world.int(2) === 0 ? 2000 : 15_000);
+        machine.pausedUntil = world.now + 100 + this.#int(this.#int(2) === 0 ? 2000 : this.#options.pace.lastsMsMax);
         return this.#say(`${machine.name} stands still until ${machine.pausedUntil.toFixed(0)}`);
       case "wall":
-        machine.wallOffset = world.int(2) === 0 ? 0 : Date.UTC(1970, 0, 1) - Date.UTC(2027, 0, 1);
+        machine.wallOffset = this.#int(2) === 0 ? 0 : Date.UTC(1970, 0, 1) - Date.UTC(2027, 0, 1);
         return this.#say(`${machine.name}: wall clock moved by ${machine.wallOffset}`);
       default:
         return this.#workload.replace();
@@ -160,16 +199,15 @@ export class Faults {
 
   #net(kind: Kind, hub: SimHub): void {
     const { net, hubs } = this.#stage;
-    const world = this.#world;
     const { host } = hub.machine;
-    const other = world.pick(hubs).machine.host;
+    const other = this.#pick(hubs).machine.host;
     const all = [...hubs.map(({ machine }) => machine.host), ...this.#workload.machines.map((one) => one.host)];
     this.#say(`${kind} ${host} ${other}`);
     if (kind === "partition" || kind === "oneWay") {
       net.cut(host, other);
       if (kind === "partition") net.cut(other, host);
     } else if (kind === "isolate") {
-      for (const each of world.int(2) === 0 ? all : [...all, redisHost]) {
+      for (const each of this.#int(2) === 0 ? all : [...all, redisHost]) {
         if (each === host) continue;
         net.cut(host, each);
         net.cut(each, host);
@@ -182,8 +220,8 @@ export class Faults {
     } else if (kind === "noRedis") {
       net.cut(host, redisHost);
       net.cut(redisHost, host);
-    } else if (kind === "drop") return net.drop(host, world.pick(all));
-    else Object.assign(net.link(host, other), { delayMs: 20 + world.int(400), bytesPerMs: 20 });
+    } else if (kind === "drop") return net.drop(host, this.#pick(all));
+    else Object.assign(net.link(host, other), { delayMs: 20 + this.#int(400), bytesPerMs: 20 });
     this.#later(() => {
       this.#say("links heal");
       net.heal();
@@ -200,25 +238,25 @@ export class Faults {
         redis.stop();
         return this.#later(() => {
           faults.down = false;
-          if (world.int(3) === 0) redis.rollBack(world.int(2) === 0 ? "empty" : "earlier", true);
+          if (this.#int(3) === 0) redis.rollBack(this.#int(2) === 0 ? "empty" : "earlier", true);
         });
       case "redisHang":
-        faults.hungUntil = world.now + 200 + world.int(8000);
+        faults.hungUntil = world.now + 200 + this.#int(this.#options.pace.lastsMsMax);
         return;
       case "redisSlow":
-        faults.slowMs = 100 + world.int(900);
+        faults.slowMs = 100 + this.#int(900);
         return this.#later(() => (faults.slowMs = 0));
       case "redisEarlier":
-        return redis.rollBack("earlier", world.int(2) === 0);
+        return redis.rollBack("earlier", this.#int(2) === 0);
       case "redisEmpty":
-        return redis.rollBack("empty", world.int(2) === 0);
+        return redis.rollBack("empty", this.#int(2) === 0);
       case "redisRestart":
         return redis.restart();
       case "redisLosesAnswers":
         faults.answerLost = 0.3;
         return this.#later(() => (faults.answerLost = 0));
       default:
-        faults.refuses = world.pick([
+        faults.refuses = this.#pick([
           "READONLY You can't write against a read only replica.",
           "OOM command not allowed",
         ]);
@@ -231,18 +269,18 @@ export class Faults {
     const { faults } = disk;
     this.#say(`${kind} ${machine.name}`);
     if (kind === "midWrite") {
-      faults.crashAt = disk.operations + 1 + this.#world.int(200);
+      faults.crashAt = disk.operations + 1 + this.#int(200);
       this.#later(() => {
         faults.crashAt = -1;
         if (machine.running) return;
-        this.#stage.cutPower(hub, this.#world.pick(styles));
+        this.#stage.cutPower(hub, this.#pick(styles));
         this.#stage.start(hub);
       });
       return;
     }
     if (kind === "slowDisk") faults.syncMsMax = 400;
     else if (kind === "syncFails") faults.syncFails = 0.2;
-    else faults.capacity = disk.usedBytes() + this.#world.int(60_000);
+    else faults.capacity = disk.usedBytes() + this.#int(60_000);
     this.#later(() => {
       Object.assign(faults, { syncMsMax: 3, syncFails: 0, capacity: 1 << 30 });
       if (!machine.running) this.#restart(hub);

@@ -1,6 +1,6 @@
 // One seed, whole: hubs start, clients work, things go wrong, everything heals, and all invariants are demanded.
 import { Codec, loadCodec } from "../../../hub/io/compression.ts";
-import { Faults } from "./faults.ts";
+import { Faults, type Pace } from "./faults.ts";
 import { Final } from "./final.ts";
 import { History } from "./history.ts";
 import { Stage } from "./stage.ts";
@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly print?: (line: string) => void;
   /** Kinds of faults instead of those the seed draws; none for a calm run. */
   readonly faults?: readonly string[];
+  /** Numbers of the faults that happen, of all that the seed draws (shrink.ts). */
+  readonly only?: ReadonlySet<number>;
   readonly faultMs?: number;
 }
 
@@ -30,17 +32,29 @@ export interface RunResult {
 
 /** How long after the last fault a leader may be missing, and anything else may not be whole (I16 Liveness). */
 const leaderMsMax = 20_000;
+const startMsMax = 10_000;
 const wholeMsMax = 60_000;
 /** Below the rebalance timeout: who is dead is known by its session. */
 const readMsMax = 40_000;
 
-function plan(world: World): { hubs: number; topics: TopicPlan[] } {
+interface Plan {
+  readonly hubs: number;
+  readonly topics: TopicPlan[];
+  readonly faultMs: number;
+  readonly pace: Pace;
+}
+
+/** Most seeds are short, with one fault close upon another; some see long outages, and much of the time between. */
+function plan(world: World): Plan {
   const hubs = world.pick([3, 3, 3, 3, 3, 3, 1, 2, 4, 5]);
   const factor = Math.min(hubs, 3);
   const m = hubs === 1 ? 1 : hubs === 2 ? 1 + world.int(2) : 2;
   const topics: TopicPlan[] = [{ name: "orders", partitions: 1 + world.int(3), factor, m }];
   if (world.int(2) === 0) topics.push({ name: "states", partitions: 1, factor, m: hubs >= 3 ? 1 + world.int(3) : m });
-  return { hubs, topics };
+  if (world.int(25) === 0) {
+    return { hubs, topics, faultMs: 60_000, pace: { gapMsMax: 6000, lastsMsMax: 12_000, keepMs: 5000 } };
+  }
+  return { hubs, topics, faultMs: 8000, pace: { gapMsMax: 1600, lastsMsMax: 4000, keepMs: 1000 } };
 }
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -58,7 +72,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   };
   process.on("unhandledRejection", rejected);
   try {
-    const { hubs, topics } = plan(world);
+    const { hubs, topics, faultMs, pace } = plan(world);
     for (const { name, m } of topics) if (m === 1 && hubs > 1) history.weak.add(name);
     world.say(
       `seed ${seed}: ${hubs} hubs, ${topics.map((one) => `${one.name} x${one.partitions} m=${one.m}`).join(", ")}`,
@@ -75,15 +89,15 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
       }
     };
     for (const hub of stage.hubs) world.time.after(world.int(500), () => stage.start(hub));
-    await world.run(4000);
+    await world.run(startMsMax, () => stage.hubs.every(({ started }) => started));
     const workload = new Workload(stage, history, topics);
     await world.settle(workload.makeTopics(), 30_000);
     workload.start();
-    await world.run(3000);
-    faults = new Faults(stage, workload, options.faults ?? null);
+    await world.run(1000);
+    faults = new Faults(stage, workload, { pace, kinds: options.faults ?? null, only: options.only ?? null });
     world.say(`faults: ${faults.allowed.join(" ")}`);
     faults.start();
-    await world.run(options.faultMs ?? 60_000);
+    await world.run(options.faultMs ?? faultMs);
     faults.heal();
     await settleDown(world, stage, workload, history, topics);
   } catch (error) {
@@ -120,7 +134,7 @@ async function settleDown(
     if (still !== null) world.violated("I16 Liveness", `${still}, ${msMax} ms after the last fault`);
   };
   await until(leaderMsMax, () => final.missing(true));
-  await world.run(3000);
+  await world.run(1000);
   workload.quiet = true;
   await until(wholeMsMax, () => (workload.pending > 0 ? `${workload.pending} records are not answered` : null));
   await until(wholeMsMax, () => final.missing(false));

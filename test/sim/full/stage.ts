@@ -17,14 +17,14 @@ import type { Machine, World } from "./world.ts";
 
 export const kafkaPort = 9092;
 
-/** Files as small as what a run of two minutes writes. */
+/** Files as small as what a run of half a minute writes. */
 const small: Partial<Tuning> = {
   journalFileBytes: 128 * 1024,
   groupBytesMax: 48 * 1024,
   backlogBytesMax: 512 * 1024,
   snapshotBytesMax: 64 * 1024,
   checkpointBytes: 192 * 1024,
-  checkpointMs: 20_000,
+  checkpointMs: 5000,
   reserveBytes: 32 * 1024,
   hotTailBytes: 64 * 1024,
   softLineBytes: 64 * 1024,
@@ -226,7 +226,7 @@ export class Stage {
 
 function configOf(id: number, machine: Machine, settings: Readonly<Record<string, string | number>>): Config {
   return loadConfig({
-    file: { settings: { "group.initial.rebalance.delay.ms": 100, ...settings } },
+    file: { settings: { "group.initial.rebalance.delay.ms": 100, "offsets.topic.num.partitions": 2, ...settings } },
     flags: {
       "hub.id": id,
       "hub.data": "data",

@@ -1,5 +1,5 @@
 // Clients as people write them, over the public client: producers, a consumer group, readers, somebody who looks at ends.
-import type { Consumer, HubClient, Producer } from "../../../hub/client/faces.ts";
+import type { Consumer, HubClient, PartitionOffset, Producer } from "../../../hub/client/faces.ts";
 import { dial } from "../../../hub/client/connection.ts";
 import type { History } from "./history.ts";
 import { kafkaPort, type SimHub, type Stage } from "./stage.ts";
@@ -31,6 +31,8 @@ export class Workload {
   readonly #topics: readonly TopicPlan[];
   readonly #people: Person[] = [];
   readonly #chance: () => number;
+  /** How slowly people work: events are the price of a seed. */
+  readonly #leisure: number;
   /** Producers send no more. */
   quiet = false;
   readonly #pending = new Map<Machine, number>();
@@ -41,6 +43,7 @@ export class Workload {
     this.#history = history;
     this.#topics = topics;
     this.#chance = stage.world.fork();
+    this.#leisure = stage.world.pick([1, 2, 3, 4, 6]);
   }
 
   #int(max: number): number {
@@ -128,11 +131,11 @@ export class Workload {
     let count = 0;
     let session = 1;
     while (!this.quiet) {
-      await this.sleep(machine, 20 + this.#int(this.#int(4) === 0 ? 1500 : 200));
+      await this.sleep(machine, 20 + this.#int(this.#int(4) === 0 ? 1500 : 250 * this.#leisure));
       for (let i = this.#int(4); i >= 0; i -= 1) {
         this.#send(producer, machine, `${name}.${session}`, acks, (count += 1));
       }
-      if (this.#int(200) === 0) {
+      if (this.#int(50) === 0) {
         const old = producer;
         producer = client.producer({ acks }); // another session, while the old one may still be at work
         session += 1;
@@ -187,6 +190,8 @@ export class Workload {
   async #member(client: HubClient, machine: Machine, name: string): Promise<void> {
     const topics = this.#topics.map(({ name: topic }) => topic);
     const fresh = new Set<string>();
+    /** What was handled and not committed. */
+    const done = new Map<string, PartitionOffset>();
     const open = async (): Promise<Consumer> => {
       const consumer = client.consumer({
         group: "g",
@@ -194,6 +199,7 @@ export class Workload {
         sessionTimeoutMs: 6000,
         onAssigned: (partitions) => {
           fresh.clear();
+          done.clear();
           for (const { topic, partition } of partitions) fresh.add(`${topic}-${partition}`);
         },
       });
@@ -210,10 +216,15 @@ export class Workload {
           first.add(place);
           this.#history.handle(place, at);
         });
-        if (batches.length === 0) continue;
+        for (const { topic, partition, nextOffset } of batches) {
+          done.set(`${topic}-${partition}`, { topic, partition, offset: nextOffset });
+        }
+        if (done.size === 0) continue;
         if (this.#int(4) === 0) await this.sleep(machine, this.#int(300));
-        const offsets = batches.map(({ topic, partition, nextOffset }) => ({ topic, partition, offset: nextOffset }));
+        if (this.#int(2) === 0 && batches.length > 0) continue;
+        const offsets = [...done.values()];
         await consumer.commit(offsets);
+        done.clear();
         this.#history.commits += 1;
         for (const { topic, partition, offset } of offsets) {
           this.#world.say(`${name} committed ${topic}-${partition} ${offset}`);
@@ -242,6 +253,7 @@ export class Workload {
               this.#world.violated("I6 read order", `${place}: ${at} after ${next.get(place)}`);
             next.set(place, at + 1);
           });
+          if (this.#int(2) === 0) await this.sleep(machine, 50 * this.#leisure);
         }
       } catch (error) {
         this.#world.say(`${name}: ${String(error)}`);
@@ -281,6 +293,8 @@ export class Workload {
         await consumer.subscribe([topic]);
         for (let polls = 20; polls > 0; polls -= 1) {
           await consumer.poll(1000);
+          if (this.#int(2) === 0) await this.sleep(machine, 500 * this.#leisure);
+          if (this.#int(4) > 0) continue;
           const { members } = await admin.describeGroup("h");
           for (const { memberId } of members) await this.#commitAsGhost(machine, topic, memberId);
         }

@@ -29,6 +29,44 @@ export interface Machine {
 /** An invariant that does not hold, under its name in replication.md 2.12. */
 export class Violation extends Error {}
 
+/** What a process waits for; a class, since there are many. */
+class Due implements Timer {
+  readonly #world: World;
+  readonly #machine: Machine;
+  readonly #life: number;
+  readonly #call: () => void;
+  #timer: Timer;
+
+  constructor(world: World, machine: Machine, life: number, call: () => void, delayMs: Millis) {
+    this.#world = world;
+    this.#machine = machine;
+    this.#life = life;
+    this.#call = call;
+    this.#timer = world.time.after(delayMs, () => this.#due());
+  }
+
+  #due(): void {
+    const { life, running, pausedUntil } = this.#machine;
+    if (life !== this.#life || !running) return;
+    const world = this.#world;
+    if (pausedUntil > world.now) {
+      this.#timer = world.time.after(pausedUntil - world.now, () => this.#due());
+      return;
+    }
+    world.current = this.#machine;
+    try {
+      this.#call();
+    } catch (error) {
+      // its disk stopped under a timer: the machine is down, nobody else is
+      if (!(error instanceof MachineStopped)) throw error;
+    }
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
+}
+
 export class World {
   readonly seed: number;
   readonly time: SimClock;
@@ -79,22 +117,7 @@ export class World {
 
   /** Calls after so many milliseconds of the world, if the process of that life still runs then. */
   at(machine: Machine, delayMs: Millis, call: () => void, life = machine.life): Timer {
-    let timer: Timer;
-    const due = (): void => {
-      if (machine.life !== life || !machine.running) return;
-      if (machine.pausedUntil > this.now) timer = this.time.after(machine.pausedUntil - this.now, due);
-      else {
-        this.current = machine;
-        try {
-          call();
-        } catch (error) {
-          // its disk stopped under a timer: the machine is down, nobody else is
-          if (!(error instanceof MachineStopped)) throw error;
-        }
-      }
-    };
-    timer = this.time.after(delayMs, due);
-    return { cancel: () => timer.cancel() };
+    return new Due(this, machine, life, call, delayMs);
   }
 
   /** The clock of the process that runs now. */
