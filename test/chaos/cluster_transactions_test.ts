@@ -1,10 +1,11 @@
 // Transactions over three hubs: a pipeline that reads, writes and commits in one, while hub after hub is killed.
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import path from "node:path";
 import test from "node:test";
 import { connect } from "../../hub/mod.ts";
-import { root } from "../tools/hub_process.ts";
+import { root, runner } from "../tools/hub_process.ts";
 import { ChaosStage } from "./cluster/stage.ts";
 
 const require = createRequire(path.join(root, "test/.tools/package.json"));
@@ -13,12 +14,12 @@ const { Kafka, logLevel } = require("kafkajs") as any;
 
 const [source, sink, group] = ["in", "out", "pipeline"];
 const inputs = 150;
+/** A worker says twice a second that it is alive. */
+const silentMsMax = 15_000;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 // biome-ignore lint/suspicious/noExplicitAny: an untyped foreign client
-type Client = any;
-
-async function fill(kafka: Client): Promise<void> {
+async function fill(kafka: any): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   const topics = [source, sink].map((topic) => ({ topic, numPartitions: 3 }));
@@ -31,87 +32,44 @@ async function fill(kafka: Client): Promise<void> {
   await producer.disconnect();
 }
 
-/**
- * One worker: every message becomes one of the other topic, in a transaction with its offset. When a transaction fails
- * it starts over with clients of its own, as a process would that is started again: kafkajs's cannot go on.
- */
+/** A worker's process; started again whenever it ended, and killed when it is silent for as long as no live one is. */
 class Worker {
-  readonly #kafka: Client;
-  readonly #name: string;
-  readonly words: string[] = [];
+  readonly #args: readonly string[];
+  #child: ChildProcess | null = null;
   #open = true;
-  #running: Promise<void> = Promise.resolve();
+  #again: NodeJS.Timeout | undefined;
+  /** What each life ended with. */
+  readonly words: string[] = [];
   done = 0;
 
-  constructor(kafka: Client, name: string) {
-    this.#kafka = kafka;
-    this.#name = name;
+  constructor(bootstrap: string, name: string) {
+    this.#args = [path.join(import.meta.dirname, "cluster/pipeline_worker.ts"), bootstrap, name, group, source, sink];
   }
 
   start(): void {
-    this.#running = this.#run();
-  }
-
-  async #run(): Promise<void> {
-    while (this.#open) {
-      const retry = { retries: 8, initialRetryTime: 50, maxRetryTime: 500 };
-      const consumer = this.#kafka.consumer({ groupId: group, sessionTimeout: 10_000, heartbeatInterval: 500, retry });
-      const producer = this.#kafka.producer({
-        transactionalId: this.#name,
-        idempotent: true,
-        maxInFlightRequests: 1,
-        retry,
-      });
-      try {
-        await this.#life(consumer, producer);
-      } catch (error) {
-        this.words.push(String(error));
-        await pause(200);
-      }
-      for (const client of [consumer, producer])
-        await Promise.race([client.disconnect().catch(() => {}), pause(3_000)]);
-    }
-  }
-
-  /** Until something fails, or there is no more to do. */
-  async #life(consumer: Client, producer: Client): Promise<void> {
-    await producer.connect();
-    await consumer.connect();
-    await consumer.subscribe({ topics: [source], fromBeginning: true });
-    await new Promise<void>((resolve, reject) => {
-      consumer.on("consumer.crash", ({ payload }: Client) => {
-        if (!payload.restart) reject(payload.error);
-      });
-      const look = setInterval(() => {
-        if (this.#open) return;
-        clearInterval(look);
-        resolve();
-      }, 100);
-      const one = async (given: Client): Promise<void> => {
-        const { partition, message, topic } = given;
-        const transaction = await producer.transaction();
-        await transaction.send({ topic: sink, acks: -1, messages: [{ key: message.key, value: message.value }] });
-        const topics = [{ topic, partitions: [{ partition, offset: `${BigInt(message.offset) + 1n}` }] }];
-        await transaction.sendOffsets({ consumerGroupId: group, topics });
-        await transaction.commit();
-        this.done += 1;
-      };
-      const eachMessage = async (given: Client): Promise<void> => {
-        try {
-          await one(given);
-        } catch (error) {
-          clearInterval(look);
-          reject(error as Error);
-          throw error;
-        }
-      };
-      consumer.run({ autoCommit: false, eachMessage }).catch(reject);
+    const child = spawn(process.execPath, [...runner(), ...this.#args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    let words = "";
+    const hung = setTimeout(() => {
+      words += "silent, killed";
+      child.kill("SIGKILL");
+    }, silentMsMax);
+    child.stdout.on("data", (bytes: Buffer) => {
+      this.done += bytes.toString().split("done").length - 1;
+      hung.refresh();
+    });
+    child.stderr.on("data", (bytes: Buffer) => (words += bytes.toString()));
+    child.once("close", (code) => {
+      clearTimeout(hung);
+      this.words.push(words.trim() || `ended with ${code}`);
+      if (this.#open) this.#again = setTimeout(() => this.start(), 200);
     });
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#open = false;
-    await Promise.race([this.#running, pause(10_000)]);
+    clearTimeout(this.#again);
+    this.#child?.kill("SIGKILL");
   }
 }
 
@@ -142,7 +100,7 @@ test("exactly once: each input is in the output once, though every hub was kille
   const brokers = stage.bootstrap().split(",");
   const retry = { retries: 30, initialRetryTime: 100, maxRetryTime: 1_000 };
   const kafka = new Kafka({ clientId: "eos", brokers, logLevel: logLevel.NOTHING, retry });
-  const workers = ["one", "two"].map((name) => new Worker(kafka, name));
+  const workers = ["one", "two"].map((name) => new Worker(stage.bootstrap(), name));
   try {
     await fill(kafka);
     for (const worker of workers) worker.start();
@@ -170,7 +128,7 @@ test("exactly once: each input is in the output once, though every hub was kille
     const told = stage.hubs.map((hub) => `--- hub ${hub.id}:\n${hub.words.slice(-6000)}`).join("\n");
     throw new Error(`${String(error)}\n${counts}\n${told}`, { cause: error });
   } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
+    for (const worker of workers) worker.stop();
     await stage.close();
   }
 });

@@ -20,6 +20,15 @@ export const allTopicOperations = 0b1101_1111_1000;
 /** CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE. */
 const allClusterOperations = 0b1_1111_1010_0000;
 
+/**
+ * Where a client sends what is the controller's: any hub will do, as each passes it on (KIP-590). While no controller is
+ * known it is this hub, whose NOT_CONTROLLER makes a client try again; some end on an id that is no broker's (kafkajs).
+ */
+function addressedController(services: HubServices, brokers: readonly { readonly nodeId: number }[]): number {
+  const controller = services.cluster.controllerId();
+  return brokers.some(({ nodeId }) => nodeId === controller) ? controller : services.hubId;
+}
+
 export function metadataHandlers(services: HubServices) {
   return {
     async metadata(request: RequestOf<"metadata">, context: RequestContext): Promise<ResponseOf<"metadata">> {
@@ -36,11 +45,12 @@ export function metadataHandlers(services: HubServices) {
         }
       }
       const operations = request.includeTopicAuthorizedOperations ? allTopicOperations : notAsked;
+      const brokers = nodesFor(services, context).map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack }));
       return {
         throttleTimeMs: 0,
-        brokers: nodesFor(services, context).map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack })),
+        brokers,
         clusterId: services.clusterId,
-        controllerId: services.cluster.controllerId(),
+        controllerId: addressedController(services, brokers),
         topics: topics.map((topic) => ({ ...topic, topicAuthorizedOperations: operations })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : notAsked,
       };

@@ -8,6 +8,9 @@ import { SentinelStage, startSentinel } from "../../tools/redis_many.ts";
 import { PowerDisk, SmallDisk } from "./disks.ts";
 import { type ChaosNetwork, openNetwork } from "./network.ts";
 
+/** A hub that says nothing for so long will not be ready; its words tell why. */
+const readyMsMax = 60_000;
+
 /** One hub of the cluster over its folder and ports, whatever process runs it now. */
 export class ChaosHub {
   readonly id: number;
@@ -41,7 +44,7 @@ export class ChaosHub {
     return this.child !== null && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Resolves when it says that it serves; rejects with its words when it ends before. */
+  /** Resolves when it says that it serves; rejects with its words when it ends before, or says nothing for a minute. */
   start(): Promise<void> {
     const { mqtt, kafka, http } = this.ports;
     const args = [
@@ -66,18 +69,20 @@ export class ChaosHub {
     child.stderr!.on("data", (bytes: Buffer) => (this.words = (this.words + bytes.toString()).slice(-2_000_000)));
     return new Promise((resolve, reject) => {
       let line = "";
+      const fail = (what: string): void => {
+        clearTimeout(late);
+        reject(new Error(`hub ${this.id} ${what} before it was ready:\n${this.words.slice(-3000)}`));
+      };
+      const late = setTimeout(fail, readyMsMax, "said nothing for a minute");
       child.stdout!.on("data", (bytes: Buffer) => {
         line += bytes.toString();
         const ready = line.split("\n").find((one) => one.startsWith('{"event":"ready"'));
         if (ready === undefined) return;
+        clearTimeout(late);
         this.ports = JSON.parse(ready) as ChaosHub["ports"];
         resolve();
       });
-      child.once("exit", (code, signal) => {
-        reject(
-          new Error(`hub ${this.id} ended with ${code ?? signal} before it was ready:\n${this.words.slice(-3000)}`),
-        );
-      });
+      child.once("exit", (code, signal) => fail(`ended with ${code ?? signal}`));
     });
   }
 

@@ -80,3 +80,17 @@ test("metadata: a topic whose logs are being made has no leader yet, and an inte
     ],
   );
 });
+
+test("metadata: while no controller is known the hub itself is named, as a client may end on an id that is none's", async () => {
+  const services = {
+    cluster: { ...loneView(2, "d"), controllerId: () => -1 },
+    hubId: 2,
+    clusterId: "c",
+    advertised: { host: "h", port: 1 },
+    partitions: { topics: { all: () => [] } },
+  };
+  const { metadata } = metadataHandlers(services as never);
+  const asked = fill(apis.metadata.request, { topics: null }) as RequestOf<"metadata">;
+  const { controllerId, brokers } = await metadata(asked, { version: 13 } as RequestContext);
+  assert.deepEqual([controllerId, brokers.map(({ nodeId }) => nodeId)], [2, [2]]);
+});
