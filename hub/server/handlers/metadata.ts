@@ -21,8 +21,8 @@ export const allTopicOperations = 0b1101_1111_1000;
 const allClusterOperations = 0b1_1111_1010_0000;
 
 /**
- * Where a client sends what is the controller's: any hub will do, as each passes it on (KIP-590). While no controller is
- * known it is this hub, whose NOT_CONTROLLER makes a client try again; some end on an id that is no broker's (kafkajs).
+ * Where a client sends what is the controller's: any hub will do, as each passes it on (KIP-590). While no controller
+ * is known it is this hub, whose NOT_CONTROLLER makes a client try again; some end on an id that is no broker's.
  */
 function addressedController(services: HubServices, brokers: readonly { readonly nodeId: number }[]): number {
   const controller = services.cluster.controllerId();
