@@ -104,8 +104,12 @@ export class Hub {
       listener: {
         durable: (logs) => this.#partitions?.durable(logs),
         stateChanged: (state, why) => this.#storeChanged(state, why),
-        possibleLoss: (log, detail) =>
-          trace.event("error", "possible_loss", { topic: log?.topicId ?? null, partition: log?.partition, detail }),
+        damaged: (log) => this.#member?.repairs.stir(log),
+        possibleLoss: (log, detail) => {
+          // what other hubs may have is looked for there first
+          if (log !== null && log.damaged.size > 0 && this.#ports.openCoordination !== null) return;
+          trace.event("error", "possible_loss", { topic: log?.topicId ?? null, partition: log?.partition, detail });
+        },
       },
     });
     this.#store = store;

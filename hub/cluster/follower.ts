@@ -2,6 +2,7 @@
 import type { ErrorName } from "../errors.ts";
 import type { Millis } from "../io/ports.ts";
 import { selfPromised } from "./election.ts";
+import { membersOf } from "./quorum.ts";
 import { adoptConfig, belongs, persist, type Replica, stepDown } from "./state.ts";
 import type { Epoch, FollowerFetch, LeaderWord, Offset, ReplicaEffect, ReplicaId } from "./types.ts";
 
@@ -106,6 +107,22 @@ function cut(
   effects.push({ kind: "truncate", to });
 }
 
+/**
+ * The log cannot be read from `from` on, and nobody said that this much is committed. Then nobody can be asked for the
+ * same bytes either: the replica gives up what it cannot read. It resigns if it leads and has a short log from now on,
+ * so that one that can read wins: what is committed stands on m replicas, and those that count still meet one of them.
+ */
+export function unreadable(replica: Replica, from: Offset): ReplicaEffect[] {
+  const { role, state, log, highWatermark, truncating, halted } = replica;
+  if (halted || truncating || state.tombstone || membersOf(state.config).length < 2) return [];
+  if (from < highWatermark || from >= log.logEnd) return [];
+  const effects = role === "follower" ? [] : stepDown(replica, `cannot read its log from offset ${from} on`);
+  replica.truncating = true;
+  const amnesia = state.amnesia === "none" ? "short" : state.amnesia;
+  effects.push(persist(replica, { amnesia }, [{ kind: "truncate", to: from }]));
+  return effects;
+}
+
 export function truncated(replica: Replica, now: Millis): ReplicaEffect[] {
   replica.truncating = false;
   replica.highWatermark = Math.min(replica.highWatermark, replica.log.logEnd);
@@ -135,7 +152,7 @@ function accept(replica: Replica): ReplicaEffect[] {
   if (log.durableEnd < leaderStart) return [];
   // A short log is whole again once it has all that the leader has. Who lost promises is another replica (2.5): a
   // learner, until a config names it.
-  if (state.amnesia === "short" && log.durableEnd < leaderEnd) return [];
+  if (state.amnesia === "short" && (log.durableEnd < leaderEnd || log.repairing)) return [];
   if (state.amnesia !== "lost" || belongs(replica)) {
     return [persist(replica, { acceptedEpoch: epoch, amnesia: "none" })];
   }

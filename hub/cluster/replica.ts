@@ -14,7 +14,7 @@ import { openGate, type Replica, stepDown } from "./state.ts";
 import type { ReplicaEffect } from "./types.ts";
 
 export { tryLead, voteAnswered, voteRequested } from "./election.ts";
-export { fetchOf, leaderAnnounced, leaderAnswered, leaderRefused, truncated } from "./follower.ts";
+export { fetchOf, leaderAnnounced, leaderAnswered, leaderRefused, truncated, unreadable } from "./follower.ts";
 export { endOf, followerFetched, isrOf, mayCommit, peerLost, wordOf } from "./leader.ts";
 export { leaderFound, notPublished, published, revised } from "./publication.ts";
 export { mayReconfigure, reconfigure } from "./reassign.ts";

@@ -56,6 +56,8 @@ export interface LogView {
   readonly durableEnd: Offset;
   /** Epoch of the last record; -1 for an empty log that never held any. */
   readonly latestEpoch: Epoch;
+  /** Something below cannot be read and is being fetched from another replica. */
+  readonly repairing?: boolean;
   /** The end of the largest epoch <= `epoch`; (-1, -1) when the log knows none (KIP-101). */
   endOffsetForEpoch(epoch: Epoch): { readonly epoch: Epoch; readonly endOffset: Offset };
 }

@@ -22,6 +22,7 @@ import { isMoveKey, type Leave, type Move, type MoveAsked, Moves } from "./moves
 import { findPartition, Office } from "./office.ts";
 import type { Partitions } from "./partitions.ts";
 import { Peers } from "./peers.ts";
+import { Repairs } from "./repairs.ts";
 import { Replicas } from "./replicas.ts";
 import type { HubPrincipal, ReconfigureAsked, ReconfigureTold, TryLeadAsked, TryLeadTold } from "./replica_office.ts";
 import {
@@ -71,6 +72,7 @@ export class ClusterMember {
   readonly office: Office;
   readonly work: ControllerWork;
   readonly moves: Moves;
+  readonly repairs: Repairs;
   readonly #options: MemberOptions;
   readonly #events: RecentEvents;
   readonly #elections: Elections;
@@ -98,9 +100,7 @@ export class ClusterMember {
       get clusterId() {
         return store.meta.clusterId; // taken over when the hub joins
       },
-      hubId,
-      dirId,
-      session,
+      ...this.#principal,
     };
     this.peers = new Peers({
       net,
@@ -152,6 +152,7 @@ export class ClusterMember {
       tryLead: (hub, asked) => this.#tryLead(hub, asked),
       reconfigure: (hub, asked) => this.reconfigure(hub, asked),
     });
+    this.repairs = new Repairs({ ...this.#options, peers: this.peers, isDown: (hub) => governor.isDown(hub) });
     this.#standAlone = new StandAlone({ partitions, clock, isGoverned: () => options.coordination.state() === "up" });
     this.#listen();
   }
@@ -280,6 +281,7 @@ export class ClusterMember {
     this.#joined = true;
     this.#meet();
     this.#standAlone.start();
+    this.repairs.start();
     return clusterId;
   }
 
@@ -378,6 +380,7 @@ export class ClusterMember {
 
   close(): void {
     this.work.close();
+    this.repairs.close();
     this.#standAlone.close();
     this.governor.close();
     this.#replicas.close();

@@ -1,6 +1,6 @@
 // The leader's side of a follower's fetches: what that hub was told and wants, remembered from one fetch to the next.
 import type { FollowerFetch, LeaderWord, Offset, ReplicaId } from "../cluster/types.ts";
-import { codeOf, type ErrorName } from "../errors.ts";
+import { codeOf, type ErrorName, HubError } from "../errors.ts";
 import type { Clock, Millis } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { RequestOf, ResponseOf } from "../wire/apis.ts";
@@ -240,8 +240,15 @@ export class FollowerFeed {
     let records: Uint8Array = nothing;
     if (fed.armed && fed.from < led.logEnd && fed.from >= before.logStart) {
       const { from, ticket } = fed;
-      const read = led.read(from, Math.min(room, fed.bytesMax));
-      records = read instanceof Promise ? await read : read;
+      try {
+        const read = led.read(from, Math.min(room, fed.bytesMax));
+        records = read instanceof Promise ? await read : read;
+      } catch (error) {
+        if (!(error instanceof HubError) || error.kind !== "CORRUPT_MESSAGE") throw error;
+        // while it is being repaired the follower waits: its place is disturbed then
+        if (!led.repairing && this.#fed.get(keyOf(fed)) === fed) this.#refuse(fed, error.kind, null);
+        return null;
+      }
       // what was read while the leadership ended, or the follower changed its mind, is not told
       const after = led.word();
       if (after === null || after.epoch !== before.epoch || fed.ticket !== ticket) {

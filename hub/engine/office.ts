@@ -3,6 +3,8 @@ import * as machine from "../cluster/replica.ts";
 import type { FollowerFetch, LeaderWord } from "../cluster/types.ts";
 import { type ErrorName, HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
+import { limits } from "../limits.ts";
+import { readBatchHeader } from "../record/batch.ts";
 import type { Elections } from "./elections.ts";
 import { hubOf } from "./cluster_view.ts";
 import type { Handovers } from "./handover.ts";
@@ -13,6 +15,8 @@ import type {
   LeaderHint,
   LedReplica,
   PartitionKey,
+  RangeAsked,
+  RangeTold,
   ReconfigureAsked,
   ReconfigureTold,
   ReplicaOffice,
@@ -89,6 +93,12 @@ export class Office implements ReplicaOffice {
     return Promise.resolve(all.map(reportOf));
   }
 
+  async range(_hub: HubPrincipal, asked: RangeAsked): Promise<RangeTold> {
+    const partition = findPartition(this.#options.partitions, asked.topicId, asked.partition);
+    if (!partition || partition.replica.halted) throw new HubError("NOT_LEADER_OR_FOLLOWER");
+    return await rangeOf(partition, asked);
+  }
+
   led(topicId: string, index: number): LedReplica | { readonly error: ErrorName; readonly hint: LeaderHint | null } {
     const { partitions } = this.#options;
     const partition = findPartition(partitions, topicId, index);
@@ -157,9 +167,43 @@ class Led implements LedReplica {
     return this.#partition.leads ? machine.wordOf(this.#partition.replica) : null;
   }
 
+  get repairing(): boolean {
+    return this.#partition.log.repairing;
+  }
+
   read(from: number, bytesMax: number): Uint8Array | Promise<Uint8Array> {
     const { log, leads, topic } = this.#partition;
     if (!leads) throw new HubError("NOT_LEADER_OR_FOLLOWER", `This hub does not lead ${topic}-${log.partition}`);
-    return log.read(from, bytesMax, log.logEnd);
+    const read = log.read(from, bytesMax, log.logEnd);
+    return read instanceof Promise ? read.catch((error: unknown) => this.#unreadable(from, error)) : read;
   }
+
+  /** What is not known to be committed and cannot be read here is another's to lead. */
+  #unreadable(from: number, error: unknown): never {
+    const { log, replica } = this.#partition;
+    if (error instanceof HubError && error.kind === "CORRUPT_MESSAGE" && log.repairing) {
+      this.#partitions.run(this.#partition, machine.unreadable(replica, from));
+    }
+    throw error;
+  }
+}
+
+/** What is committed here of a range that another replica asks for, whether this one leads or follows. */
+async function rangeOf({ log, highWatermark }: Partition, asked: RangeAsked): Promise<RangeTold> {
+  const { from, to } = asked;
+  const end = Math.min(to, highWatermark);
+  if (from < log.logStart || from >= end) return { upTo: from, records: new Uint8Array(0) };
+  // a gap that was made by skipping damage is none of a compacted log's
+  if (log.damaged.size > 0 && log.settings.corruptRead === "skip" && !log.repairing) {
+    throw new HubError("CORRUPT_MESSAGE", `${log.key} is damaged itself`);
+  }
+  const bytesMax = Math.min(Math.max(asked.bytesMax, 1), limits.replicaFetchPartitionBytes);
+  const records = await log.read(from, bytesMax, end);
+  let upTo = from;
+  for (let at = 0; at < records.length; ) {
+    const { lastOffset, size } = readBatchHeader(records, at);
+    upTo = lastOffset + 1;
+    at += size;
+  }
+  return { upTo: records.length === 0 ? end : upTo, records };
 }

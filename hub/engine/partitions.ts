@@ -128,9 +128,7 @@ export class Partitions implements TransactionPartitions {
   #disturb(partition: Partition, why: Error): void {
     partition.writes.fail(why);
     partition.ownWrites.fail(why);
-    this.room.disturbed(partition.place);
-    this.room.disturbed(partition.stablePlace);
-    this.room.disturbed(partition.replicaPlace);
+    this.disturbed(partition);
   }
 
   onLeadership(listener: LeadershipListener): void {
@@ -167,6 +165,15 @@ export class Partitions implements TransactionPartitions {
     const found = this.must(topic, partition);
     if (!found.leads) throw notLeader(found);
     return found;
+  }
+
+  ofLog(log: PartitionLog): Partition | undefined {
+    return this.#byLog.get(log);
+  }
+
+  /** What waits here looks again. */
+  disturbed({ place, stablePlace, replicaPlace }: Partition): void {
+    for (const one of [place, stablePlace, replicaPlace]) this.room.disturbed(one);
   }
 
   all(): Iterable<Partition> {

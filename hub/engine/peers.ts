@@ -30,12 +30,13 @@ export interface PeersOptions {
  * Answers of one connection come in the order of the requests, so what takes its time has a connection of its own:
  * `control` is for what is answered at once and tells who lives, `fetch` for fetches that wait at the leader.
  */
-type Purpose = "control" | "work" | "fetch" | "transactions" | "ends";
+type Purpose = "control" | "work" | "fetch" | "transactions" | "ends" | "repair";
 
 const purposes: { readonly [N in ApiName]?: Purpose } = {
   hubHello: "control",
   vote: "control",
   replicaStates: "control",
+  replicaRange: "repair",
   fetch: "fetch",
   txnGate: "transactions",
   txnHold: "transactions",

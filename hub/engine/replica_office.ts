@@ -46,6 +46,14 @@ export type TryLeadTold = PartitionKey &
 export type ReconfigureAsked = PartitionKey & ({ readonly target: ReplicaSet } | { readonly handoverTo: HubId });
 export type ReconfigureTold = PartitionKey & { readonly error: ErrorName; readonly message: string | null };
 
+/** Offsets [from, to). */
+export type RangeAsked = PartitionKey & { readonly from: Offset; readonly to: Offset; readonly bytesMax: number };
+/** All that is committed and stands below `upTo` is in `records`. */
+export interface RangeTold {
+  readonly upTo: Offset;
+  readonly records: Uint8Array;
+}
+
 export interface ReplicaReport extends PartitionKey {
   readonly replica: ReplicaId;
   readonly role: string;
@@ -78,6 +86,8 @@ export interface LedReplica {
   word(): LeaderWord | null;
   /** Everything written, synced or not, above the watermark too: followers sync while the leader does. */
   readonly logEnd: Offset;
+  /** What cannot be read is being fetched from another replica: the place is disturbed when that is over. */
+  readonly repairing: boolean;
   /** Whole batches from the one that holds `from`, at least one, up to the log's end. `from` is in logStart..logEnd. */
   read(from: Offset, bytesMax: number): Uint8Array | Promise<Uint8Array>;
   /** `advanced` at every append, `disturbed` when leadership ends, the config changes or the log start moves. */
@@ -98,5 +108,7 @@ export interface ReplicaOffice {
   ): Promise<readonly ReconfigureTold[]>;
   /** null: all there are. What is not here is left out. */
   states(hub: HubPrincipal, which: readonly PartitionKey[] | null): Promise<readonly ReplicaReport[]>;
+  /** @throws HubError where there is no such replica, or it cannot read the range either */
+  range(hub: HubPrincipal, asked: RangeAsked): Promise<RangeTold>;
   led(topicId: string, partition: number): LedReplica | { readonly error: ErrorName; readonly hint: LeaderHint | null };
 }

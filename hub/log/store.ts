@@ -156,6 +156,8 @@ function recoverPartition(
   // What lies above may never have been committed: a replica learns from its leader that it was (replication.md 2.6).
   const highWatermark = Math.max(logStart, Math.min(point?.highWatermark ?? logStart, logEnd));
   log.recoveredWatermark = highWatermark;
+  // Nobody may vouch for what cannot be read and is not known to be committed (replication.md 2.5, short log).
+  for (const { nextOffset } of log.damaged) if (nextOffset > highWatermark) log.recovered = "short";
   pointsNow.set(key, { syncedEnd: logEnd, highWatermark, logStart });
   return log;
 }

@@ -247,6 +247,7 @@ export const hubGuards: Guards<HubApi> = {
   txnHold: () => hubsAlone,
   groupDecided: () => hubsAlone,
   heldOffsets: () => ({ ...hubsAlone, homes: [], held: [] }),
+  replicaRange: () => ({ ...hubsAlone, records: null }),
 };
 
 type HubApi =
@@ -257,7 +258,8 @@ type HubApi =
   | "txnGate"
   | "txnHold"
   | "groupDecided"
-  | "heldOffsets";
+  | "heldOffsets"
+  | "replicaRange";
 
 /** The answer to whoever asks what only hubs may ask. */
 export function refusedToClients(api: ApiName): object | null {

@@ -90,6 +90,7 @@ import { txnGateRequest, txnGateResponse } from "./messages/1005_txn_gate.ts";
 import { txnHoldRequest, txnHoldResponse } from "./messages/1006_txn_hold.ts";
 import { groupDecidedRequest, groupDecidedResponse } from "./messages/1007_group_decided.ts";
 import { heldOffsetsRequest, heldOffsetsResponse } from "./messages/1008_held_offsets.ts";
+import { replicaRangeRequest, replicaRangeResponse } from "./messages/1009_replica_range.ts";
 import type { Decoded, Encodable, Message } from "./schema.ts";
 
 /** One row of the table. */
@@ -186,6 +187,7 @@ export const apis = {
   txnHold: api(1006, [0, 0], txnHoldRequest, txnHoldResponse),
   groupDecided: api(1007, [0, 0], groupDecidedRequest, groupDecidedResponse),
   heldOffsets: api(1008, [0, 0], heldOffsetsRequest, heldOffsetsResponse),
+  replicaRange: api(1009, [0, 0], replicaRangeRequest, replicaRangeResponse),
 } as const;
 
 const hubKeyMin = 1000;

@@ -169,6 +169,11 @@ async function lookAt(
       answers[at] = divergingEpoch ? { ...one, divergingEpoch } : one;
       if (divergingEpoch) failed = true;
     } catch (error) {
+      if (partition?.log.repairing && isCorrupt(error)) {
+        // a replica has it: the place is disturbed when it is here, or when nobody could deliver it
+        answers[at] = partitionAnswer(partition, wanted, nothing, request.isolationLevel);
+        continue;
+      }
       failed = true;
       const one = refusal(wanted.partition, error);
       const leader = misled.has(one.errorCode) ? currentLeader(services, name, wanted.partition) : undefined;
@@ -176,6 +181,10 @@ async function lookAt(
     }
   }
   return { answers, bytes, failed, places, changes };
+}
+
+function isCorrupt(error: unknown): boolean {
+  return error instanceof HubError && error.kind === "CORRUPT_MESSAGE";
 }
 
 /** Of a topic that is known here other hubs may have the partition. */

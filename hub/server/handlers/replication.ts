@@ -1,4 +1,4 @@
-// Vote, TryLead, Reconfigure, ReplicaStates (1001 to 1004): from their wire form to the office of this hub's replicas.
+// Votes, elections, changes, states, ranges (1001 to 1004, 1009): from their wire form to the office of this hub.
 import {
   reconfigurationsAsked,
   reconfigureAnswer,
@@ -43,6 +43,14 @@ export function replicationHandlers(services: HubServices) {
       return asked(context, async (office, hub) => {
         return reconfigureAnswer(await office.reconfigure(hub, request.ctlEpoch, reconfigurationsAsked(request)));
       });
+    },
+
+    async replicaRange(
+      request: RequestOf<"replicaRange">,
+      context: RequestContext,
+    ): Promise<ResponseOf<"replicaRange">> {
+      const told = await asked(context, async (office, hub) => await office.range(hub, request));
+      return "upTo" in told ? { errorCode: 0, ...told } : { ...told, records: null };
     },
 
     replicaStates(request: RequestOf<"replicaStates">, context: RequestContext): Promise<ResponseOf<"replicaStates">> {

@@ -48,6 +48,7 @@ export async function openServer(options: ServerOptions = {}): Promise<Server> {
     tryLead: never,
     reconfigure: never,
     states: never,
+    range: never,
     led: never,
     ...options.office,
   };

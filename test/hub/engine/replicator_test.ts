@@ -22,6 +22,7 @@ class Leader implements LedReplica {
   bytes: number[] = [];
   epoch: Epoch = 65;
   leads = true;
+  repairing = false;
   cutTo = -1;
   error: ErrorName | null = null;
   batchMax = Number.POSITIVE_INFINITY;

@@ -77,6 +77,7 @@ test("what hubs say to each other has keys from 1000 on and stands in no ApiVers
       ["txnHold", 1006],
       ["groupDecided", 1007],
       ["heldOffsets", 1008],
+      ["replicaRange", 1009],
     ],
   );
   assert.equal(Math.max(...advertised().map(({ apiKey }) => apiKey)), 75);
