@@ -5,6 +5,7 @@ export class ArrayLog implements LogView {
   epochs: number[];
   durableEnd: number;
   logStart = 0;
+  repairing = false;
 
   constructor(epochs: readonly number[]) {
     this.epochs = [...epochs];

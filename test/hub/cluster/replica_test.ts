@@ -186,3 +186,38 @@ test("a watermark that comes with the records it is about holds once they are th
   assert.equal(stage.at(c).log.logEnd, 1);
   assert.equal(stage.at(c).highWatermark, 1);
 });
+
+test("a leader that cannot read what is not known to be committed resigns with a short log, and gives it up", () => {
+  const stage = whole();
+  stage.append(a);
+  stage.settle(b, c, b, c);
+  stage.append(a);
+  stage.append(a); // 1 and 2 are a's alone
+  assert.deepEqual(machine.unreadable(stage.at(a), 0), [], "0 is committed: another has the same");
+  stage.run(a, machine.unreadable(stage.at(a), 2));
+  assert.deepEqual([stage.at(a).role, stage.at(a).stored.amnesia, stage.logs.get(a)!.logEnd], ["idle", "short", 2]);
+  stage.down.add(c);
+  assert.equal(stage.elect(b), false, "a does not count");
+  stage.down.delete(c);
+  assert.ok(stage.elect(b), "b and c do");
+  stage.logs.get(a)!.repairing = true;
+  stage.follow(a, b);
+  stage.settle(a);
+  assert.equal(stage.at(a).stored.amnesia, "short", "as long as something is left that it cannot read");
+  stage.logs.get(a)!.repairing = false;
+  stage.settle(a);
+  assert.equal(stage.at(a).stored.amnesia, "none");
+});
+
+test("a follower gives up what it cannot read, and fetches it again", () => {
+  const stage = whole();
+  stage.down.add(b);
+  stage.run(a, machine.peerLost(stage.at(a), 2, stage.now));
+  stage.append(a);
+  stage.fetch(c); // has it, and does not know that it is committed
+  stage.run(c, machine.unreadable(stage.at(c), 0));
+  assert.deepEqual([stage.at(c).role, stage.logs.get(c)!.logEnd], ["follower", 0]);
+  assert.equal(machine.fetchOf(stage.at(c))!.accepted, false, "a short log acknowledges nothing");
+  stage.settle(c);
+  assert.deepEqual([stage.logs.get(c)!.logEnd, stage.at(c).stored.amnesia], [1, "none"]);
+});

@@ -25,6 +25,7 @@ const config: PartitionConfig = {
   next: null,
 };
 const asked: VoteAsked = { topicId, partition: 3, epoch: 130, candidate: "2:d2", config };
+const range = { topicId, partition: 3, from: 4, to: 7, bytesMax: 100 };
 const kind =
   (expected: ErrorName) =>
   (error: unknown): boolean =>
@@ -54,6 +55,9 @@ const office: Partial<ReplicaOffice> = {
         return { topicId, partition, error: "NOT_CONTROLLER" as const, message: `${one.handoverTo}` };
       return { topicId, partition, error: "NONE" as const, message: JSON.stringify(one.target) };
     });
+  },
+  async range(_hub, { from, to }) {
+    return { upTo: to, records: new Uint8Array([from, to]) };
   },
   async states(_hub, which) {
     const state = {
@@ -99,6 +103,8 @@ test("what is asked arrives as it was meant, and so does what is answered", asyn
     ]);
     const [state] = statesTold(await peers.call(1, "replicaStates", statesCall(null), 2000));
     assert.deepEqual([state!.replica, state!.durableEnd, state!.state.config], ["1:d1", 9, config]);
+    const part = await peers.call(1, "replicaRange", range, 2000);
+    assert.deepEqual([part.errorCode, part.upTo, Uint8Array.from(part.records!)], [0, 7, new Uint8Array([4, 7])]);
     assert.equal(peers.state(1), "open");
   } finally {
     peers.close();
@@ -174,6 +180,7 @@ test("a Kafka client that speaks as a hub without a hello moves nothing", async 
     tryLead: tell("tryLead"),
     reconfigure: tell("r"),
     states: tell("s"),
+    range: tell("range"),
     led: tell("led"),
   };
   const server = await openServer({ office: all });
@@ -184,6 +191,7 @@ test("a Kafka client that speaks as a hub without a hello moves nothing", async 
     assert.equal((await wire.call("tryLead", 0, tryLeadCall(1, []))).errorCode, refused);
     assert.equal((await wire.call("reconfigure", 0, reconfigureCall(1, []))).errorCode, refused);
     assert.equal((await wire.call("replicaStates", 0, statesCall(null))).errorCode, refused);
+    assert.equal((await wire.call("replicaRange", 0, range)).errorCode, refused);
     wire.close();
     for (const version of [11, 15, 18]) {
       const forger = await dialWire(server.port);
