@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../io/ports.ts";
 import type { FactStore } from "../io/registry.ts";
 import { limits } from "../limits.ts";
 import type { PartitionLog } from "../log/log.ts";
+import { shortKey } from "../log/settings.ts";
 import type { Trace } from "../trace.ts";
 import { batchRulesOf } from "./admission.ts";
 import { hubOf } from "./cluster_view.ts";
@@ -263,12 +264,15 @@ export class ClusterTopics implements TopicChanges {
     return newReplica(me, log, state, settings, log.recoveredWatermark, clock.now());
   }
 
-  /** That a log is short has to be known after the next start too, which may find it whole (replication.md 2.1). */
+  /** That a log is short is the replica's own state from here on (replication.md 2.1). */
   async #rememberShort(made: readonly Partition[]): Promise<void> {
     const short = made.filter(({ log }) => log.recovered === "short");
     if (short.length === 0) return;
     await this.#options.facts.put(
-      short.map(({ log, replica }) => [replicaKey(log.topicId, log.partition), encodeReplica(replica.stored)]),
+      short.flatMap(({ log, replica }) => [
+        [replicaKey(log.topicId, log.partition), encodeReplica(replica.stored)],
+        [shortKey(log.key), null],
+      ]),
     );
   }
 

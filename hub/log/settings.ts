@@ -90,6 +90,13 @@ export function partitionKey(topicId: string, partition: number): string {
   return `${topicId}-${partition}`;
 }
 
+/**
+ * The fact that a log was found short (replication.md 2.5): in the journal from the start that finds it, as the next
+ * may find the log whole, until the engine has put it into the replica's own state or has no use for it.
+ */
+export const shortKey = (key: string): string => `${shortPrefix}${key}`;
+export const shortPrefix = "short/";
+
 /** What kind of refusal a disk's error is. */
 export function faultKind(thrown: unknown): "full" | "read-only" | "failed" {
   const code = (thrown as Partial<DiskFault>).code;

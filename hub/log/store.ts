@@ -1,14 +1,15 @@
 // The face of the log room: openStore takes the lock, reads the journal, recovers every partition, begins a new chain.
 import { journalDirectory, readJournal } from "./journal_read.ts";
 import type { JournalContent } from "./journal_read.ts";
-import type { KnownPartition } from "./journal_state.ts";
+import { applyFact } from "./journal_state.ts";
+import type { JournalState, KnownPartition } from "./journal_state.ts";
 import { PartitionLog } from "./log.ts";
 import { newMeta, readMeta, releaseLock, takeLock, writeMeta } from "./meta.ts";
 import type { HubMeta } from "./meta.ts";
 import { readRecoveryPoints, writeRecoveryPoints } from "./recovery_points.ts";
 import type { RecoveryPoint } from "./recovery_points.ts";
 import { recoverLog } from "./recovery.ts";
-import { defaultTuning, partitionKey } from "./settings.ts";
+import { defaultTuning, partitionKey, shortKey, shortPrefix } from "./settings.ts";
 import { Store } from "./store_core.ts";
 import type { StoreOptions } from "./store_types.ts";
 
@@ -53,8 +54,8 @@ function openLocked(options: StoreOptions): Store {
     const whose = `the data folder belongs to hub ${before.hubId}, this is hub ${options.hubId}`;
     throw new Error(`${whose}: use --hub-id ${before.hubId} or another folder`);
   }
-  // The clean mark goes before anything else may change.
-  let meta: HubMeta = { ...before, bootSeq: before.bootSeq + 1, clean: false, bootId: disk.bootId() };
+  // The clean mark goes before anything else may change. The boot is taken over when what it says is in the journal.
+  let meta: HubMeta = { ...before, bootSeq: before.bootSeq + 1, clean: false };
   writeMeta(disk, meta);
   const began = clock.now();
   const content = readJournal(disk, tuning.sectorBytes);
@@ -73,14 +74,29 @@ function openLocked(options: StoreOptions): Store {
     store.add(recoverPartition(options, store, known, content, before, points, start.points));
   }
   tidyTopics(options, content);
-  store.begin();
+  keepShort(content.state, store.partitions());
+  store.begin(content.state);
   writeRecoveryPoints(disk, start.points);
+  if (meta.bootId !== disk.bootId()) {
+    meta = { ...meta, bootId: disk.bootId() };
+    writeMeta(disk, meta);
+  }
   trace.event("info", "store_opened", {
     clean: before.clean,
     partitions: content.state.partitions.size,
     milliseconds: Math.round(clock.now() - began),
   });
   return store;
+}
+
+/** A short log stays short until the fact is removed, whatever the next start finds; of a log that is gone none is kept. */
+function keepShort(state: JournalState, logs: Iterable<PartitionLog>): void {
+  const kept = new Set([...state.facts.keys()].filter((key) => key.startsWith(shortPrefix)));
+  for (const key of kept) applyFact(state, key, null);
+  for (const log of logs) {
+    if (kept.has(shortKey(log.key))) log.recovered = "short";
+    if (log.recovered === "short") applyFact(state, shortKey(log.key), new Uint8Array());
+  }
 }
 
 /** Leaves the clean mark, where one is due, and lets go of the folder. A mark that cannot be written costs a scan. */

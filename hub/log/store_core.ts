@@ -14,6 +14,7 @@ import { Cleaner } from "./compaction.ts";
 import { HotTail } from "./hot_tail.ts";
 import { Journal } from "./journal.ts";
 import { applyFact, emptyState, factBytes } from "./journal_state.ts";
+import type { JournalState } from "./journal_state.ts";
 import type { LogHost } from "./log.ts";
 import type { PartitionLog } from "./log.ts";
 import { configure, deleteRecordsBefore, truncateTo } from "./log_change.ts";
@@ -68,7 +69,6 @@ export class Store implements FactStore {
     this.#adopt = start.adopt;
     const { disk, clock, random, trace } = start.options;
     const { state, lastSequence, lastNumber } = start.content;
-    for (const [key, value] of state.facts) applyFact(this.#facts, key, value);
     this.#journal = new Journal<PartitionLog>({
       disk,
       clock,
@@ -154,8 +154,9 @@ export class Store implements FactStore {
     this.#logs.set(log.key, log);
   }
 
-  /** For store.ts: the logs agree with the journal; a new chain begins, and the timers. */
-  begin(): void {
+  /** For store.ts: the logs agree with the journal, whose state this is; a new chain begins, and the timers. */
+  begin(state: JournalState): void {
+    for (const [key, value] of state.facts) applyFact(this.#facts, key, value);
     this.#journal.begin();
     this.#space.start();
     this.#retainer.start();

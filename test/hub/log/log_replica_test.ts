@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { HubError } from "../../../hub/errors.ts";
 import type { PartitionLog } from "../../../hub/log/store.ts";
+import { shortKey } from "../../../hub/log/settings.ts";
 import { setBaseOffsetAndEpoch } from "../../../hub/record/batch.ts";
 import { encodeBatch } from "../../../hub/record/builder.ts";
+import { SimClock } from "../../sim/clock.ts";
+import { MachineStopped } from "../../sim/disk.ts";
 import { Bench } from "./support.ts";
 
 function batch(base: number, epoch: number, texts: readonly string[]): Uint8Array {
@@ -80,4 +83,31 @@ test("an unclean stop of the machine under interval leaves a short log, a kill d
   assert.equal(bench.log().recovered, "whole");
   await bench.powerCut("everything");
   assert.equal(bench.log().recovered, "short");
+});
+
+test("a short log stays short over any stop, until it is known elsewhere; kills at every step of the start included", async () => {
+  /** Starts over a folder whose power was cut under `interval`, and dies at an operation of that start. */
+  const startedAfterCut = async (crashAt: number): Promise<{ bench: Bench; operations: number }> => {
+    const { bench, log } = await opened({ fsync: "interval" });
+    log.appendReplicated(batch(0, 1, ["a"]));
+    bench.disk.stopped = true;
+    const clock = new SimClock(bench.clock.now() + 1000, bench.clock.wall() + 1000);
+    bench.disk = bench.disk.afterPowerCut(clock, bench.chance, "everything");
+    bench.clock = clock;
+    bench.disk.faults.crashAt = crashAt; // a new disk counts from 0
+    await bench.open().catch((error: unknown) => assert.ok(error instanceof MachineStopped, String(error)));
+    return { bench, operations: bench.disk.operations };
+  };
+  const { operations } = await startedAfterCut(-1);
+  assert.ok(operations > 10);
+  for (let crashAt = 1; crashAt <= operations; crashAt++) {
+    const { bench } = await startedAfterCut(crashAt);
+    await bench.kill();
+    assert.equal(bench.log().recovered, "short", `killed at operation ${crashAt} of the start`);
+    await bench.reopen();
+    assert.equal(bench.log().recovered, "short", "a clean stop does not make it whole");
+    await bench.settle(bench.store.put([[shortKey(bench.log().key), null]]));
+    await bench.kill();
+    assert.equal(bench.log().recovered, "whole");
+  }
 });
