@@ -15,12 +15,11 @@ import { SharedFacts } from "./engine/shared_facts.ts";
 import { Topics, uuidText } from "./engine/topics.ts";
 import { HubError } from "./errors.ts";
 import { type CoordinatorParts, type Coordinators, openCoordinators } from "./hub_coordinators.ts";
-import { accessOf, boundsOf, entryOf, parseAddress } from "./hub_parts.ts";
+import { accessOf, boundsOf, entryOf, openAlone, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
 import type { FactStore, RemoteRegistry } from "./io/registry.ts";
 import { OnceStore } from "./once.ts";
-import { shortPrefix } from "./log/settings.ts";
 import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch } from "./server/dispatch.ts";
@@ -131,7 +130,7 @@ export class Hub {
     this.#dispatch = this.#makeDispatch(this.#services);
     const bounds = boundsOf(this.#config);
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
-    if (this.#coordination === null) await this.#openAlone(store, partitions);
+    if (this.#coordination === null) await openAlone(store, partitions);
     else await this.#join(this.#coordination, { store, partitions, settings, access, shared });
     const cluster = await this.#clusterParts();
     const parts = { config: this.#config, facts: store, partitions, settings, access, cluster };
@@ -154,13 +153,6 @@ export class Hub {
       return topic ? leaderIn(this.#services!, topic, index) : -1;
     };
     return { remote, peers: member.peers, leaderOf };
-  }
-
-  /** What a lone hub lost nobody has: that a log is short was told, and means nothing to it. */
-  async #openAlone(store: Store, partitions: Partitions): Promise<void> {
-    await partitions.open();
-    const told = [...store.entries(shortPrefix)].map(([key]) => [key, null] as const);
-    if (told.length > 0) await store.put(told);
   }
 
   async #listen(): Promise<void> {

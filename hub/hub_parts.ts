@@ -12,6 +12,8 @@ import type { HubEntry } from "./io/coordination.ts";
 import type { Clock, Hashing, Random } from "./io/ports.ts";
 import type { FactStore, Registry } from "./io/registry.ts";
 import { limits } from "./limits.ts";
+import { shortPrefix } from "./log/settings.ts";
+import type { Store } from "./log/store.ts";
 import { type ConnectionBounds, defaultBounds } from "./server/session.ts";
 import type { Trace } from "./trace.ts";
 
@@ -132,4 +134,11 @@ export function entryOf(
   const host = isLoopback(listened) ? "127.0.0.1" : listened;
   const address = kafka.advertised === null ? { host, port } : parseAddress(kafka.advertised, port);
   return { hubId: hub.id, dirId, bootSeq, ...address, rack: cluster.rack, version: "1" };
+}
+
+/** The topics of a lone hub. What it lost nobody has: that a log is short was told, and means nothing to it. */
+export async function openAlone(store: Store, partitions: Partitions): Promise<void> {
+  await partitions.open();
+  const told = [...store.entries(shortPrefix)].map(([key]) => [key, null] as const);
+  if (told.length > 0) await store.put(told);
 }

@@ -89,7 +89,7 @@ function openLocked(options: StoreOptions): Store {
   return store;
 }
 
-/** A short log stays short until the fact is removed, whatever the next start finds; of a log that is gone none is kept. */
+/** A short log stays short until the fact is removed, whatever the next start finds. */
 function keepShort(state: JournalState, logs: Iterable<PartitionLog>): void {
   const kept = new Set([...state.facts.keys()].filter((key) => key.startsWith(shortPrefix)));
   for (const key of kept) applyFact(state, key, null);
