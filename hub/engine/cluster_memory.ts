@@ -54,6 +54,8 @@ export class ClusterMemory {
   seen: Seen | null = null;
   /** Up to where polls have been applied; -1 asks for everything. */
   seq = -1;
+  /** The last change that Redis had carried out at that poll. */
+  mark = "";
   /** This process has asked to be registered, whether it was told the answer or not. */
   asked = false;
   /** Up to where the journal has the metadata. */
@@ -88,8 +90,29 @@ export class ClusterMemory {
     return seq < Math.max(this.seq, this.seen.seq) || ctl.ctlEpoch < this.seen.ctlEpoch || runId !== inc.runId;
   }
 
+  /**
+   * Whether this hub knows something that Redis does not, in the same incarnation. One that was put back may count as
+   * far again as it had, with other changes, before anybody looks.
+   */
+  isAheadOf({ inc, changes }: Poll): boolean {
+    if (inc === null || changes === null || inc.incarnation !== this.inc?.incarnation) return false;
+    const hubs = new Map(changes.hubs.map((hub) => [hub.hubId, hub.bootSeq]));
+    for (const { hubId, bootSeq } of this.hubs.values()) if (bootSeq > (hubs.get(hubId) ?? -1)) return true;
+    const meta = new Map(changes.meta.map((entry) => [entry.key, entry]));
+    for (const { key, version, committed } of this.meta.values()) {
+      const there = meta.get(key);
+      if (version > (there?.version ?? 0) || (version === there?.version && committed && !there.committed)) return true;
+    }
+    const partitions = new Map(changes.partitions.map((entry) => [`${entry.topicId}/${entry.partition}`, entry]));
+    for (const [key, { ver, state }] of this.partitions) {
+      const there = partitions.get(key);
+      if (there === undefined || isNewer({ ver, leaderEpoch: state.leaderEpoch }, there)) return true;
+    }
+    return false;
+  }
+
   /** Takes over what changed; the metadata are in the journal before anybody is told of them. */
-  async apply({ inc, seq, ctl, changes }: Poll): Promise<void> {
+  async apply({ inc, seq, ctl, changes, mark }: Poll): Promise<void> {
     if (inc === null || changes === null) return;
     const facts: [string, Uint8Array | null][] = [];
     for (const hub of changes.hubs) {
@@ -113,6 +136,7 @@ export class ClusterMemory {
     this.inc = inc;
     this.ctl = ctl;
     this.seq = seq;
+    this.mark = mark;
     if (facts.length > 0 || moved || this.seen === null) {
       const { clusterId, incarnation } = inc;
       const seen = { clusterId, incarnation, seq, ctlEpoch: ctl.ctlEpoch };
@@ -138,11 +162,9 @@ export class ClusterMemory {
     const known = this.partitions.get(key);
     if (
       known &&
-      (known.state.leaderEpoch > state.leaderEpoch ||
-        (known.state.leaderEpoch === state.leaderEpoch && known.ver > ver))
-    ) {
+      isNewer({ ver: known.ver, leaderEpoch: known.state.leaderEpoch }, { ver, leaderEpoch: state.leaderEpoch })
+    )
       return;
-    }
     this.partitions.set(key, { ver, state });
     this.#listener.partition(topicId, partition, state);
   }
@@ -168,7 +190,7 @@ export class ClusterMemory {
     for (const entry of image?.partitions ?? []) {
       const key = `${entry.topicId}/${entry.partition}`;
       const mine = states.get(key);
-      if (!mine || entry.leaderEpoch > mine.leaderEpoch) states.set(key, entry);
+      if (!mine || isNewer(entry, mine)) states.set(key, entry);
     }
     const incarnation = 1 + Math.max(this.seen?.incarnation ?? 0, image?.inc?.incarnation ?? 0);
     const ctlEpoch = 1 + Math.max(this.seen?.ctlEpoch ?? 0, image?.ctl.ctlEpoch ?? 0);
@@ -182,6 +204,12 @@ export class ClusterMemory {
       partitions: [...states.values()],
     };
   }
+}
+
+type Version = Pick<PartitionEntry, "leaderEpoch" | "ver">;
+
+function isNewer(one: Version, other: Version): boolean {
+  return one.leaderEpoch > other.leaderEpoch || (one.leaderEpoch === other.leaderEpoch && one.ver > other.ver);
 }
 
 function read<T>(bytes: Uint8Array): T {

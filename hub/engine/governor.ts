@@ -235,8 +235,11 @@ export class Governor {
   async #pollOnce(): Promise<boolean> {
     const { coordination, trace } = this.#options;
     try {
-      const poll = await coordination.poll(this.#memory.seq);
-      if (this.#joined && (poll.inc === null || this.#memory.isStale(poll))) {
+      let poll = await coordination.poll(this.#memory.seq, this.#memory.mark);
+      const isUnknown = !poll.known;
+      if (isUnknown) poll = await coordination.poll(-1);
+      const lost = poll.inc === null || this.#memory.isStale(poll) || (isUnknown && this.#memory.isAheadOf(poll));
+      if (this.#joined && lost) {
         await this.#mending.mend(poll);
         this.#pollAgain = true;
         return true;

@@ -46,15 +46,16 @@ export class Mending {
       pulse.forgive();
       if (!this.#knowsMost()) await new Promise<void>((resolve) => void clock.after(limits.mendWaitMs, resolve));
       const now = await coordination.poll(-1);
-      if (now.inc !== null && !memory.isStale(now)) return;
+      if (now.inc !== null && !memory.isStale(now) && !memory.isAheadOf(now)) return;
       const image = now.inc === null ? null : { ...now.changes!, inc: now.inc, seq: now.seq, ctl: now.ctl };
       const merged = memory.merged(image, clusterId());
-      const restored = await coordination.restore(merged, uuidText(random.uuid()));
+      const restored = await coordination.restore(merged, now.seq, uuidText(random.uuid()));
       if (restored === "conflict") return;
       trace.event("info", "redis_restored", { incarnation: restored.incarnation, entries: merged.meta.length });
     } finally {
       this.#running = false;
       memory.seq = -1; // everything is asked for anew
+      memory.mark = "";
     }
   }
 
@@ -81,7 +82,8 @@ export class Mending {
       if (typeof there === "string") return;
       for (const entry of there) memory.takePartition(entry);
     }
-    await coordination.registerHub(change(), me);
+    // a hub that is about to join registers when it has looked who else did: it would take its own entry for another's
+    if (memory.asked) await coordination.registerHub(change(), me);
     trace.event("info", "reasserted", { partitions: entries.length, incarnation: memory.inc!.incarnation });
   }
 }

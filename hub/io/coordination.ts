@@ -80,6 +80,10 @@ export interface Poll {
   } | null;
   /** run_id of the server that answered. */
   readonly runId: string;
+  /** The last change that was carried out; the next poll asks whether it is remembered. */
+  readonly mark: string;
+  /** False: what the poll was given as mark is remembered no more. It is long ago, or Redis was put back. */
+  readonly known: boolean;
 }
 
 /** Every change names the incarnation it believes in and an id of its own: a repeated call answers as the first did. */
@@ -120,16 +124,16 @@ export interface Coordination {
   /** A hint that something changed: poll now. */
   onHint(listener: () => void): void;
 
-  poll(since: number): Promise<Poll>;
+  poll(since: number, mark?: string): Promise<Poll>;
   image(): Promise<CoordinationImage>;
 
   /** Makes the cluster where `C:inc` is missing; answers what stands there afterwards (the first wins). */
   createCluster(clusterId: string, opId: string): Promise<Incarnation>;
   /**
    * Empty or older Redis: puts a whole image in place of what is there, under a higher incarnation; refused unless it
-   * is higher.
+   * is higher, and if something was changed since `lookedAt`, the seq that stood there.
    */
-  restore(image: CoordinationImage, opId: string): Promise<Incarnation | "conflict">;
+  restore(image: CoordinationImage, lookedAt: number, opId: string): Promise<Incarnation | "conflict">;
   /** A Redis that may be stale: raises the incarnation, keeps the rest; the controller's fence is `ctlEpoch`. */
   raiseIncarnation(expected: number, ctlEpoch: number, opId: string): Promise<Incarnation | "conflict">;
 

@@ -46,9 +46,14 @@ if redis.call('HGET', CTL, 'ctlEpoch') ~= ARGV[3] then return 'stale-controller'
 
 const script = (lua: string): RedisScript => ({ numberOfKeys: coordinationKeys.length, lua });
 
-/** ARGV since. inc, seq, ctl, then pairs of hubs, entries and partitions that changed after it. */
+/**
+ * ARGV since, mark. inc, seq, ctl, then pairs of hubs, entries and partitions that changed after it; then the last
+ * change's opId, and 1 if the one given as mark is remembered.
+ */
 export const pollCluster = script(`${names}
 local out = { redis.call('HGETALL', INC), redis.call('GET', SEQ) or '0', redis.call('HGETALL', CTL), {}, {}, {} }
+out[7] = redis.call('LINDEX', OPL, -1) or ''
+out[8] = redis.call('HEXISTS', OPS, ARGV[2])
 local places = { h = { HUBS, 4 }, m = { META, 5 }, p = { PS, 6 } }
 for _, what in ipairs(redis.call('ZRANGEBYSCORE', LOG, '(' .. ARGV[1], '+inf')) do
   local place = places[string.sub(what, 1, 1)]
@@ -72,16 +77,20 @@ if redis.call('EXISTS', INC) == 0 then
 end
 return answer(cjson.encode(redis.call('HGETALL', INC)))`);
 
-/** ARGV op, clusterId, incarnation, runId, seq, ctlHub, ctlEpoch, then triples (kind h|m|p, field, value). */
+/**
+ * ARGV op, clusterId, incarnation, runId, seq, ctlHub, ctlEpoch, the seq that was looked at, then triples (kind h|m|p,
+ * field, value). What was changed since somebody looked is not written over.
+ */
 export const restoreCluster = script(`${idempotent}
 if tonumber(redis.call('HGET', INC, 'incarnation') or '0') >= tonumber(ARGV[3]) then return 'conflict' end
+if (redis.call('GET', SEQ) or '0') ~= ARGV[8] then return 'conflict' end
 redis.call('DEL', HUBS, CTL, META, PS, LOG)
 redis.call('SET', SEQ, ARGV[5])
 redis.call('HSET', INC, 'clusterId', ARGV[2], 'incarnation', ARGV[3], 'runId', ARGV[4])
 redis.call('HSET', INC, 'formatVersion', 1, 'state', 'normal')
 redis.call('HSET', CTL, 'hubId', ARGV[6], 'ctlEpoch', ARGV[7])
 local places = { h = HUBS, m = META, p = PS }
-for i = 8, #ARGV, 3 do
+for i = 9, #ARGV, 3 do
   redis.call('HSET', places[ARGV[i]], ARGV[i + 1], ARGV[i + 2])
   changed(ARGV[i] .. ':' .. ARGV[i + 1])
 end

@@ -110,13 +110,22 @@ class RedisCoordination implements Coordination {
     await this.#link.call((redis) => redis.publish(this.#beats, beat));
   }
 
-  async poll(since: number): Promise<Poll> {
+  async poll(since: number, mark = ""): Promise<Poll> {
     const began = this.#clock.now();
-    const reply = (await this.#run("pollCluster", [since])) as PollReply;
+    const reply = (await this.#run("pollCluster", [since, mark])) as PollReply;
     this.#pollMs = this.#clock.now() - began;
-    const [inc, seq, ctl, hubs, meta, partitions] = reply;
+    const [inc, seq, ctl, hubs, meta, partitions, last, remembered] = reply;
     const changes = { hubs: hubsOf(hubs), meta: metaOf(meta), partitions: partitionsOf(partitions) };
-    return { inc: incarnationOf(inc), seq: Number(seq), ctl: seatOf(ctl), changes, runId: this.#runId() };
+    const known = mark === "" || remembered === 1;
+    return {
+      inc: incarnationOf(inc),
+      seq: Number(seq),
+      ctl: seatOf(ctl),
+      changes,
+      runId: this.#runId(),
+      mark: last,
+      known,
+    };
   }
 
   async image(): Promise<CoordinationImage> {
@@ -128,13 +137,13 @@ class RedisCoordination implements Coordination {
     return incarnationOf(parse(await this.#run("createCluster", [opId, clusterId, this.#runId()])))!;
   }
 
-  async restore(image: CoordinationImage, opId: string): Promise<Incarnation | "conflict"> {
+  async restore(image: CoordinationImage, lookedAt: number, opId: string): Promise<Incarnation | "conflict"> {
     const { inc, ctl, seq, hubs, meta, partitions } = image;
     const rows: RedisArgument[] = [];
     for (const hub of hubs) rows.push("h", hub.hubId, JSON.stringify(hub));
     for (const entry of meta) rows.push("m", entry.key, metaText(entry));
     for (const entry of partitions) rows.push("p", fieldOf(entry), partitionText(entry));
-    const head = [opId, inc!.clusterId, inc!.incarnation, this.#runId(), seq, ctl.hubId, ctl.ctlEpoch];
+    const head = [opId, inc!.clusterId, inc!.incarnation, this.#runId(), seq, ctl.hubId, ctl.ctlEpoch, lookedAt];
     const answer = await this.#run("restoreCluster", [...head, ...rows]);
     return answer === "conflict" ? answer : incarnationOf(parse(answer))!;
   }
@@ -232,7 +241,7 @@ class RedisCoordination implements Coordination {
   }
 }
 
-type PollReply = [string[], string, string[], string[], string[], string[]];
+type PollReply = [string[], string, string[], string[], string[], string[], string, number];
 
 const parse = (text: unknown): string[] => JSON.parse(text as string) as string[];
 

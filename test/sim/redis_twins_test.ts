@@ -15,6 +15,7 @@ const { coordinationKeys, ...coordinationLua } = coordination;
 const scripts: Record<string, RedisScript> = { ...coordinationLua, ...groups };
 
 const coordinationNames = coordinationKeys.map((key) => `hub:{t}:${key}`);
+const seqKey = "hub:{t}:seq";
 const groupKeys = (group: string): string[] => [`hub:{t:g:${group}}:m`, `hub:{t:g:${group}}:o`];
 const markKey = "hub:{t:groups}:mark";
 
@@ -27,10 +28,13 @@ interface Call {
 
 class Calls {
   readonly #chance: () => number;
+  readonly #state: RedisState;
   #op = 0;
 
-  constructor(seed: number) {
+  /** @param state what is called upon: now and then a call needs to fit it */
+  constructor(seed: number, state: RedisState) {
     this.#chance = seeded(seed);
+    this.#state = state;
   }
 
   #int(max: number): number {
@@ -67,7 +71,10 @@ class Calls {
     const field = (): string => `id${this.#int(3)}/${this.#int(4)}`;
     const value = (): string => (this.#int(4) === 0 ? "-" : `=${this.#text()}`);
     const args: Record<string, () => Argument[]> = {
-      pollCluster: () => [this.#int(3) === 0 ? -1 : this.#int(400)],
+      pollCluster: () => [
+        this.#int(3) === 0 ? -1 : this.#int(400),
+        this.#int(4) === 0 ? "" : `op${this.#op - this.#int(400)}`,
+      ],
       createCluster: () => [head[0]!, `cluster${this.#int(3)}`, "run"],
       restoreCluster: () => {
         const rows = this.#times(this.#int(4), () => ["m", key(), `${this.#int(9)} 1 ${this.#int(50)} ${value()}`]);
@@ -76,7 +83,9 @@ class Calls {
           field(),
           `${this.#int(9)} ${this.#int(70)} 3 ${this.#text()}`,
         ]);
-        return [head[0]!, "cluster9", this.#int(5), "run2", this.#int(100), 1, ctl, "h", 1, "{}", ...rows, ...states];
+        const seq = this.#int(4) === 0 ? this.#int(9) : (this.#state.get(seqKey) ?? "0");
+        const image = [this.#int(5), "run2", this.#int(100), 1, ctl, seq];
+        return [head[0]!, "cluster9", ...image, "h", 1, "{}", ...rows, ...states];
       },
       raiseIncarnation: () => [...head, ctl, "run3"],
       acquireController: () => [...head, this.#int(4), ctl],
@@ -173,7 +182,7 @@ test(`${calls} random calls: the twins answer as Redis does, and hold the same k
     for (let round = 1; round * perRound <= calls; round += 1) {
       await redis.flushall();
       const state = new RedisState();
-      const source = new Calls(round);
+      const source = new Calls(round, state);
       for (let i = 0; i < perRound; i += 1) {
         const { name, keys, args } = source.next();
         const commands = redis as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;

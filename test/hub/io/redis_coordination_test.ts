@@ -130,15 +130,38 @@ test("emptied, the image of a hub brings everything back under a higher incarnat
     await redis.command("FLUSHALL");
     assert.equal((await one.poll(0)).inc, null);
     const back = { ...image, inc: { ...image.inc!, incarnation: 2 } };
-    const restored = await one.restore(back, "r");
+    assert.equal(await one.restore(back, 7, "r0"), "conflict", "it is not what was looked at");
+    const restored = await one.restore(back, 0, "r");
     assert.ok(restored !== "conflict" && restored.incarnation === 2, "restored");
-    assert.equal(await one.restore(back, "r2"), "conflict", "once: the incarnation is not higher any more");
+    assert.equal(
+      await one.restore(back, (await one.poll(-1)).seq, "r2"),
+      "conflict",
+      "once: the incarnation is not higher any more",
+    );
     const after = await one.image();
     assert.deepEqual([after.hubs, after.meta[0]!.value], [image.hubs, "v"]);
     assert.ok(after.seq >= image.seq, "polls of before are told of all of it");
     const raised = await one.raiseIncarnation(2, 1, "i");
     assert.ok(raised !== "conflict" && raised.incarnation === 3, "raised");
     assert.equal(await one.raiseIncarnation(2, 1, "i2"), "conflict");
+  });
+});
+
+test("a Redis that was put back is found out by the last change, though it counts as far again", async () => {
+  await withRedis(async (redis, open) => {
+    const one = await open();
+    const make = async (opId: string): Promise<void> => {
+      await one.createCluster("A", "op");
+      await one.registerHub({ incarnation: 1, opId }, hub(1));
+    };
+    await make("h1");
+    const before = await one.poll(-1);
+    assert.deepEqual([before.known, before.mark], [true, "h1"]);
+    assert.equal((await one.poll(before.seq, before.mark)).known, true);
+    await redis.command("FLUSHALL");
+    await make("h2");
+    const after = await one.poll(before.seq, before.mark);
+    assert.deepEqual([after.seq, after.known, after.mark], [before.seq, false, "h2"]);
   });
 });
 

@@ -98,6 +98,10 @@ export class RedisState {
     return list.push(value);
   }
 
+  llast(key: string): string | null {
+    return this.lists.get(key)?.at(-1) ?? null;
+  }
+
   lpop(key: string): string | null {
     const list = this.lists.get(key);
     const first = list?.shift() ?? null;

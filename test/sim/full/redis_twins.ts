@@ -85,13 +85,15 @@ const list = (items: readonly unknown[]): string => (items.length === 0 ? "{}" :
 
 const pollCluster: Twin = ({ state, keys, args }) => {
   const names = namesOf(keys);
-  const out: [string[], string, string[], string[], string[], string[]] = [
+  const out: [string[], string, string[], string[], string[], string[], string, number] = [
     flat(state, names.inc),
     state.get(names.seq) ?? "0",
     flat(state, names.ctl),
     [],
     [],
     [],
+    state.llast(names.opl) ?? "",
+    state.hget(names.ops, String(args[1])) === null ? 0 : 1,
   ];
   const places: Record<string, [string, 3 | 4 | 5]> = { h: [names.hubs, 3], m: [names.meta, 4], p: [names.ps, 5] };
   for (const what of state.zabove(names.log, Number(args[0]))) {
@@ -114,13 +116,14 @@ const createCluster = idempotent(({ state, names, args, changed, answer }) => {
 
 const restoreCluster = idempotent(({ state, names, args, changed, answer }) => {
   if (Number(state.hget(names.inc, "incarnation") ?? "0") >= Number(args[2])) return "conflict";
+  if ((state.get(names.seq) ?? "0") !== args[7]) return "conflict";
   state.del(names.hubs, names.ctl, names.meta, names.ps, names.log);
   state.set(names.seq, args[4]!);
   state.hset(names.inc, "clusterId", args[1]!, "incarnation", args[2]!, "runId", args[3]!);
   state.hset(names.inc, "formatVersion", 1, "state", "normal");
   state.hset(names.ctl, "hubId", args[5]!, "ctlEpoch", args[6]!);
   const places: Record<string, string> = { h: names.hubs, m: names.meta, p: names.ps };
-  for (let i = 7; i < args.length; i += 3) {
+  for (let i = 8; i < args.length; i += 3) {
     state.hset(places[args[i]!]!, args[i + 1]!, args[i + 2]!);
     changed(`${args[i]}:${args[i + 1]}`);
   }
