@@ -103,12 +103,24 @@ export class ClusterMemory {
       const there = meta.get(key);
       if (version > (there?.version ?? 0) || (version === there?.version && committed && !there.committed)) return true;
     }
-    const partitions = new Map(changes.partitions.map((entry) => [`${entry.topicId}/${entry.partition}`, entry]));
-    for (const [key, { ver, state }] of this.partitions) {
-      const there = partitions.get(key);
-      if (there === undefined || isNewer({ ver, leaderEpoch: state.leaderEpoch }, there)) return true;
-    }
-    return false;
+    return this.newerThan(changes.partitions).length > 0;
+  }
+
+  /** Partitions of which this hub knows a later state than these entries say, which are all that stand there. */
+  newerThan(entries: readonly PartitionEntry[]): PartitionEntry[] {
+    const there = new Map(entries.map((entry) => [`${entry.topicId}/${entry.partition}`, entry]));
+    return this.#entries().filter((mine) => {
+      const theirs = there.get(`${mine.topicId}/${mine.partition}`);
+      return theirs === undefined || isNewer(mine, theirs);
+    });
+  }
+
+  #entries(): PartitionEntry[] {
+    return [...this.partitions].map(([key, { ver, state }]) => {
+      const at = key.lastIndexOf("/");
+      const place = { topicId: key.slice(0, at), partition: Number(key.slice(at + 1)) };
+      return { ...place, ver, leaderEpoch: state.leaderEpoch, state: JSON.stringify(state), seq: 0 };
+    });
   }
 
   /** Takes over what changed; the metadata are in the journal before anybody is told of them. */
@@ -181,12 +193,7 @@ export class ClusterMemory {
       const wins = !mine || (entry.committed && !mine.committed) || entry.version > mine.version;
       if (wins && !(mine?.committed && !entry.committed)) meta.set(entry.key, entry);
     }
-    const states = new Map<string, PartitionEntry>();
-    for (const [key, { ver, state }] of this.partitions) {
-      const at = key.lastIndexOf("/");
-      const place = { topicId: key.slice(0, at), partition: Number(key.slice(at + 1)) };
-      states.set(key, { ...place, ver, leaderEpoch: state.leaderEpoch, state: JSON.stringify(state), seq: 0 });
-    }
+    const states = new Map(this.#entries().map((entry) => [`${entry.topicId}/${entry.partition}`, entry]));
     for (const entry of image?.partitions ?? []) {
       const key = `${entry.topicId}/${entry.partition}`;
       const mine = states.get(key);

@@ -68,14 +68,20 @@ export class Mending {
     });
   }
 
-  /** Another incarnation: what this hub leads and what it is must stand there too. */
+  /**
+   * Another incarnation: what this hub leads and what it is must stand there too, and what it heard of others last.
+   * Whoever filled Redis may have known less of a partition, and of one epoch nobody takes an older version back.
+   */
   async reassert(): Promise<void> {
     const { coordination, memory, random, led, me, trace } = this.#options;
     const change = () => ({ incarnation: memory.inc!.incarnation, opId: uuidText(random.uuid()) });
-    const entries = [...led()].map(({ topicId, partition, state }) => {
+    const { changes } = await coordination.poll(-1);
+    const heard = memory.newerThan(changes!.partitions);
+    const own = [...led()].map(({ topicId, partition, state }) => {
       const ver = memory.partitions.get(`${topicId}/${partition}`)?.ver ?? 0;
       return { topicId, partition, ver: ver + 1, leaderEpoch: state.leaderEpoch, state: JSON.stringify(state) };
     });
+    const entries = [...heard, ...own];
     const max = limits.publishedPerCallMax;
     for (let at = 0; at < entries.length; at += max) {
       const there = await coordination.assertPartitions(change(), entries.slice(at, at + max));

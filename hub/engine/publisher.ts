@@ -97,16 +97,21 @@ export class Publisher {
       return false;
     }
     if (typeof results === "string") return false;
+    let isOn = true;
     for (const [i, { key, waiting, there, state }] of told.entries()) {
       const { kind, entry } = results[i]!;
       // another version stands there: what becomes of this one is said on top of that
       if (entry !== null) memory.takePartition(entry);
-      if (kind !== "stored") continue;
+      if (kind !== "stored") {
+        // what stands there is older than what is known here: Redis was put back, and is mended first
+        if (memory.partitions.get(key) === there) isOn = false;
+        continue;
+      }
       if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
       this.#tellIsr(waiting, state, there?.state);
       waiting.stored(state);
     }
-    return true;
+    return isOn;
   }
 
   #tellIsr({ topicId, partition }: Waiting, state: PublishedState, before: PublishedState | undefined): void {
