@@ -48,11 +48,28 @@ export function checkAt(reader: ChunkReader, at: number, to: number, offsetMin: 
   if (at + size > to) return "a batch is cut short";
   const base = getInt64(head, At.baseOffset);
   if (!Number.isSafeInteger(base) || base < offsetMin) return `base offset ${base} where ${offsetMin} was expected`;
-  const bytes = reader.at(at, size);
   try {
-    return { header: checkStoredBatch(bytes), at, bytes };
+    const bytes = reader.at(at, size);
+    const header = checkStoredBatch(bytes);
+    if (base === offsetMin || at + size >= to) return { header, at, bytes };
+    // The base offset is outside the CRC: one that rotted upwards makes a gap, and its neighbour lies below its end.
+    const neighbour = checkNext(reader, at + size, to);
+    if (neighbour >= 0 && neighbour <= header.lastOffset) return `base offset ${base} behind ${neighbour}`;
+    return { header, at, bytes: reader.at(at, size) };
   } catch (error) {
     return error instanceof HubError ? error.message : String(error);
+  }
+}
+
+/** The base offset of the valid batch at a place; -1 for none. */
+function checkNext(reader: ChunkReader, at: number, to: number): number {
+  if (at + batchHeaderBytes > to) return -1;
+  const size = batchSize(reader.at(at, batchHeaderBytes));
+  if (size < batchHeaderBytes || size > limits.batchBytesMax || at + size > to) return -1;
+  try {
+    return checkStoredBatch(reader.at(at, size)).baseOffset;
+  } catch {
+    return -1;
   }
 }
 

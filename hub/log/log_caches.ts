@@ -26,16 +26,31 @@ export interface CacheHost {
  * cost a scan of the whole log outlive a power cut, once the caller has synced the directory.
  */
 export function saveCaches(log: CachedLog, { disk, trace }: CacheHost, segment: Segment, sync: boolean): void {
-  const { directory, producers, epochs } = log;
+  const { directory, producers } = log;
   try {
     segment.saveIndex();
     if (producers.transactionsFrom >= 0 && segment.nextOffset > producers.transactionsFrom) segment.saveAborted(sync);
-    if (epochs.changed) {
-      replaceFile(disk, `${directory}/leader-epoch-checkpoint`, epochs.encode(log.logEnd), false);
-      epochs.changed = false;
-    }
+    writeEpochs(log, disk);
     saveProducers(disk, directory, producers, log.logEnd, segment.base, sync);
   } catch (error) {
     trace.event("warn", "log_cache_not_written", { log: log.key, error: (error as Error).message });
   }
+}
+
+/**
+ * Synced, and before the recovery point passes what it tells of: a batch that rots below may be the only other place
+ * that says where an epoch began, and a leader that does not know would have its followers cut what is committed.
+ */
+export function saveEpochs(log: CachedLog, { disk, trace }: CacheHost): void {
+  try {
+    writeEpochs(log, disk);
+  } catch (error) {
+    trace.event("warn", "log_cache_not_written", { log: log.key, error: (error as Error).message });
+  }
+}
+
+function writeEpochs({ directory, epochs, logEnd }: CachedLog, disk: Disk): void {
+  if (!epochs.changed) return;
+  replaceFile(disk, `${directory}/leader-epoch-checkpoint`, epochs.encode(logEnd), true);
+  epochs.changed = false;
 }

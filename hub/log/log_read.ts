@@ -126,6 +126,11 @@ async function wholeBatches(
     const header = checked(bytes.subarray(end));
     if (header === null || end + header.size > bytesMax) break;
     if (header.baseOffset < expected || header.lastOffset >= endOffset) break;
+    if (header.baseOffset > expected) {
+      // legal where the log was compacted; who cannot see the batch behind it leaves it to the next read
+      const behind = checked(bytes.subarray(end + header.size));
+      if (behind === null || behind.baseOffset <= header.lastOffset) break;
+    }
     expected = header.lastOffset + 1;
     end += header.size;
   }
@@ -149,6 +154,13 @@ export async function batchAt(
   const bytes = await reader.at(at, size);
   const header = checked(bytes);
   if (header === null || header.baseOffset < offsetMin || header.lastOffset >= offsetEnd) return null;
+  if (header.baseOffset > offsetMin) {
+    // one that rotted upwards makes a gap, and its neighbour lies below its end
+    const head = await reader.at(at + size, batchHeaderBytes);
+    const next = head.length < batchHeaderBytes ? 0 : Math.min(Math.max(batchSize(head), 0), limits.batchBytesMax);
+    const behind = checked(await reader.at(at + size, next));
+    if (behind !== null && behind.baseOffset <= header.lastOffset) return null;
+  }
   return { header, bytes: bytes.subarray(0, size) };
 }
 

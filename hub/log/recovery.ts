@@ -171,8 +171,7 @@ class Recovery {
     for (;;) {
       const end = segment.scan(at, length, this.#interval, ({ header }) => {
         // A gap below the recovery point is a compacted or repaired place; above it nothing makes one.
-        const gap = header.baseOffset > segment.nextOffset && segment.nextOffset >= this.#point;
-        if (gap) return false;
+        if (header.baseOffset > Math.max(segment.nextOffset, this.#point)) return false;
         if (header.lastOffset >= this.#point) {
           const { baseOffset: base, lastOffset, leaderEpoch: epoch, crc } = header;
           this.#tail.set(base, { segment, base, end: lastOffset + 1, epoch, crc });

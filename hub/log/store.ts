@@ -4,6 +4,7 @@ import type { JournalContent } from "./journal_read.ts";
 import { applyFact } from "./journal_state.ts";
 import type { JournalState, KnownPartition } from "./journal_state.ts";
 import { PartitionLog } from "./log.ts";
+import { saveEpochs } from "./log_caches.ts";
 import { newMeta, readMeta, releaseLock, takeLock, writeMeta } from "./meta.ts";
 import type { HubMeta } from "./meta.ts";
 import { readRecoveryPoints, writeRecoveryPoints } from "./recovery_points.ts";
@@ -76,6 +77,7 @@ function openLocked(options: StoreOptions): Store {
   tidyTopics(options, content);
   keepShort(content.state, store.partitions());
   store.begin(content.state);
+  for (const log of store.partitions()) saveEpochs(log, store.host);
   writeRecoveryPoints(disk, start.points);
   if (meta.bootId !== disk.bootId()) {
     meta = { ...meta, bootId: disk.bootId() };

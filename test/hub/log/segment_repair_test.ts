@@ -91,6 +91,28 @@ test("a cut above damage leaves the damage where it is, and what stands behind i
   assert.deepEqual(await bench.values(bench.log(), 103), ["again"]);
 });
 
+test("a base offset that rotted, which no CRC covers, is damage: nobody reads at another offset, and nothing is cut", async () => {
+  for (const [byte, bit] of [
+    [3, 1],
+    [7, 1],
+    [6, 0],
+  ] as const) {
+    const { bench, replica } = await filled({ segmentBytes: 1_000_000 });
+    const file = `${bench.log().active.name}.log`;
+    bench.disk.flipBit(file, byte, bit);
+    await assert.rejects(bench.values(), refusal("CORRUPT_MESSAGE"));
+    assert.deepEqual(await bench.values(bench.log(), 5), all.slice(5));
+    for (const cache of bench.disk.names()) if (/index$/.test(cache)) bench.disk.remove(cache);
+    await bench.kill();
+    assert.equal(bench.log().logEnd, 300, `byte ${byte}`);
+    assert.deepEqual(await bench.values(bench.log(), 5), all.slice(5));
+    await bench.settle(bench.log().roll());
+    const [segment] = bench.log().damaged;
+    await repair(bench, replica, segment!);
+    assert.deepEqual(await bench.values(), all);
+  }
+});
+
 test("what does not fit is not taken", async () => {
   const { bench, replica } = await filled();
   const log = bench.log();
