@@ -31,6 +31,13 @@ test("a seed tells all: two runs of one seed are the same", async () => {
   }
 });
 
+test("bits flip on one hub's disk: everything is read, and all hubs hold the same again", async () => {
+  for (let seed = 1; seed <= (few ? 2 : 15); seed += 1) {
+    const { violation, tail } = await runSeed(seed, { faults: ["rot", "kill", "power", "stop", "isolate"] });
+    assert.equal(violation, null, `SEED=${seed}\n${tail.slice(-20).join("\n")}`);
+  }
+});
+
 /** Runs seeds in a process of their own; what it printed, and its exit code. */
 function search(from: number): Promise<{ readonly code: number | null; readonly text: string }> {
   const main = path.join(import.meta.dirname, "main.ts");

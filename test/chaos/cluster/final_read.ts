@@ -1,9 +1,13 @@
 // The end of a chaos run, seen by others than our own client: by librdkafka, and on the disk of every replica.
 import { existsSync } from "node:fs";
+import { connect, openLogTools } from "../../../hub/mod.ts";
 import { run } from "../../tools/hub_process.ts";
 import { logsOf } from "./disks.ts";
 import type { History } from "./history.ts";
 import type { ChaosStage } from "./stage.ts";
+import { readAll } from "./workload.ts";
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Everything of a topic as kcat reads it. */
 export async function readByLibrdkafka(stage: ChaosStage, topic: string, history: History): Promise<void> {
@@ -17,11 +21,55 @@ export async function readByLibrdkafka(stage: ChaosStage, topic: string, history
 }
 
 /**
+ * Lets each hub in turn lead everything, and reads all of it there: what rotted on a copy that nobody had read shows
+ * then, and is repaired from the others.
+ */
+export async function readEveryCopy(stage: ChaosStage, topics: readonly string[], history: History): Promise<void> {
+  for (const { id } of stage.hubs) {
+    await leadAll(stage, topics, id);
+    for (const name of topics) {
+      for (const { partition, offset, key, number } of await readAll(stage, name)) {
+        if (name === topics[0]) history.saw(partition, offset, `${key}:${number}`, `the copy of hub ${id}`);
+      }
+    }
+  }
+}
+
+async function leadAll(stage: ChaosStage, topics: readonly string[], id: number): Promise<void> {
+  const client = connect({ bootstrap: stage.bootstrap(), clientId: "leading" });
+  const until = performance.now() + 60_000;
+  try {
+    for (;;) {
+      const found = await client.admin().topics([...topics]);
+      const others = found.flatMap(({ name, partitions }) => {
+        return partitions.flatMap(({ partition, leader }) => (leader === id ? [] : { topic: name, partition }));
+      });
+      if (others.length === 0) return;
+      if (performance.now() > until) throw new Error(`hub ${id} does not come to lead ${JSON.stringify(others)}`);
+      await client
+        .admin()
+        .cluster()
+        .elect("preferred", others, id)
+        .catch(() => {}); // not in sync yet, say
+      await pause(300);
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+/**
  * Stops every hub in order and compares what the replicas of each log hold, byte by byte as far as all of them go:
  * records are stored as the leader stored them. Answers how many bytes were the same.
  */
 export async function compareReplicas(stage: ChaosStage, topics: readonly string[], history: History): Promise<number> {
   for (const hub of stage.hubs) await hub.end("SIGTERM");
+  for (const { id, data } of stage.hubs) {
+    for (const { name, damage } of openLogTools(data).verify().logs) {
+      const isRead = topics.includes(name.replace(/-\d+$/, ""));
+      if (isRead && damage.length > 0) history.differ(name, `damaged on hub ${id}, though all of it was read there`);
+    }
+  }
   const replicas = stage.hubs.map(({ data }) => logsOf(data, topics));
   let bytes = 0;
   for (const name of new Set(replicas.flatMap((logs) => [...logs.keys()]))) {

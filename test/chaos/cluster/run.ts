@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { connect } from "../../../hub/mod.ts";
 import { History } from "./history.ts";
-import { batchesAround, compareReplicas, readByLibrdkafka } from "./final_read.ts";
+import { batchesAround, compareReplicas, readByLibrdkafka, readEveryCopy } from "./final_read.ts";
 import { chanceOf, Faults } from "./faults.ts";
 import { ChaosStage, type RedisKind } from "./stage.ts";
 import { deviceTopic, readAll, topic, Workload } from "./workload.ts";
@@ -58,6 +58,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     const committed = await workload.committed();
     history.checkGroup(committed, workload.firstHandled, workload.handled);
     await readByLibrdkafka(stage, topic, history);
+    await readEveryCopy(stage, [topic, deviceTopic], history);
     const compared = await compareReplicas(stage, [topic, deviceTopic], history);
     say(`replicas compared byte by byte: ${compared} bytes`);
     if (history.violations.length > 0) explain(stage, history, say);
@@ -97,7 +98,7 @@ async function prepare(stage: ChaosStage): Promise<void> {
   try {
     const until = performance.now() + 30_000;
     // Small segments: closed ones are there soon.
-    const configs = { "segment.bytes": String(1 << 20) };
+    const configs = { "segment.bytes": String(1 << 16) };
     for (const name of [topic, deviceTopic]) {
       for (;;) {
         try {

@@ -1,4 +1,6 @@
 // What goes wrong in a run: each seed allows some kinds of faults, and draws when, where and for how long.
+import type { Segment } from "../../../hub/log/segment.ts";
+import { batchSize } from "../../../hub/record/batch.ts";
 import { seeded } from "../clock.ts";
 import type { CutStyle } from "../disk.ts";
 import { redisHost } from "./redis.ts";
@@ -32,7 +34,8 @@ type Kind =
   | "syncFails"
   | "fullDisk"
   | "midWrite"
-  | "client";
+  | "client"
+  | "rot";
 
 const kinds: readonly Kind[] = [
   "kill",
@@ -63,7 +66,21 @@ const kinds: readonly Kind[] = [
   "client",
 ];
 
+/** What a run is asked for by name: drawn by no seed. */
+const named: readonly Kind[] = ["rot"];
+
 const styles: readonly CutStyle[] = ["nothing", "everything", "some", "torn", "torn"];
+
+/** Four bytes of a batch stand under no CRC and have no neighbour that tells them from others: the leader epoch. */
+function isEpoch({ file, size }: Segment, place: number): boolean {
+  const bytes = new Uint8Array(size);
+  file.read(bytes, 0);
+  for (let at = 0; at + 61 <= size; at += batchSize(bytes, at)) {
+    if (place >= at + 12 && place < at + 16) return true;
+    if (batchSize(bytes, at) < 61) return false; // damaged already
+  }
+  return false;
+}
 
 /** How close faults come upon each other, and how long they last. */
 export interface Pace {
@@ -103,7 +120,7 @@ export class Faults {
     const share = 0.1 + world.chance() * 0.5;
     const drawn = kinds.filter(() => world.chance() < share);
     const wanted = options.kinds;
-    this.allowed = wanted === null ? drawn : kinds.filter((kind) => wanted.includes(kind));
+    this.allowed = wanted === null ? drawn : [...kinds, ...named].filter((kind) => wanted.includes(kind));
     this.#seed = Math.floor(world.chance() * 2 ** 32);
   }
 
@@ -192,9 +209,30 @@ export class Faults {
       case "wall":
         machine.wallOffset = this.#int(2) === 0 ? 0 : Date.UTC(1970, 0, 1) - Date.UTC(2027, 0, 1);
         return this.#say(`${machine.name}: wall clock moved by ${machine.wallOffset}`);
+      case "rot":
+        return this.#rot();
       default:
         return this.#workload.replace();
     }
+  }
+
+  /** A bit flips on one hub's disk, always the same one of a run: what it lost, the others have. */
+  #rot(): void {
+    const { hubs } = this.#stage;
+    const hub = hubs[this.#seed % hubs.length]!;
+    if (!hub.machine.running) return;
+    const logs = [...this.#stage.partitionsOf(hub)].filter(({ replica, log }) => {
+      return replica.state.config.old.m >= 2 && log.journaled && log.sizeBytes > 0;
+    });
+    if (logs.length === 0) return;
+    const { segments } = this.#pick(logs).log;
+    const segment = this.#pick(segments.filter(({ size }) => size > 0));
+    const at = this.#int(segment.size);
+    if (isEpoch(segment, at)) return;
+    hub.disk.flipBit(`${segment.name}.log`, at, this.#int(8));
+    this.#say(`${hub.machine.name}: ${segment.name}.log byte ${at} of ${segment.size}`);
+    this.#stage.kill(hub);
+    this.#restart(hub);
   }
 
   #net(kind: Kind, hub: SimHub): void {

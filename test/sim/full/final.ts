@@ -87,7 +87,15 @@ export class Final {
   async #readAll({ log, replica }: Partition): Promise<Buffer> {
     const parts: Uint8Array[] = [];
     for (let offset = log.logStart; offset < replica.highWatermark; ) {
-      const bytes = await this.#world.settle(Promise.resolve(log.read(offset, 1 << 20, replica.highWatermark)), 10_000);
+      const read = Promise.resolve(log.read(offset, 1 << 20, replica.highWatermark)).catch((error: unknown) => {
+        if (log.repairing) return null; // damage that nobody had read: another hub has it
+        throw error;
+      });
+      const bytes = await this.#world.settle(read, 10_000);
+      if (bytes === null) {
+        await this.#world.settle(new Promise<void>((resolve) => void this.#world.time.after(200, resolve)), 1000);
+        continue;
+      }
       for (let at = 0; at < bytes.length; at += batchSize(bytes, at)) {
         offset = readBatchHeader(bytes, at).lastOffset + 1;
       }
