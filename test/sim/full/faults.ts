@@ -35,7 +35,9 @@ type Kind =
   | "fullDisk"
   | "midWrite"
   | "client"
-  | "rot";
+  | "rot"
+  | "handover"
+  | "move";
 
 const kinds: readonly Kind[] = [
   "kill",
@@ -66,8 +68,10 @@ const kinds: readonly Kind[] = [
   "client",
 ];
 
+/** What an administrator does. */
+const byAdmin: readonly Kind[] = ["handover", "move"];
 /** What a run is asked for by name: drawn by no seed. */
-const named: readonly Kind[] = ["rot"];
+const named: readonly Kind[] = ["rot", ...byAdmin];
 
 const styles: readonly CutStyle[] = ["nothing", "everything", "some", "torn", "torn"];
 
@@ -172,7 +176,18 @@ export class Faults {
     else if (["partition", "oneWay", "isolate", "ring", "noRedis", "drop", "slowLink"].includes(kind))
       this.#net(kind, hub);
     else if (["slowDisk", "syncFails", "fullDisk", "midWrite"].includes(kind)) this.#disk(kind, hub);
+    else if (byAdmin.includes(kind))
+      this.#workload.administer(kind === "move" ? this.#hubsInAnyOrder() : [hub.id], kind);
     else this.#machine(kind, hub);
+  }
+
+  #hubsInAnyOrder(): number[] {
+    const ids = this.#stage.hubs.map(({ id }) => id);
+    for (let i = ids.length - 1; i > 0; i -= 1) {
+      const j = this.#int(i + 1);
+      [ids[i], ids[j]] = [ids[j]!, ids[i]!];
+    }
+    return ids;
   }
 
   #restart(hub: SimHub): void {

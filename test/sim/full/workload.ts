@@ -115,6 +115,24 @@ export class Workload {
     this.#begin(person);
   }
 
+  /** Somebody moves a partition to these hubs, as many as it has replicas, or its leadership to the first of them. */
+  administer(hubs: readonly number[], what: string): void {
+    const { name: topic, partitions, factor } = this.#topics[this.#int(this.#topics.length)]!;
+    const place = { topic, partition: this.#int(partitions) };
+    const { client, machine } = this.#stage.client("admin", this.#shuffled());
+    const cluster = client.admin().cluster();
+    this.#world.say(`${what} of ${topic}-${place.partition}: ${hubs.slice(0, factor).join(",")}`);
+    const asked: Promise<unknown> =
+      what === "move"
+        ? cluster.reassign([{ ...place, hubs: hubs.slice(0, factor) }])
+        : cluster.elect("preferred", [place], hubs[0]!);
+    const told = (error?: unknown): void => {
+      this.#world.say(`${what} of ${topic}-${place.partition}: ${error === undefined ? "told" : String(error)}`);
+      this.#stage.endClient(machine);
+    };
+    asked.then(() => told(), told);
+  }
+
   /** Records taken by producers that run now and not answered yet. */
   get pending(): number {
     let sum = 0;
