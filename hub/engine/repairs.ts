@@ -69,7 +69,13 @@ export class Repairs {
 
   close(): void {
     this.#closed = true;
-    for (const { timer } of this.#patients.values()) timer?.cancel();
+    const { partitions } = this.#options;
+    for (const { log, timer } of this.#patients.values()) {
+      timer?.cancel();
+      log.repairing = false;
+      const partition = partitions.ofLog(log);
+      if (partition) partitions.disturbed(partition); // nobody waits for what does not come any more
+    }
   }
 
   #enqueue(patient: Patient): void {
