@@ -112,7 +112,8 @@ export class Repairs {
       // a short log may be whole with it
       if (partition) partitions.run(partition, durable(partition.replica, clock.now()));
     } else {
-      patient.tries = result === "some" ? 0 : patient.tries + 1;
+      // a log whose topic is not known yet has nobody who could be asked
+      if (partition) patient.tries = result === "some" ? 0 : patient.tries + 1;
       if (patient.tries === limits.repairTriesMax && !patient.isLost) this.#giveUp(patient, partition);
       patient.timer = clock.after(pauseOf(patient), () => this.#enqueue(patient));
     }
