@@ -121,7 +121,7 @@ export class Repairs {
   }
 
   #giveUp(patient: Patient, partition: Partition | undefined): void {
-    const { trace, partitions } = this.#options;
+    const { trace, partitions, clock } = this.#options;
     const { log, told } = patient;
     patient.isLost = true;
     log.repairing = false;
@@ -130,6 +130,9 @@ export class Repairs {
     trace.event("error", "possible_loss", { topic: log.name, partition: log.partition, detail });
     if (partition && !partition.leads) {
       for (const from of told) partitions.run(partition, unreadable(partition.replica, from));
+      // Of two replicas of which one is short the watermark stands still, and what it does not pass nobody delivers:
+      // it may count again, and the range comes in a later round.
+      partitions.run(partition, durable(partition.replica, clock.now()));
     }
   }
 
