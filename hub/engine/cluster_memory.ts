@@ -54,7 +54,7 @@ export class ClusterMemory {
   seen: Seen | null = null;
   /** Up to where polls have been applied; -1 asks for everything. */
   seq = -1;
-  /** The last change that Redis had carried out at that poll. */
+  /** The last change known to be carried out by Redis, at that poll or by this hub since. */
   mark = "";
   /** This process has asked to be registered, whether it was told the answer or not. */
   asked = false;

@@ -239,6 +239,11 @@ export class Governor {
       const isUnknown = !poll.known;
       if (isUnknown) poll = await coordination.poll(-1);
       const lost = poll.inc === null || this.#memory.isStale(poll) || (isUnknown && this.#memory.isAheadOf(poll));
+      if (lost && !this.#joined && poll.inc !== null) {
+        // who has not joined mends nothing: it goes by what stands there now, as if it had started after that
+        this.#memory.partitions.clear();
+        if (!isUnknown) poll = await coordination.poll(-1);
+      }
       if (this.#joined && lost) {
         await this.#mending.mend(poll);
         this.#pollAgain = true;

@@ -84,8 +84,10 @@ export class Mending {
     const entries = [...heard, ...own];
     const max = limits.publishedPerCallMax;
     for (let at = 0; at < entries.length; at += max) {
-      const there = await coordination.assertPartitions(change(), entries.slice(at, at + max));
+      const asserted = change();
+      const there = await coordination.assertPartitions(asserted, entries.slice(at, at + max));
       if (typeof there === "string") return;
+      memory.mark = asserted.opId;
       for (const entry of there) memory.takePartition(entry);
     }
     // a hub that is about to join registers when it has looked who else did: it would take its own entry for another's

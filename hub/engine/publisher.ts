@@ -97,6 +97,7 @@ export class Publisher {
       return false;
     }
     if (typeof results === "string") return false;
+    memory.mark = opId; // what it answered is known from now on, and looked for by the next poll
     let isOn = true;
     for (const [i, { key, waiting, there, state }] of told.entries()) {
       const { kind, entry } = results[i]!;

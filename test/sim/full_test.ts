@@ -42,8 +42,11 @@ test("bits flip on one hub's disk: everything is read, and all hubs hold the sam
 });
 
 test("seeds that once failed hold", { skip: few }, async () => {
-  for (const { seed, only, why } of recordedSeeds) {
-    const { violation, tail } = await runSeed(seed, only === undefined ? {} : { only: new Set(only) });
+  for (const { seed, faults, only, why } of recordedSeeds) {
+    const { violation, tail } = await runSeed(seed, {
+      ...(faults && { faults }),
+      ...(only && { only: new Set(only) }),
+    });
     assert.equal(violation, null, `SEED=${seed} (${why})\n${tail.slice(-20).join("\n")}`);
   }
 });

@@ -24,7 +24,7 @@ function entry(ver: number, state: PublishedState): PartitionEntry {
 
 /** A Redis that has one partition, and a hub that knows of it what it heard before. */
 async function stage(heard: PartitionEntry, stands: PartitionEntry) {
-  const there = { entry: stands, calls: 0 };
+  const there = { entry: stands, calls: 0, opId: "" };
   const inc = { clusterId: "c", incarnation: 1, runId: "r", formatVersion: 1, state: "normal" } as const;
   const poll = (partitions: PartitionEntry[]): Poll => {
     const changes = { hubs: [], meta: [], partitions };
@@ -34,10 +34,11 @@ async function stage(heard: PartitionEntry, stands: PartitionEntry) {
     state: () => "up",
     poll: () => Promise.resolve(poll([there.entry])),
     casPartitions: (
-      _change: unknown,
+      { opId }: { opId: string },
       asked: readonly { expectedVer: number; state: string; leaderEpoch: number }[],
     ) => {
       there.calls += 1;
+      there.opId = opId;
       const { expectedVer, state, leaderEpoch } = asked[0]!;
       if (expectedVer !== there.entry.ver) return Promise.resolve([{ kind: "conflict", entry: there.entry }]);
       there.entry = { ...there.entry, ver: expectedVer + 1, leaderEpoch, state };
@@ -56,11 +57,12 @@ async function stage(heard: PartitionEntry, stands: PartitionEntry) {
 }
 
 test("another version stands there: it is told on top of that at once", async () => {
-  const { there, clock, publisher } = await stage(entry(3, stateOf(1, 66)), entry(5, stateOf(-1, 66)));
+  const { there, clock, memory, publisher } = await stage(entry(3, stateOf(1, 66)), entry(5, stateOf(-1, 66)));
   const state = stateOf(2, 67);
   publisher.publish("t", 0, { state, isClaim: false, revised: () => state, stored: () => {} });
   await clock.advance(1);
   assert.deepEqual([there.calls, there.entry.ver, there.entry.leaderEpoch], [2, 6, 67]);
+  assert.equal(memory.mark, there.opId, "the next poll asks whether this change is remembered");
 });
 
 test("an older version stands there: it is asked again after a while, until Redis is mended", async () => {

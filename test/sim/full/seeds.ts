@@ -2,6 +2,8 @@
 
 export interface RecordedSeed {
   readonly seed: number;
+  /** Kinds of faults instead of those that it draws. */
+  readonly faults?: readonly string[];
   /** Numbers of the faults that were enough (shrink.ts); all of them when left out. */
   readonly only?: readonly number[];
   readonly why: string;
@@ -16,5 +18,11 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 303, why: "a hub that knew a later version than Redis, which was put back, published without end" },
   { seed: 327, why: "an epoch that Redis had lost was known to all hubs, and nobody put it back" },
   { seed: 458, why: "a Redis that was put back counted as far again before anybody looked" },
+  {
+    seed: 5114,
+    faults: ["handover", "move", "kill", "pause", "partition", "redisDown", "redisEarlier", "power", "stop"],
+    only: [3, 7, 8, 10, 12],
+    why: "a hub that was joining when Redis was put back kept versions that stood there no more",
+  },
   { seed: 879, why: "what was published while Redis was being filled again was written over" },
 ];
