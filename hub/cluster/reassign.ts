@@ -4,14 +4,26 @@ import { hasHolders } from "./quorum.ts";
 import { type Leadership, persist, publishedOf, type Replica, stepDown } from "./state.ts";
 import type { PartitionConfig, ReplicaEffect, ReplicaId, ReplicaSet } from "./types.ts";
 
-/** Why a change may not begin now; null when it may. */
-export function mayReconfigure(replica: Replica, target: ReplicaSet): string | null {
+/**
+ * Why a change may not begin now; null when it may.
+ * @param lost members whose folders an operator says are gone for good (`replaceLost`)
+ */
+export function mayReconfigure(replica: Replica, target: ReplicaSet, lost: readonly ReplicaId[] = []): string | null {
   const { lead, state } = replica;
   if (lead === null || !lead.open) return "this hub does not lead it";
   if (state.config.next !== null) return "another change is under way";
   if (target.members.length === 0 || target.m < 1 || target.m > target.members.length) return "such a set cannot be";
   if (new Set(target.members).size !== target.members.length) return "a replica stands there twice";
-  return null;
+  return lost.length > 0 ? mayReplaceLost(replica, target, lost) : null;
+}
+
+function mayReplaceLost({ id, state }: Replica, target: ReplicaSet, lost: readonly ReplicaId[]): string | null {
+  const { members, m } = state.config.old;
+  if (m < members.length) return "a quorum is left without what was lost: the set is changed as any other";
+  if (m !== target.m || members.length !== target.members.length) return "what was lost is replaced, one for one";
+  if (lost.includes(id)) return "the leader is not lost";
+  const stays = (member: ReplicaId): boolean => lost.includes(member) !== target.members.includes(member);
+  return members.every(stays) ? null : "all but what was lost stays";
 }
 
 /**
@@ -19,14 +31,20 @@ export function mayReconfigure(replica: Replica, target: ReplicaSet): string | n
  * members catch up another target takes its place, and the present set calls it off.
  * @throws Error with the reason of `mayReconfigure`
  */
-export function reconfigure(replica: Replica, target: ReplicaSet, now: Millis): ReplicaEffect[] {
-  const why = mayReconfigure(replica, target);
+export function reconfigure(
+  replica: Replica,
+  target: ReplicaSet,
+  now: Millis,
+  lost: readonly ReplicaId[] = [],
+): ReplicaEffect[] {
+  const why = mayReconfigure(replica, target, lost);
   if (why !== null) throw new Error(why);
   const { old } = replica.state.config;
   const lead = replica.lead!;
   const isPresent = old.m === target.m && old.members.join() === target.members.join();
   if (isPresent && lead.target === null) return [];
   lead.target = isPresent ? null : target;
+  lead.lost = lost;
   const effects: ReplicaEffect[] = [{ kind: "publish", state: publishedOf(replica) }];
   onward(replica, lead, now, effects);
   return effects;
@@ -57,9 +75,13 @@ function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: R
   const { config } = replica.state;
   const isOld = (member: ReplicaId): boolean => config.old.members.includes(member);
   // A learner has all that was committed before it counts, so that the joint phase is short (rule 4).
-  const ready = (member: ReplicaId): boolean =>
-    isOld(member) || (lead.followers.get(member)?.end ?? -1) >= Math.max(replica.epochStart, replica.highWatermark);
-  if (!target.members.every(ready) || !isStored(replica, lead)) return;
+  const start = Math.max(replica.epochStart, replica.highWatermark);
+  const has = (member: ReplicaId): boolean => member === replica.id || (lead.followers.get(member)?.end ?? -1) >= start;
+  if (lead.lost.length > 0) {
+    if (target.members.every(has)) replaceLost(replica, lead, target, effects);
+    return;
+  }
+  if (!target.members.every((member) => isOld(member) || has(member)) || !isStored(replica, lead)) return;
   // Out of m = 1, where one replica alone could commit: first all of them have promised this epoch, which is what a
   // fetch in it shows (rule 5).
   const promised = (member: ReplicaId): boolean => member === replica.id || lead.followers.has(member);
@@ -72,6 +94,24 @@ function join(replica: Replica, lead: Leadership, target: ReplicaSet, effects: R
     if (!isOld(member)) lead.isr.add(member);
   }
   effects.push({ kind: "alarm", name: "config_changed", detail: `joint with ${target.members.join()}` });
+}
+
+/**
+ * N = m: every record is on every member, any one of which may be elected alone, and without the lost ones nothing more
+ * is committed, so that no joint config ever could be. The others take their places at once. Safe as long as what was
+ * lost never comes back: everybody of the new set has accepted this epoch, and holds all that the old one may have
+ * committed.
+ */
+function replaceLost(replica: Replica, lead: Leadership, target: ReplicaSet, effects: ReplicaEffect[]): void {
+  for (const member of lead.lost) {
+    lead.isr.delete(member);
+    lead.followers.delete(member);
+  }
+  for (const member of target.members) lead.isr.add(member);
+  effects.push(persist(replica, { config: { id: idAfter(replica), old: target, next: null } }));
+  const detail = `${lead.lost.join()} given up, now ${target.members.join()}`;
+  [lead.target, lead.lost] = [null, []];
+  effects.push({ kind: "alarm", name: "config_changed", detail });
 }
 
 /**

@@ -52,6 +52,8 @@ export interface Leadership {
   readonly isr: Set<ReplicaId>;
   /** The set that is to come, while its new members catch up. */
   target: ReplicaSet | null;
+  /** Members that `target` goes on without although all have to hold a record: an operator says they are gone for good. */
+  lost: readonly ReplicaId[];
   /** Log end when the joint config began, or this leadership if later; -1 outside (replication.md 2.7 rule 3). */
   jointStart: Offset;
   /** m = 1: a smaller part of the ISR, which counts once it is published (replication.md 2.6). */
@@ -198,7 +200,7 @@ export function newLoneReplica(id: ReplicaId, log: LogView, minInSync: number): 
 
 export function newLeadership(id: ReplicaId, jointStart: Offset): Leadership {
   const [followers, isr] = [new Map<ReplicaId, FollowerView>(), new Set([id])];
-  return { open: false, claimed: false, followers, isr, target: null, jointStart, shrinking: null };
+  return { open: false, claimed: false, followers, isr, target: null, lost: [], jointStart, shrinking: null };
 }
 
 /** Changes what must be on disk before `gated` may be done; the journal is told by the effect it returns. */

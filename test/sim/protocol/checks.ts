@@ -38,6 +38,11 @@ export function journalled(world: World, place: Place, next: StoredReplica): voi
   world.fail("I4 EpochMonotonic", `${place.id} goes back from ${JSON.stringify(disk)} to ${JSON.stringify(next)}`);
 }
 
+/** N = m: a lost disk may have led by its own promise alone; its hub may take an epoch again that nobody heard of. */
+function isForgotten(world: World, leader: Place, epoch: Epoch): boolean {
+  return leader.dead && world.places.every(({ dead, log }) => dead || !log.epochs.includes(epoch));
+}
+
 /** I3 OneLeaderPerEpoch, and I1 CommittedDurable: a leader holds what lower epochs committed. */
 export function led(world: World, place: Place, epoch: Epoch): void {
   const { leaders, values, epochs, weak } = world.ledger;
@@ -45,7 +50,7 @@ export function led(world: World, place: Place, epoch: Epoch): void {
   world.note(epoch);
   if (place.disk?.acceptedEpoch !== epoch) world.fail("I4", `${place.id} leads ${epoch} before its disk has it`);
   for (let i = 0; i < leaders.length; i += 2) {
-    if (leaders[i] === epoch)
+    if (leaders[i] === epoch && !isForgotten(world, world.places[leaders[i + 1]!]!, epoch))
       world.fail("I3 OneLeaderPerEpoch", `${place.id} leads ${epoch} as place ${leaders[i + 1]} did`);
   }
   leaders.push(epoch, place.index);

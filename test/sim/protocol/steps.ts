@@ -220,6 +220,7 @@ function lose(world: World, place: Place): void {
 function reconfigure(world: World, place: Place): void {
   const { replica } = place;
   if (replica?.role !== "leader" || !replica.lead!.open) return;
+  if (replaceLost(world, place)) return;
   const ids = world.hubs.map((hub) => hub.place.id);
   for (let i = ids.length - 1; i > 0; i--) {
     const j = world.int(i + 1);
@@ -236,6 +237,23 @@ function reconfigure(world: World, place: Place): void {
   // more often than not the world hears of it before something else happens
   publish(world, place);
   for (const hub of world.hubs) if (target.members.includes(hub.place.id)) poll(world, hub);
+}
+
+/** N = m and a member's disk is gone for good: an operator has its hub's new one put in its place. */
+function replaceLost(world: World, place: Place): boolean {
+  const replica = place.replica!;
+  const { old } = replica.state.config;
+  const lost = old.members.filter((id) => world.byId.get(id)!.dead);
+  if (lost.length === 0) return false;
+  const instead = (id: ReplicaId): ReplicaId => world.hubs[world.byId.get(id)!.hub]!.place.id;
+  const members = old.members.map((id) => (lost.includes(id) ? instead(id) : id));
+  const target = { members, m: old.m };
+  if (machine.mayReconfigure(replica, target, lost) !== null) return false;
+  world.say?.(`${world.stepNumber} ${place.id} is to replace ${lost.join()} by ${members.join()}`);
+  run(world, place, machine.reconfigure(replica, target, world.now, lost));
+  publish(world, place);
+  for (const hub of world.hubs) if (members.includes(hub.place.id)) poll(world, hub);
+  return true;
 }
 
 function link(world: World): void {
