@@ -1,4 +1,4 @@
-// `partidor cluster`: status, leader, reassign, drain, remove, elect.
+// `partidor cluster`: status, leader, reassign, drain, remove, replace, elect.
 import type { Admin, ClusterAdmin, TopicDescription } from "../hub/mod.ts";
 import { type Command, hubFlags, type Input, runGroup } from "./command.ts";
 import { CliError, type ExitCode, exit, UsageError } from "./exit.ts";
@@ -206,8 +206,14 @@ function say(input: Input, row: Row): void {
     );
 }
 
+const words = {
+  drain: ["draining", "drained"],
+  remove: ["draining", "removed"],
+  replace: ["replacing", "replaced"],
+} as const;
+
 /** Asks until the hub holds nothing any more. */
-async function leave(input: Input, how: "drain" | "remove"): Promise<ExitCode> {
+async function leave(input: Input, how: "drain" | "remove" | "replace"): Promise<ExitCode> {
   const hub = hubOf(input);
   return withAdmin(input, async (admin) => {
     const cluster = admin.cluster();
@@ -224,8 +230,9 @@ async function leave(input: Input, how: "drain" | "remove"): Promise<ExitCode> {
     const count = (text: string | null): number => (text === null ? 0 : Number(/^\D*(\d+)/.exec(text)?.[1] ?? 1));
     const first = await cluster.leave(hub, how);
     const left = async (): Promise<number> => count(await cluster.leave(hub, how));
-    const ended = first === null || (await waitFor(input, `draining hub ${hub}`, count(first), left));
-    say(input, { event: !ended ? "draining" : how === "remove" ? "removed" : "drained", hub });
+    const [during, after] = words[how];
+    const ended = first === null || (await waitFor(input, `${during} hub ${hub}`, count(first), left));
+    say(input, { event: ended ? after : during, hub });
     return exit.ok;
   });
 }
@@ -273,6 +280,17 @@ export const commands: readonly Command[] = [
     flags: { ...hubFlags, ...waitFlag },
     notes: ["Refused where fewer copies would be left than min.insync.replicas asks for."],
     run: (input) => leave(input, "remove"),
+  },
+  {
+    name: "cluster replace",
+    summary: "Let a hub's new folder stand in for the one it lost, where every replica has to hold a record.",
+    takes: ["HUB"],
+    flags: { ...hubFlags, ...waitFlag },
+    notes: [
+      "Where min.insync.replicas is below the number of copies that happens by itself.",
+      "The old folder must never be started again: nothing would tell it that it was given up.",
+    ],
+    run: (input) => leave(input, "replace"),
   },
   {
     name: "cluster elect",

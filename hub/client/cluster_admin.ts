@@ -7,7 +7,7 @@ import { byTopic } from "./membership.ts";
 import { mustBeNone, retrying, type Routes } from "./routes.ts";
 
 const electionTypes = { preferred: 0, unclean: 1 } as const;
-const leaves = { remove: 0, drain: 1, return: 2 } as const;
+const leaves = { remove: 0, drain: 1, return: 2, replace: 3 } as const;
 
 export class RoutedClusterAdmin implements ClusterAdmin {
   readonly #routes: Routes;
@@ -100,7 +100,7 @@ export class RoutedClusterAdmin implements ClusterAdmin {
     );
   }
 
-  async leave(hub: number, how: "remove" | "drain" | "return"): Promise<string | null> {
+  async leave(hub: number, how: keyof typeof leaves): Promise<string | null> {
     return await this.#atController(async (controller) => {
       const reply = await controller.call("unregisterBroker", { brokerId: hub, how: leaves[how] });
       if (errorNameOf(reply.errorCode) === "REASSIGNMENT_IN_PROGRESS") return reply.errorMessage ?? "";

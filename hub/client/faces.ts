@@ -202,7 +202,7 @@ export interface ClusterAdmin {
   reassign(moves: readonly (TopicPartition & { readonly hubs: readonly number[] | null })[]): Promise<void>;
   reassignments(): Promise<MoveDescription[]>;
   /** null when it is done; else what is left to do: ask again. */
-  leave(hub: number, how: "remove" | "drain" | "return"): Promise<string | null>;
+  leave(hub: number, how: "remove" | "drain" | "return" | "replace"): Promise<string | null>;
 }
 
 /** Looks and changes. Every method rejects with a HubError that names the code. */

@@ -20,16 +20,33 @@ export interface Wishes {
   readonly places: ReadonlyMap<HubId, Place>;
   /** Fewer copies than this become more as hubs come (internal topics). */
   readonly copies: number;
+  /** Replicas on folders that an operator says are gone for good. */
+  readonly lost: ReadonlySet<ReplicaId>;
   /** min.insync.replicas for so many replicas. */
   readonly minInSync: (replicas: number) => number;
 }
 
 /**
- * Hubs that leave are replaced, or left out where no other is there; too few become more; a replica on a folder that is
- * gone becomes one on the folder that its hub has now, as long as a quorum is left without it (N > m).
+ * What the leader gives up for `target`: members that are lost where all have to hold a record (N = m). Elsewhere a
+ * quorum is left without them, and the set changes as any other.
  */
-export function wantedOf(governed: Governed, { asked, places, copies, minInSync }: Wishes): ReplicaSet {
+export function lostOf(governed: Governed, target: ReplicaSet, lost: ReadonlySet<ReplicaId>): ReplicaId[] {
+  const { members, m } = configOf(governed).old;
+  return m < members.length ? [] : members.filter((one) => lost.has(one) && !target.members.includes(one));
+}
+
+/**
+ * Hubs that leave are replaced, or left out where no other is there; too few become more; a replica on a folder that is
+ * gone becomes one on the folder that its hub has now, as long as a quorum is left without it (N > m), or an operator
+ * says that it is lost: then before anything else.
+ */
+export function wantedOf(governed: Governed, { asked, places, copies, lost, minInSync }: Wishes): ReplicaSet {
   const { old } = configOf(governed);
+  const instead = (one: ReplicaId): ReplicaId =>
+    lost.has(one) ? (places.get(hubOfReplica(one))?.replica ?? one) : one;
+  if (old.members.length === old.m && old.members.some((one) => instead(one) !== one)) {
+    return { members: old.members.map(instead), m: old.m };
+  }
   const before = new Map(old.members.map((replica) => [hubOfReplica(replica), replica]));
   const wanted = [...(asked ?? before.keys())];
   const spare = (): HubId | undefined => {
@@ -39,9 +56,9 @@ export function wantedOf(governed: Governed, { asked, places, copies, minInSync 
   };
   for (const hub of [...wanted]) {
     if (!places.get(hub)?.leaves) continue;
-    const instead = spare();
+    const other = spare();
     const at = wanted.indexOf(hub);
-    if (instead !== undefined) wanted.splice(at, 1, instead);
+    if (other !== undefined) wanted.splice(at, 1, other);
     else if (wanted.length > 1) wanted.splice(at, 1);
   }
   for (let hub = spare(); wanted.length < copies && hub !== undefined; hub = spare()) wanted.push(hub);
@@ -53,8 +70,8 @@ export function wantedOf(governed: Governed, { asked, places, copies, minInSync 
   });
   const m = Math.min(minInSync(members.length), members.length);
   // m rises once every old replica has promised (replication.md 2.7 rule 5): one whose folder is gone never does
-  const lost = old.members.some((replica) => (places.get(hubOfReplica(replica))?.replica ?? replica) !== replica);
-  return { members, m: lost ? Math.min(m, old.m) : m };
+  const isMissing = old.members.some((replica) => (places.get(hubOfReplica(replica))?.replica ?? replica) !== replica);
+  return { members, m: isMissing ? Math.min(m, old.m) : m };
 }
 
 export function isSameSet(one: ReplicaSet, other: ReplicaSet): boolean {

@@ -138,7 +138,7 @@ export class ControllerWork {
       return true;
     }
     const target = step.kind === "change" ? step.target : moves.wantedOf(governed, places);
-    list.push({ topicId, partition, target });
+    list.push({ topicId, partition, target, lost: moves.lostOf(governed, target) });
     return true;
   }
 

@@ -3,8 +3,8 @@
 import type { Governed } from "../cluster/controller.ts";
 import { configOf } from "../cluster/controller.ts";
 import { hubOfReplica, membersOf } from "../cluster/quorum.ts";
-import type { HubId, ReplicaSet } from "../cluster/types.ts";
-import { isSameSet, type Place, shortOf, wantedOf } from "../cluster/wanted.ts";
+import type { HubId, ReplicaId, ReplicaSet } from "../cluster/types.ts";
+import { isSameSet, lostOf, type Place, shortOf, wantedOf } from "../cluster/wanted.ts";
 import { HubError } from "../errors.ts";
 import type { HubEntry } from "../io/coordination.ts";
 import { limits } from "../limits.ts";
@@ -13,9 +13,13 @@ import { minInSyncOf, type Topic } from "./topics.ts";
 
 const movePrefix = "move/";
 const leavePrefix = "leaving/";
+const lostPrefix = "lost/";
 
-/** `drain`: its replicas go elsewhere; `remove`: then it is no hub of the cluster any more; `return`: it stays. */
-export type Leave = "drain" | "remove" | "return";
+/**
+ * `drain`: its replicas go elsewhere; `remove`: then it is no hub of the cluster any more; `return`: it stays;
+ * `replace`: what it had on earlier folders is gone for good, the one that it has now stands in.
+ */
+export type Leave = "drain" | "remove" | "return" | "replace";
 
 export interface MoveAsked {
   readonly topic: string;
@@ -47,7 +51,9 @@ export interface MovesOptions {
 }
 
 /** True for metadata that this file reads. */
-export const isMoveKey = (key: string): boolean => key.startsWith(movePrefix) || key.startsWith(leavePrefix);
+export const isMoveKey = (key: string): boolean => {
+  return key.startsWith(movePrefix) || key.startsWith(leavePrefix) || key.startsWith(lostPrefix);
+};
 
 /** A hub on this folder was removed, for good: with an empty one it may come back. */
 export function isRemoved(value: string | null | undefined, { dirId }: { readonly dirId: string }): boolean {
@@ -62,6 +68,8 @@ export class Moves {
   readonly #options: MovesOptions;
   readonly #asked = new Map<string, readonly HubId[]>();
   readonly #leaving = new Map<HubId, string>();
+  /** Of each hub, replicas on folders that are gone for good. */
+  readonly #lost = new Map<HubId, readonly ReplicaId[]>();
   /** Entries that are being taken back, so that they are asked for once. */
   readonly #closing = new Set<string>();
 
@@ -74,6 +82,10 @@ export class Moves {
       if (value === null) this.#asked.delete(key);
       else this.#asked.set(key, value.split(",").map(Number));
       this.#closing.delete(key);
+      return;
+    }
+    if (key.startsWith(lostPrefix)) {
+      this.#lost.set(Number(key.slice(lostPrefix.length)), value?.split(",") ?? []);
       return;
     }
     const hub = Number(key.slice(leavePrefix.length));
@@ -101,8 +113,18 @@ export class Moves {
       asked: this.#asked.get(keyOf(governed)) ?? null,
       places,
       copies: topic?.internal ? Math.min(3, staying) : 0,
+      lost: this.#allLost(),
       minInSync: (replicas) => (topic ? minInSyncOf(topic, hubSettings, replicas) : governed.m),
     });
+  }
+
+  #allLost(): ReadonlySet<ReplicaId> {
+    return new Set([...this.#lost.values()].flat());
+  }
+
+  /** What its leader is to give up for the set. */
+  lostOf(governed: Governed, target: ReplicaSet): ReplicaId[] {
+    return lostOf(governed, target, this.#allLost());
   }
 
   /** The partition is as it was asked for. */
@@ -185,6 +207,7 @@ export class Moves {
       if (this.leaves(hub)) await change([{ key, value: null }]);
       return;
     }
+    if (how === "replace") return await this.#replace(hub);
     this.#mustSpare(hub);
     if (this.#leaving.get(hub) !== how) await change([{ key, value: how }]);
     const left = [...this.#options.governed()].filter((governed) => holds(governed, hub)).length;
@@ -192,6 +215,30 @@ export class Moves {
       throw new HubError("REASSIGNMENT_IN_PROGRESS", `${left} replicas are still on hub ${hub}; they are being moved`);
     }
     if (how === "remove") await this.#remove(hub);
+  }
+
+  /** Partitions whose only copy is lost stay without a leader: there is nobody to take it from. */
+  async #replace(hub: HubId): Promise<void> {
+    const place = this.places().get(hub);
+    const earlier = new Set<ReplicaId>();
+    let left = 0;
+    for (const governed of this.#options.governed()) {
+      const members = membersOf(configOf(governed)).filter(
+        (one) => hubOfReplica(one) === hub && one !== place?.replica,
+      );
+      for (const member of members) earlier.add(member);
+      if (members.length > 0 && configOf(governed).old.members.length > 1) left += 1;
+    }
+    if (left === 0) {
+      if (this.#lost.has(hub)) return;
+      const remedy = "start it with its new folder first";
+      throw new HubError("POLICY_VIOLATION", `As far as is known hub ${hub} has the folder of its replicas: ${remedy}`);
+    }
+    if (!place?.alive) throw new HubError("POLICY_VIOLATION", `Hub ${hub} is down: start it with its new folder first`);
+    const known = this.#allLost();
+    const value = [...earlier].join();
+    if (![...earlier].every((one) => known.has(one))) await this.#options.change([{ key: lostPrefix + hub, value }]);
+    throw new HubError("REASSIGNMENT_IN_PROGRESS", `${left} replicas of hub ${hub} are being copied to its new folder`);
   }
 
   #mustSpare(hub: HubId): void {

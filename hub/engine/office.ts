@@ -78,9 +78,10 @@ export class Office implements ReplicaOffice {
       const done = await handovers.handOver(partition, asked.handoverTo);
       return done ? ["NONE", null] : ["PREFERRED_LEADER_NOT_AVAILABLE", "it did not catch up, or was not elected"];
     }
-    const why = machine.mayReconfigure(partition.replica, asked.target);
+    const { target, lost } = asked;
+    const why = machine.mayReconfigure(partition.replica, target, lost);
     if (why !== null) return ["INVALID_REPLICA_ASSIGNMENT", why];
-    partitions.run(partition, machine.reconfigure(partition.replica, asked.target, clock.now()));
+    partitions.run(partition, machine.reconfigure(partition.replica, target, clock.now(), lost));
     return ["NONE", null];
   }
 

@@ -43,7 +43,15 @@ export type TryLeadTold = PartitionKey &
   );
 
 /** A change of the set, or a handover of leadership to another hub of the set. */
-export type ReconfigureAsked = PartitionKey & ({ readonly target: ReplicaSet } | { readonly handoverTo: HubId });
+export type ReconfigureAsked = PartitionKey &
+  (
+    | {
+        readonly target: ReplicaSet;
+        /** Members that are gone for good, where the target replaces them although all have to hold a record. */
+        readonly lost: readonly ReplicaId[];
+      }
+    | { readonly handoverTo: HubId }
+  );
 export type ReconfigureTold = PartitionKey & { readonly error: ErrorName; readonly message: string | null };
 
 /** Offsets [from, to). */

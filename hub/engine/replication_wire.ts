@@ -143,7 +143,7 @@ export function reconfigureCall(ctlEpoch: number, asked: readonly ReconfigureAsk
     partitions: asked.map((one) => {
       const { topicId, partition } = one;
       if ("handoverTo" in one) return { topicId, partition, handoverTo: one.handoverTo };
-      return { topicId, partition, target: JSON.stringify(one.target) };
+      return { topicId, partition, target: JSON.stringify({ ...one.target, lost: one.lost }) };
     }),
   };
 }
@@ -154,7 +154,9 @@ export function reconfigurationsAsked({ partitions }: RequestOf<"reconfigure">):
     if (target === null) return { topicId, partition, handoverTo };
     const set = parsed("a target", target);
     if (!isSet(set)) throw malformed("a target");
-    return { topicId, partition, target: { members: set.members, m: set.m } };
+    const { lost } = set as { lost?: unknown };
+    if (!Array.isArray(lost) || !lost.every((one) => typeof one === "string")) throw malformed("a target");
+    return { topicId, partition, target: { members: set.members, m: set.m }, lost };
   });
 }
 

@@ -131,3 +131,55 @@ test("a replaced disk is filled again by itself; with two of three hubs gone an 
     assert.equal((await alone.admin().topics(["kept"]))[0]!.partitions[1]!.leader, -1, "the other was not asked for");
   });
 });
+
+test("two hubs that both have to hold a record: a lost folder stops writing until an operator has it replaced", async () => {
+  const cluster = await HubCluster.open(2);
+  await cluster.run(async () => {
+    const client = cluster.client();
+    const admin = client.admin().cluster();
+    const configs = { "min.insync.replicas": "2" };
+    await client.admin().createTopic("both", { partitions: 2, replicationFactor: 2, configs });
+    await seen(client, "both", inSync);
+    await assert.rejects(admin.leave(2, "replace"), /has the folder of its replicas/);
+    const before = load(cluster.client("writer"), "both");
+    await eventually(
+      async () => await client.admin().offsets([{ topic: "both", partition: 0 }], "latest"),
+      ([at]) => at!.offset > 50,
+    );
+    const written = await before.stop();
+    await cluster.end(2, "SIGKILL");
+    cluster.wipe(2);
+    await cluster.start(2);
+    await seen(client, "both", ({ partitions }) =>
+      partitions.every((one) => one.leader === 1 && one.inSync.length === 1),
+    );
+    const producer = cluster.client("waiting").producer({ acks: -1 });
+    let taken = false;
+    const waiting = producer.publish("both", { key: null, value: Buffer.from("waits") }).then(() => (taken = true));
+    await eventually(
+      async () => await client.admin().topics(["both"]),
+      ([topic]) => topic !== undefined,
+    );
+    assert.equal(taken, false);
+    await eventually(
+      () => admin.leave(2, "replace"),
+      (left) => left === null,
+    );
+    await seen(client, "both", inSync);
+    await waiting;
+    await producer.close();
+    const after = load(cluster.client("again"), "both", ["e", "f"]);
+    await eventually(
+      async () => await client.admin().offsets([{ topic: "both", partition: 0 }], "latest"),
+      ([at]) => at!.offset > written.size / 2 + 50,
+    );
+    const more = await after.stop();
+    // the replaced one has everything too: it may be elected alone, and what it lacked would be cut from the other
+    await cluster.end(1, "SIGKILL");
+    await seen(cluster.client("other"), "both", ({ partitions }) => partitions.every(({ leader }) => leader === 2));
+    await cluster.start(1);
+    await seen(cluster.client("whole"), "both", inSync);
+    const found = await readAll(cluster.client("reader"), "both");
+    for (const [value, where] of [...written, ...more]) assert.equal(found.get(value), where, value);
+  });
+});

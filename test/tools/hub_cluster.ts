@@ -112,7 +112,11 @@ export async function seen(
 }
 
 /** Writes with acks=all until stopped; every acknowledged value with its place. */
-export function load(client: HubClient, topic: string): { readonly stop: () => Promise<Map<string, string>> } {
+export function load(
+  client: HubClient,
+  topic: string,
+  names: readonly string[] = ["a", "b", "c", "d"],
+): { readonly stop: () => Promise<Map<string, string>> } {
   const producer = client.producer({ acks: -1 });
   const written = new Map<string, string>();
   let open = true;
@@ -129,7 +133,7 @@ export function load(client: HubClient, topic: string): { readonly stop: () => P
       await pause(5);
     }
   };
-  const running = Promise.all(["a", "b", "c", "d"].map(one));
+  const running = Promise.all(names.map(one));
   return {
     async stop() {
       open = false;

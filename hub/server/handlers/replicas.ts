@@ -12,7 +12,7 @@ interface PartitionAnswer {
 
 const done: PartitionAnswer = { errorCode: 0, errorMessage: null };
 const elections = ["preferred", "unclean"] as const;
-const leaves: readonly Leave[] = ["remove", "drain", "return"];
+const leaves: readonly Leave[] = ["remove", "drain", "return", "replace"];
 
 /** What an attempt at one partition comes to. */
 async function answerOf(attempt: () => void | Promise<void>): Promise<PartitionAnswer> {

@@ -5,7 +5,7 @@ const versions = { min: 0, max: 0, flexible: 0 };
 
 export const unregisterBrokerRequest = message("UnregisterBrokerRequest", versions, {
   brokerId: int32(),
-  /** Ours: 0 remove, 1 only move its replicas away, 2 let it stay after all. */
+  /** Ours: 0 remove, 1 only move its replicas away, 2 let it stay after all, 3 its earlier folders are lost. */
   how: int8({ tag: 100, default: 0 }),
 });
 

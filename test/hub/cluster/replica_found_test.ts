@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as machine from "../../../hub/cluster/replica.ts";
-import type { PublishedState } from "../../../hub/cluster/types.ts";
+import type { PublishedState, ReplicaId, ReplicaSet } from "../../../hub/cluster/types.ts";
 import { ArrayLog } from "./array_log.ts";
 import { a, b, c, d, Stage, settings, whole } from "./stage.ts";
 
@@ -237,4 +237,40 @@ test("who missed an epoch that is known to have lost something cuts in a later o
       !halts,
     );
   }
+});
+
+test("N = m: what is lost for good is replaced once all of the new set hold what the old one may have committed", () => {
+  const stage = whole(3);
+  stage.append(a);
+  stage.settle(b, c);
+  const { epoch, state } = stage.at(a);
+  const target = { members: [a, d, c], m: 3 };
+  const refused = (set: ReplicaSet, lost: readonly ReplicaId[]): string | null =>
+    machine.mayReconfigure(stage.at(a), set, lost);
+  assert.match(refused({ members: [d, b, c], m: 3 }, [a])!, /leader is not lost/);
+  assert.match(refused({ members: [a, d], m: 2 }, [b, c])!, /one for one/);
+  assert.match(refused({ members: [a, d, b], m: 3 }, [b])!, /all but what was lost stays/);
+  assert.equal(refused(target, [b]), null);
+  stage.run(a, machine.reconfigure(stage.at(a), target, 0, [b]));
+  const fetched = (from: ReplicaId, offset: number, accepted: boolean): void => {
+    const fetch = {
+      from,
+      epoch,
+      offset,
+      lastFetchedEpoch: offset > 0 ? epoch : -1,
+      accepted,
+      configId: state.config.id,
+    };
+    stage.run(a, machine.followerFetched(stage.at(a), fetch, 0).effects);
+  };
+  fetched(d, 0, false);
+  assert.deepEqual(stage.at(a).state.config.old.members, [a, b, c], "it has nothing yet");
+  fetched(d, 1, true);
+  assert.deepEqual(stage.at(a).state.config, { id: { epoch, n: 1 }, old: target, next: null });
+  assert.deepEqual([...stage.at(a).lead!.isr].sort(), [a, c, d].sort());
+  assert.match(
+    machine.mayReconfigure(whole().at(a), { members: [a, b, d], m: 2 }, [c])!,
+    /a quorum is left/,
+    "with N > m it is a change as any other",
+  );
 });

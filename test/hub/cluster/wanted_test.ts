@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Governed } from "../../../hub/cluster/controller.ts";
 import type { PublishedState, ReplicaSet } from "../../../hub/cluster/types.ts";
-import { type Place, shortOf, stepTo, wantedOf, type Wishes } from "../../../hub/cluster/wanted.ts";
+import { lostOf, type Place, shortOf, stepTo, wantedOf, type Wishes } from "../../../hub/cluster/wanted.ts";
 
 const nobody = (): boolean => false;
 
@@ -22,7 +22,14 @@ function places(...hubs: (readonly [number, string, Partial<Place>?])[]): Map<nu
 }
 
 function wishes(there: Map<number, Place>, changes: Partial<Wishes> = {}): Wishes {
-  return { asked: null, places: there, copies: 0, minInSync: (n) => (n >= 3 ? 2 : 1), ...changes };
+  return {
+    asked: null,
+    places: there,
+    copies: 0,
+    lost: new Set<string>(),
+    minInSync: (n) => (n >= 3 ? 2 : 1),
+    ...changes,
+  };
 }
 
 const three = { members: ["1:a", "2:b", "3:c"], m: 2 };
@@ -47,6 +54,21 @@ test("a replaced folder takes the old one's place where a quorum is left without
   assert.deepEqual(wantedOf(governed(three), wishes(replaced)), { members: ["1:a", "2:new", "3:c"], m: 2 });
   const all = { members: ["1:a", "2:b"], m: 2 };
   assert.deepEqual(wantedOf(governed(all), wishes(replaced, { minInSync: () => 2 })).members, ["1:a", "2:b"]);
+});
+
+test("where no quorum is left without it an operator says that it is lost: one for one, before anything else", () => {
+  const replaced = places([1, "a"], [2, "new"], [3, "c"]);
+  const all = { members: ["1:a", "2:b"], m: 2 };
+  const lost = new Set(["2:b"]);
+  const wanted = wantedOf(governed(all), wishes(replaced, { lost, copies: 3, asked: [3, 1] }));
+  assert.deepEqual(wanted, { members: ["1:a", "2:new"], m: 2 });
+  assert.deepEqual(lostOf(governed(all), wanted, lost), ["2:b"]);
+  assert.deepEqual(
+    lostOf(governed(three), { members: ["1:a", "2:new", "3:c"], m: 2 }, lost),
+    [],
+    "a change as any other",
+  );
+  assert.deepEqual(lostOf(governed(all), all, lost), [], "it stays");
 });
 
 test("m does not rise while an old replica can never promise: its folder is gone", () => {

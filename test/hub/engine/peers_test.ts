@@ -53,7 +53,7 @@ const office: Partial<ReplicaOffice> = {
       const { topicId, partition } = one;
       if ("handoverTo" in one)
         return { topicId, partition, error: "NOT_CONTROLLER" as const, message: `${one.handoverTo}` };
-      return { topicId, partition, error: "NONE" as const, message: JSON.stringify(one.target) };
+      return { topicId, partition, error: "NONE" as const, message: JSON.stringify([one.target, one.lost]) };
     });
   },
   async range(_hub, { from, to }) {
@@ -94,11 +94,11 @@ test("what is asked arrives as it was meant, and so does what is answered", asyn
       { ...key, result: "not-here" },
     ]);
     const changes = [
-      { ...key, target: config.old },
+      { ...key, target: config.old, lost: ["2:gone"] },
       { ...key, handoverTo: 3 },
     ];
     assert.deepEqual(reconfigurationsTold(await peers.call(1, "reconfigure", reconfigureCall(3, changes), 2000)), [
-      { ...key, error: "NONE", message: JSON.stringify(config.old) },
+      { ...key, error: "NONE", message: JSON.stringify([config.old, ["2:gone"]]) },
       { ...key, error: "NOT_CONTROLLER", message: "3" },
     ]);
     const [state] = statesTold(await peers.call(1, "replicaStates", statesCall(null), 2000));
