@@ -52,7 +52,7 @@ export interface Leadership {
   readonly isr: Set<ReplicaId>;
   /** The set that is to come, while its new members catch up. */
   target: ReplicaSet | null;
-  /** Members that `target` goes on without although all have to hold a record: an operator says they are gone for good. */
+  /** Members that `target` goes on without although all have to hold a record: gone for good, an operator says. */
   lost: readonly ReplicaId[];
   /** Log end when the joint config began, or this leadership if later; -1 outside (replication.md 2.7 rule 3). */
   jointStart: Offset;
