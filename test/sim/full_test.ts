@@ -13,7 +13,7 @@ import { World } from "./full/world.ts";
 /** Other runtimes show that it runs, the first one searches. */
 const few = process.env["SEEDS"] !== undefined;
 /** A fixed set, on so many processes; `npm run sim -- --tier f` searches on. */
-const perProcess = 300;
+const perProcess = 700;
 const processes = 2;
 /** A busy machine does not get through all of them. */
 const minutesMax = 4;
