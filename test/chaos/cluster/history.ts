@@ -24,6 +24,8 @@ export class History {
   /** What was seen at a place, by anybody, at any time: it may never be anything else (I2 OneRecordPerOffset). */
   readonly #seen = new Map<string, string>();
   readonly #pubacked = new Map<string, number[]>();
+  readonly #published = new Map<string, number>();
+  #heard = 0;
   readonly violations: Violation[] = [];
   /** Where doubled records lie: `<partition>@<offset>`. */
   readonly doubled: string[] = [];
@@ -42,6 +44,22 @@ export class History {
     const times = this.acknowledgedAt.get(one.partition) ?? [];
     this.acknowledgedAt.set(one.partition, times);
     times.push(at);
+  }
+
+  /** Acknowledged by a client that does not say where it lies. */
+  stored(key: string, number: number): void {
+    this.#keys.get(key)!.acknowledged.push({ number, partition: -1, offset: -1 });
+  }
+
+  /** What a device is about to publish: numbers from 0 up. */
+  published(device: string, number: number): void {
+    this.#published.set(device, number);
+  }
+
+  /** What a subscriber got of a device. */
+  heard(device: string, number: number): void {
+    if (!(number <= (this.#published.get(device) ?? -1))) this.#found("never-sent", `${device}:${number} was heard`);
+    this.#heard += 1;
   }
 
   puback(device: string, number: number): void {
@@ -66,11 +84,12 @@ export class History {
     if (this.violations.length < 200) this.violations.push({ name, detail });
   }
 
-  get counts(): { acknowledged: number; attempted: number; pubacked: number } {
+  get counts(): { acknowledged: number; attempted: number; pubacked: number; heard: number } {
     const keys = [...this.#keys.values()];
     return {
       acknowledged: keys.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0),
       attempted: keys.reduce((sum, { attempted }) => sum + attempted, 0),
+      heard: this.#heard,
       pubacked: [...this.#pubacked.values()].reduce((sum, list) => sum + list.length, 0),
     };
   }

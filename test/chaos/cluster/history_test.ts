@@ -60,3 +60,16 @@ test("ranges merge in any order", () => {
   assert.equal(ranges.firstGap(0, 8), null);
   assert.equal(ranges.firstGap(0, 10), 8);
 });
+
+test("a subscriber hears what was published, and nothing else; what is stored somewhere has to be found", () => {
+  const { history, records } = written(1);
+  history.stored("k", history.attempt("k"));
+  history.published("device", 0);
+  history.heard("device", 0);
+  assert.deepEqual([names(history), history.counts.heard], [[], 1]);
+  history.heard("device", 1);
+  history.heard("nobody", 0);
+  history.heard("device", Number.NaN);
+  history.checkLog(records);
+  assert.deepEqual(names(history), ["never-sent", "never-sent", "never-sent", "lost"]);
+});

@@ -26,6 +26,8 @@ export interface ChaosReport {
   readonly faults: Readonly<Record<string, number>>;
   readonly acknowledged: number;
   readonly pubacked: number;
+  /** Deliveries to the MQTT subscriber. */
+  readonly heard: number;
   readonly committedOffsets: number;
   /** Longest time without an acknowledged acks=all write of a partition, milliseconds. */
   readonly longestGapMs: number;
@@ -62,7 +64,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     const compared = await compareReplicas(stage, [topic, deviceTopic], history);
     say(`replicas compared byte by byte: ${compared} bytes`);
     if (history.violations.length > 0) explain(stage, history, say);
-    const { acknowledged, pubacked } = history.counts;
+    const { acknowledged, pubacked, heard } = history.counts;
     return {
       seed,
       seconds: (performance.now() - began) / 1000,
@@ -70,6 +72,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       faults: faults.counts,
       acknowledged,
       pubacked,
+      heard,
       committedOffsets: [...committed.values()].reduce((sum, offset) => sum + offset, 0),
       longestGapMs: longestGap(history),
       history,

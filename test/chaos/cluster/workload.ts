@@ -1,9 +1,7 @@
 // The clients of a chaos run: producers, devices, a consumer group and a reader, all noting what they do and see.
-import { createRequire } from "node:module";
-import path from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import { type Consumer, connect, type HubClient, type InRecord } from "../../../hub/mod.ts";
-import { root } from "../../tools/hub_process.ts";
+import { browse, type ForeignWorld, kafkajs, librdkafka, listen } from "./foreign.ts";
 import { type History, Ranges } from "./history.ts";
 import type { ChaosStage } from "./stage.ts";
 
@@ -13,19 +11,6 @@ const group = "chaos";
 
 const text = (bytes: Uint8Array | null): string => Buffer.from(bytes ?? []).toString();
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-interface KafkaJs {
-  readonly Kafka: new (
-    settings: object,
-  ) => {
-    producer(settings: object): {
-      connect(): Promise<void>;
-      disconnect(): Promise<void>;
-      send(what: object): Promise<{ readonly partition: number; readonly baseOffset: string }[]>;
-    };
-  };
-  readonly logLevel: { readonly NOTHING: number };
-}
 
 export class Workload {
   readonly #stage: ChaosStage;
@@ -53,32 +38,17 @@ export class Workload {
     for (let i = 0; i < producers; i++) this.#running.push(this.#produce(`producer-${i}`));
     for (let i = 0; i < devices; i++) this.#running.push(this.#device(`device-${i}`, i, i % 3 === 2 ? 2 : 1));
     for (let i = 0; i < members; i++) this.#running.push(this.#member(`member-${i}`));
-    this.#running.push(this.#watch(), this.#kafkajs("kafkajs"));
-  }
-
-  /** A foreign client, one record after the other; one that fails for good is replaced. */
-  async #kafkajs(key: string): Promise<void> {
-    // It is only here for the tests, so it lies with their tools, and comes without types.
-    const require = createRequire(path.join(root, "test/.tools/package.json"));
-    const { Kafka, logLevel } = require("kafkajs") as KafkaJs;
-    const settings = { clientId: key, brokers: this.#stage.bootstrap().split(","), logLevel: logLevel.NOTHING };
-    while (this.#open) {
-      const producer = new Kafka(settings).producer({ idempotent: true, maxInFlightRequests: 1 });
-      try {
-        await producer.connect();
-        while (this.#open) {
-          const number = this.#history.attempt(key);
-          const [place] = await producer.send({ topic, acks: -1, messages: [{ key, value: String(number) }] });
-          const at = { number, partition: place!.partition, offset: Number(place!.baseOffset) };
-          this.#history.acknowledge(key, at, performance.now() - this.#began);
-          await pause(5);
-        }
-      } catch {
-        await pause(200); // unknown: it may be there or not
-      } finally {
-        await Promise.race([producer.disconnect().catch(() => {}), pause(2_000)]);
-      }
-    }
+    const world: ForeignWorld = {
+      stage: this.#stage,
+      history: this.#history,
+      topic,
+      deviceTopic,
+      isOpen: () => this.#open,
+      now: () => performance.now() - this.#began,
+    };
+    this.#running.push(this.#watch(), kafkajs(world, "kafkajs"), librdkafka(world, "librdkafka"));
+    this.#running.push(browse(world, this.#stage.hubs[0]!));
+    this.#devices.push(listen(world, "listener"));
   }
 
   /** acks=all, idempotent, a few in flight; order within the key is the producer's. */
@@ -118,6 +88,7 @@ export class Workload {
     let number = 0;
     while (this.#open) {
       const mine = number++;
+      this.#history.published(name, mine);
       await new Promise<void>((resolve) => {
         const late = setTimeout(resolve, 15_000);
         client.publish(`${deviceTopic}/${name}/count`, String(mine), { qos }, (error) => {
