@@ -189,10 +189,13 @@ class Led implements LedReplica {
   }
 }
 
-/** What is committed here of a range that another replica asks for, whether this one leads or follows. */
-async function rangeOf({ log, highWatermark }: Partition, asked: RangeAsked): Promise<RangeTold> {
+/**
+ * What is committed of a range that another replica asks for. It asks for what it knows to be committed, and a leader
+ * holds all of that, even before its own watermark has come so far: it may wait for the very replica that asks.
+ */
+async function rangeOf({ log, highWatermark, leads }: Partition, asked: RangeAsked): Promise<RangeTold> {
   const { from, to } = asked;
-  const end = Math.min(to, highWatermark);
+  const end = Math.min(to, leads ? log.logEnd : highWatermark);
   if (from < log.logStart || from >= end) return { upTo: from, records: new Uint8Array(0) };
   // a gap that was made by skipping damage is none of a compacted log's
   if (log.damaged.size > 0 && log.settings.corruptRead === "skip" && !log.repairing) {

@@ -3,7 +3,8 @@
 // DESIGN. Whoever meets damage (recovery, a cold read, the scrub) notes the segment; the log is `repairing` from then
 // on, and readers wait instead of being told CORRUPT_MESSAGE. One log after another: each damaged range is fetched from
 // the members of the partition's config that live, its leader first, and written into the segment's place. Only what is
-// committed is taken, below the watermark of both sides: there all replicas hold the same (I2). What lies above may
+// committed is taken, below the watermark here and that of a follower who is asked: there all replicas hold the same
+// (I2), and a leader holds whatever is below anybody's watermark (I1). What lies above may
 // become committed meanwhile; if not, a follower gives it up and fetches it anew (cluster/follower.ts, unreadable).
 // After so many rounds that brought nothing readers are told, and `possible_loss`: no replica that lives has it.
 import { durable, unreadable } from "../cluster/replica.ts";

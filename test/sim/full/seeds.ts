@@ -9,6 +9,8 @@ export interface RecordedSeed {
   readonly why: string;
 }
 
+const rotting = ["rot", "kill", "powerAll", "midWrite", "partition", "stop", "fullDisk", "redisDown"];
+
 /**
  * A change of what seeds draw makes other runs of them: the bugs themselves have tests of their own, and these are
  * runs that came close to one.
@@ -25,4 +27,6 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     why: "a hub that was joining when Redis was put back kept versions that stood there no more",
   },
   { seed: 879, why: "what was published while Redis was being filled again was written over" },
+  { seed: 111, faults: rotting, why: "a leader whose watermark waited for the damaged replica gave it nothing" },
+  { seed: 150, faults: rotting, why: "as 111, with the first batch of the log" },
 ];
