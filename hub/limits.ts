@@ -1,5 +1,6 @@
 // Every bound of the hub, unit and bound last; relations between bounds are asserted when the file loads.
 import { clusterLimits } from "./limits_cluster.ts";
+import { mqttLimits } from "./limits_mqtt.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -252,40 +253,7 @@ export const limits = {
 
   ...clusterLimits,
 
-  // mqtt
-  mqttPacketBytesMax: 1 * MiB,
-  mqttConnectionsMax: 20_000,
-  mqttConnectMsMax: 10 * second,
-  mqttTopicLengthMax: 1024,
-  mqttTopicLevelsMax: 32,
-  mqttSubscriptionsPerClientMax: 100,
-  mqttAckTimeoutMs: 30 * second,
-  /**
-   * Bytes accepted and not yet committed, all connections together; beyond it sockets are paused. A message counts with
-   * its objects: what lives long here is collected late, so that more of it costs memory several times over.
-   */
-  mqttInFlightBytesMax: 4 * MiB,
-  /** PUBLISHes of one connection accepted and not yet committed; beyond it its socket is paused. */
-  mqttInFlightPerConnectionMax: 512,
-  mqttQueuedPerSessionMax: 1_000,
-  /** Bytes queued for offline sessions, all together. */
-  mqttQueuedBytesMax: 64 * MiB,
-  /** Sessions that outlive their connection (clean session 0 with a subscription or an open QoS 2 id). */
-  mqttSessionsMax: 10_000,
-  mqttClientIdLengthMax: 1024,
-  /** QoS 2 PUBLISHes of one client stored and not yet released by PUBREL. */
-  mqttQos2PerClientMax: 512,
-  /** The same, all sessions together (each is a fact in the journal). */
-  mqttQos2IdsMax: 20_000,
-  mqttRetainedMax: 10_000,
-  mqttRetainedBytesMax: 64 * MiB,
-  mqttRoutesMax: 1_000,
-  /** Route decisions remembered per connection. */
-  mqttRouteMemoMax: 64,
-  /** Bytes queued to one connection: beyond it QoS 0 deliveries are skipped and its own PUBLISHes wait. */
-  mqttOutBytesMax: 1 * MiB,
-  /** A connection whose queue does not drain for so long is closed. */
-  mqttDrainMsMax: 10 * second,
+  ...mqttLimits,
 
   // browsers
   browsersMax: 200,
@@ -327,6 +295,9 @@ relation(limits.diskHardLineBytes < limits.diskSoftLineBytes, "retention runs ea
 relation(limits.clientBatchBytes <= limits.batchBytesDefault, "our own producer stays within every topic's bound");
 relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet fits into a batch");
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
+relation(limits.mqttReceiveMax <= limits.mqttInFlightPerConnectionMax, "a client is not invited to be paused");
+relation(limits.mqttReceiveMax <= limits.mqttQos2PerClientMax, "and all it may send can be QoS 2");
+relation(limits.mqttOutInFlightMax < 65_535, "a free packet id is always found");
 relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
 relation(limits.replicaFetchBytesMax < limits.requestBytesMax, "an answer to a follower fits into a frame");
 relation(limits.peerPingMs * 2 < limits.peerSilentMs, "a hub that answers its pings is not silent");

@@ -1,6 +1,8 @@
 // The door of hub/: what bridge, subscribers, dashboards and cli may hold.
 import { connectNet } from "./client/client.ts";
 import type { HubClient } from "./client/faces.ts";
+import { Reader } from "./bytes/reader.ts";
+import { Writer } from "./bytes/writer.ts";
 import { type Config, ConfigError, type ConfigSources, loadConfig as loadSettings } from "./config.ts";
 import { Hub, type HubPorts } from "./hub.ts";
 import { parseAddress } from "./hub_parts.ts";
@@ -39,6 +41,7 @@ export type {
   TopicPartition,
 } from "./client/faces.ts";
 export { type Config, ConfigError, configSchema, isLoopback, nearest, parseAmount, type RouteTable } from "./config.ts";
+export { Reader, Writer };
 export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
 export { type Health, Hub } from "./hub.ts";
 export type { Clock } from "./io/ports.ts";

@@ -1,0 +1,71 @@
+// The bounds of MQTT: a part of limits.ts.
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const second = 1000;
+const day = 24 * 60 * 60;
+
+export const mqttLimits = {
+  // the bridge
+  mqttPacketBytesMax: 1 * MiB,
+  mqttConnectionsMax: 20_000,
+  mqttConnectMsMax: 10 * second,
+  mqttTopicLengthMax: 1024,
+  mqttTopicLevelsMax: 32,
+  mqttSubscriptionsPerClientMax: 100,
+  mqttAckTimeoutMs: 30 * second,
+  /**
+   * Bytes accepted and not yet committed, all connections together; beyond it sockets are paused. A message counts with
+   * its objects: what lives long here is collected late, so that more of it costs memory several times over.
+   */
+  mqttInFlightBytesMax: 4 * MiB,
+  /** PUBLISHes of one connection accepted and not yet committed; beyond it its socket is paused. */
+  mqttInFlightPerConnectionMax: 512,
+  mqttQueuedPerSessionMax: 1_000,
+  /** Bytes queued for offline sessions, all together. */
+  mqttQueuedBytesMax: 64 * MiB,
+  /** Sessions that outlive their connection (clean session 0 with a subscription or an open QoS 2 id). */
+  mqttSessionsMax: 10_000,
+  mqttClientIdLengthMax: 1024,
+  /** QoS 2 PUBLISHes of one client stored and not yet released by PUBREL. */
+  mqttQos2PerClientMax: 512,
+  /** The same, all sessions together (each is a fact in the journal). */
+  mqttQos2IdsMax: 20_000,
+  mqttRetainedMax: 10_000,
+  mqttRetainedBytesMax: 64 * MiB,
+  mqttRoutesMax: 1_000,
+  /** Route decisions remembered per connection. */
+  mqttRouteMemoMax: 64,
+  /** Bytes queued to one connection: beyond it QoS 0 deliveries are skipped and its own PUBLISHes wait. */
+  mqttOutBytesMax: 1 * MiB,
+  /** A connection whose queue does not drain for so long is closed. */
+  mqttDrainMsMax: 10 * second,
+
+  // what one connection may ask, told in CONNACK
+  /** QoS 1 and 2 PUBLISHes a client of MQTT 5 may have unacknowledged. */
+  mqttReceiveMax: 512,
+  /** Topic aliases a client may set up; each holds one topic name. */
+  mqttTopicAliasMax: 64,
+  /** A session is kept so long without a connection; also what a 3.1.1 session without Clean Session gets. */
+  mqttSessionExpirySecondsMax: 30 * day,
+  /** Longest keep alive: a client of MQTT 5 that asks for more, or for none, is told this one. */
+  mqttKeepAliveSecondsMax: 3_600,
+
+  // what one connection gets
+  /** QoS 1 and 2 PUBLISHes sent to one client and not yet acknowledged, however many it would take. */
+  mqttOutInFlightMax: 1_024,
+  /** Their bytes; one message is always let through. */
+  mqttOutInFlightBytesMax: 1 * MiB,
+  /** Deliveries handed to a connection and not yet sent, and their bytes; the rest waits in the log. */
+  mqttOutPendingMax: 256,
+  mqttOutPendingBytesMax: 256 * KiB,
+  mqttOutTopicAliasMax: 64,
+  /** Hub partitions one session has a position in. */
+  mqttPositionsPerSessionMax: 4_096,
+
+  // matching
+  /** Remembered matches: a topic counts one and one for each subscriber it has. */
+  mqttMatchMemoMax: 100_000,
+  /** A stored session or will. */
+  mqttSessionRecordBytesMax: 1 * MiB,
+} as const;
