@@ -14,8 +14,9 @@ export function leadsNot(replica: Replica, state: PublishedState): ReplicaEffect
   const isLater = compareConfigs(own.id, state.config.id) > 0;
   // who is in sync in a later set was not published
   const vacant = isLater ? { ...state, config: own, isr: [], leader: -1 } : { ...state, leader: -1 };
-  if (replica.lead === null) return [{ kind: "publish", state: vacant }];
-  // elected, and about to say so; what is heard late does not take the place of what is known since
+  const isClaim = replica.election?.epoch === state.leaderEpoch;
+  if (replica.lead === null && !isClaim) return [{ kind: "publish", state: vacant }];
+  // elected, or about to be, and it will say so; what is heard late does not take the place of what is known since
   if ((replica.vacant?.state.leaderEpoch ?? -1) <= state.leaderEpoch) replica.vacant = { state: vacant, since: -1 };
   return [];
 }

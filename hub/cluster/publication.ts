@@ -43,8 +43,7 @@ export function notPublished(
   there: PublishedState | undefined,
   now: Millis,
 ): ReplicaEffect[] {
-  if (!claim) return [];
-  const effects = claimed(replica, state.leaderEpoch, false, now);
+  const effects = claim ? claimed(replica, state.leaderEpoch, false, now) : [];
   return there === undefined ? effects : [...effects, ...leaderFound(replica, there)];
 }
 
@@ -66,7 +65,7 @@ export function published(replica: Replica, state: PublishedState, now: Millis):
 
 /** The world takes this hub for the leader. That it does not lead (it was started anew, say) it has to tell as well. */
 export function leaderFound(replica: Replica, state: PublishedState): ReplicaEffect[] {
-  const { lead, hub, election } = replica;
-  if (state.leader !== hub || lead?.open || election?.epoch === state.leaderEpoch) return [];
+  const { lead, hub } = replica;
+  if (state.leader !== hub || lead?.open) return [];
   return leadsNot(replica, state);
 }

@@ -128,8 +128,10 @@ function finish(replica: Replica, lead: Leadership, effects: ReplicaEffect[]): v
   const old = config.next!;
   const last: PartitionConfig = { id: idAfter(replica), old, next: null };
   lead.jointStart = -1;
-  for (const member of [...lead.isr])
-    if (!old.members.includes(member) && member !== replica.id) lead.isr.delete(member);
+  const stays = (member: ReplicaId): boolean => old.members.includes(member) || member === replica.id;
+  // m = 1: whoever is published as in sync may be elected for that alone, so they leave in public before it counts.
+  if (config.old.m === 1) lead.shrinking = new Set([...(lead.shrinking ?? lead.isr)].filter(stays));
+  else for (const member of [...lead.isr]) if (!stays(member)) lead.isr.delete(member);
   effects.push(persist(replica, { config: last }));
   effects.push({ kind: "alarm", name: "config_changed", detail: `now ${old.members.join()}` });
 }

@@ -274,3 +274,53 @@ test("N = m: what is lost for good is replaced once all of the new set hold what
     "with N > m it is a change as any other",
   );
 });
+
+test("m = 1: who is left out of the set is in sync until the world knows it: it may be elected for that alone", () => {
+  const stage = whole(1);
+  stage.append(a);
+  stage.settle(b, c);
+  assert.deepEqual([...stage.published!.isr].sort(), [a, b, c]);
+  stage.redisAway = true;
+  stage.run(a, machine.reconfigure(stage.at(a), { members: [a, c], m: 1 }, 0));
+  stage.settle(c);
+  assert.deepEqual(stage.at(a).state.config.old.members, [a, c], "the change is done");
+  stage.append(a);
+  stage.settle(c);
+  assert.equal(stage.at(a).highWatermark, 1, "b lacks the record, and is trusted by what is published");
+  stage.redisAway = false;
+  stage.publish();
+  assert.deepEqual([...stage.published!.isr].sort(), [a, c]);
+  assert.equal(stage.at(a).highWatermark, 2);
+});
+
+test("a candidate whose claim was stored, unknown to it, and that lost says that it leads not", () => {
+  const stage = whole(1);
+  stage.redisAway = true;
+  for (const id of [a, c]) stage.down.add(id);
+  const published = stage.published!;
+  stage.run(b, machine.tryLead(stage.at(b), 0, "clean", 0, published));
+  const { epoch } = stage.at(b).election!;
+  assert.equal(stage.at(b).election!.claim, "asked");
+  const claimed = { ...published, leader: 2, leaderEpoch: epoch, isr: [b] };
+  stage.published = claimed; // the answer was lost
+  assert.deepEqual(machine.leaderFound(stage.at(b), claimed), [], "it may lead yet");
+  stage.run(b, machine.voteRequested(stage.at(b), { epoch: epoch + 64, candidate: a, config: stage.config }, 0));
+  assert.equal(stage.at(b).role, "idle");
+  stage.redisAway = false;
+  for (let i = 0; i < 2; i++) {
+    stage.now += settings.electionMsMax;
+    stage.run(b, machine.tick(stage.at(b), stage.now));
+  }
+  assert.deepEqual([stage.published.leader, stage.published.leaderEpoch], [-1, epoch]);
+});
+
+test("what comes too late to be told is told of what stands there: a leader that leads not", () => {
+  const stage = whole(1);
+  const older = { ...stage.published!, leader: 2, leaderEpoch: 66 };
+  const newer = { ...older, leaderEpoch: 130 };
+  const [vacancy] = machine.leaderFound(stage.at(b), older);
+  assert.ok(vacancy?.kind === "publish" && machine.revised(stage.at(b), vacancy, newer) === null);
+  const [again] = machine.notPublished(stage.at(b), vacancy, newer, 0);
+  assert.ok(again?.kind === "publish");
+  assert.deepEqual([again.state.leader, again.state.leaderEpoch], [-1, 130]);
+});

@@ -10,8 +10,8 @@ function isThin({ old, next }: PartitionConfig): boolean {
 }
 
 /** What was committed with m = 1 survives only as long as Redis keeps its word (replication.md 2.0). */
-function mayForget({ redisLost, shape }: World): boolean {
-  return redisLost || shape.changes;
+function mayForget({ redisLost }: World): boolean {
+  return redisLost;
 }
 
 /** I4 EpochMonotonic, in memory. */
