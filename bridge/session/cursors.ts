@@ -1,0 +1,136 @@
+// Where one session is in the partitions it reads: with the hub's shared tail, or behind it by itself. Pure.
+import { limits } from "../../hub/mod.ts";
+import type { Cursor, Delivery, Flight, StoredFlight, StoredOutbound, StoredPosition } from "./flight.ts";
+
+/** Next offset of the hub's shared tail of the cursor's partition. */
+export type TailOf = (cursor: Cursor) => number;
+
+/** A record to be read again for a packet id. */
+export interface Want {
+  readonly packetId: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export class Cursors {
+  readonly #byKey = new Map<string, Cursor>();
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  values(): Iterable<Cursor> {
+    return this.#byKey.values();
+  }
+
+  get(topic: string, partition: number): Cursor | undefined {
+    return this.#byKey.get(`${topic}/${partition}`);
+  }
+
+  /** The cursor of a partition, made at `next` if there is none; null: the session has too many. */
+  open(topic: string, partition: number, next: number): Cursor | null {
+    const key = `${topic}/${partition}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    if (this.#byKey.size >= limits.mqttPositionsPerSessionMax) return null;
+    const cursor: Cursor = { topic, partition, next, attached: false };
+    this.#byKey.set(key, cursor);
+    return cursor;
+  }
+
+  /** No subscription reads the partition any more. */
+  close(cursor: Cursor): void {
+    const key = `${cursor.topic}/${cursor.partition}`;
+    if (this.#byKey.get(key) === cursor) this.#byKey.delete(key);
+  }
+
+  /** The session reads with the shared tail from now on; false when it has not caught up with it. */
+  attach(cursor: Cursor, tailNext: number): boolean {
+    if (cursor.next < tailNext) return false;
+    cursor.attached = true;
+    return true;
+  }
+
+  /** All read by themselves from here on. */
+  detachAll(tailOf: TailOf): void {
+    for (const cursor of this.#byKey.values()) {
+      if (cursor.attached) cursor.next = tailOf(cursor);
+      cursor.attached = false;
+    }
+  }
+
+  clear(): void {
+    this.#byKey.clear();
+  }
+}
+
+/** The record at `offset` is read again, and what comes after it: the session is behind. */
+export function giveBack(cursor: Cursor, offset: number): void {
+  cursor.next = cursor.attached ? offset : Math.min(cursor.next, offset);
+  cursor.attached = false;
+}
+
+/** What has to be read again before it can be sent again. */
+export function wantsOf(flights: readonly Flight[]): Want[] {
+  const wants: Want[] = [];
+  for (const { packetId, content, cursor, offset } of flights) {
+    if (content !== null || cursor === null) continue;
+    wants.push({ packetId, topic: cursor.topic, partition: cursor.partition, offset });
+  }
+  return wants;
+}
+
+/** Everything before `next` of a position is settled, except for flights: what waits is read again. */
+export function snapshotOf(
+  cursors: Cursors,
+  flights: Iterable<Flight>,
+  waiting: readonly Delivery[],
+  tailOf: TailOf,
+): StoredOutbound {
+  const first = new Map<Cursor, number>();
+  for (const { cursor, offset } of waiting) if (cursor !== null && !first.has(cursor)) first.set(cursor, offset);
+  const places = new Map<Cursor, number>();
+  const positions: StoredPosition[] = [];
+  const place = (cursor: Cursor): number => {
+    const known = places.get(cursor);
+    if (known !== undefined) return known;
+    const { topic, partition, attached, next } = cursor;
+    places.set(cursor, positions.length);
+    positions.push({ topic, partition, next: first.get(cursor) ?? (attached ? tailOf(cursor) : next) });
+    return positions.length - 1;
+  };
+  for (const cursor of cursors.values()) place(cursor);
+  const released: [number, StoredFlight][] = [];
+  const others: StoredFlight[] = [];
+  for (const flight of flights) {
+    const { packetId, qos, retain, sent, cursor, offset, stage } = flight;
+    const isReleased = stage === "received" || stage === "release";
+    // A QoS 1 message of no log ends with the hub. Of QoS 2 the id stays: the client may hold it.
+    if (cursor === null && qos === 1) continue;
+    const position = cursor === null ? -1 : place(cursor);
+    const stored = { packetId, qos, retain, released: isReleased || cursor === null, position, offset };
+    // a store is asked for right before a sending
+    if (stored.released) released.push([flight.received, { ...stored, sent: true }]);
+    else others.push({ ...stored, sent: sent || stage === "storing" });
+  }
+  released.sort(([a], [b]) => a - b);
+  return { positions, flights: [...released.map(([, flight]) => flight), ...others] };
+}
+
+/** The other way round. Positions that only flights name (their subscription is gone) become cursors of no use. */
+export function restoreFlights({ positions, flights }: StoredOutbound, cursors: Cursors): Flight[] {
+  const places = positions.map(({ topic, partition, next }) => cursors.open(topic, partition, next));
+  return flights.map(({ packetId, qos, retain, released, sent, position, offset }, at) => ({
+    packetId,
+    qos,
+    retain,
+    cursor: places[position] ?? null,
+    offset,
+    stage: released ? "release" : "publish",
+    content: null,
+    sent,
+    live: false,
+    received: released ? at + 1 : 0,
+  }));
+}

@@ -1,0 +1,384 @@
+// What is sent to one client: its window, packet ids, acknowledgements, resending, and its cursors in the log. Pure.
+import { limits } from "../../hub/mod.ts";
+import { type Acknowledgement, MqttProblem, noProperties, type Publish, Reason } from "../wire/packet.ts";
+import { Cursors, giveBack, restoreFlights, snapshotOf, type TailOf, type Want, wantsOf } from "./cursors.ts";
+import { type Content, type Delivery, type Flight, noCounts, type StoredOutbound } from "./flight.ts";
+import { hasExpired, weight } from "./message.ts";
+import { type OutboundOptions, Sender, type SizeOf } from "./sender.ts";
+import { type Budget, hasRoom, mayQueue, Waiting } from "./window.ts";
+
+export type OutboundEffect =
+  | { readonly kind: "send"; readonly packet: Publish | Acknowledgement }
+  /** Store the session as `snapshot` gives it now, then tell `onStored` with the ticket. */
+  | { readonly kind: "store"; readonly ticket: number }
+  /** Read these records again, then tell `onFetched` for each. */
+  | { readonly kind: "fetch"; readonly wants: readonly Want[] }
+  /** An offer was refused; there is room again. */
+  | { readonly kind: "more" };
+
+const idMax = 65_535;
+
+export class Outbound {
+  readonly counts = noCounts();
+  readonly cursors = new Cursors();
+  readonly #sizeOf: SizeOf;
+  readonly #budget: Budget;
+  /** By packet id, in the order of their first sending. */
+  readonly #flights = new Map<number, Flight>();
+  #flightBytes = 0;
+  /** Not in a log; outlives the connection as long as the hub does. */
+  readonly #queued = new Waiting();
+  #lastId = 0;
+  #received = 0;
+  /** Flights that wait for a store, and those whose store is under way. */
+  #toStore: Flight[] = [];
+  #inStore: Flight[] = [];
+  #tickets = 0;
+
+  // what belongs to the connection
+  #sender: Sender | null = null;
+  readonly #pending = new Waiting();
+  /** Flights whose PUBLISH is still to be sent on this connection, in order. */
+  #unsent: Flight[] = [];
+  /** Flights that count against the client's receive maximum, and what may be. */
+  #live = 0;
+  #quota = 0;
+  #isWritable = false;
+  #isStarved = false;
+
+  constructor(sizeOf: SizeOf, budget: Budget, stored: StoredOutbound | null = null) {
+    this.#sizeOf = sizeOf;
+    this.#budget = budget;
+    if (stored === null) return;
+    for (const flight of restoreFlights(stored, this.cursors)) {
+      this.#flights.set(flight.packetId, flight);
+      this.#received = Math.max(this.#received, flight.received);
+      this.#lastId = flight.packetId;
+    }
+  }
+
+  /** Packet ids in use. */
+  get inFlight(): number {
+    return this.#flights.size;
+  }
+
+  get queued(): number {
+    return this.#queued.count;
+  }
+
+  /** A connection begins: what was not acknowledged is sent again, and only now ([MQTT-4.4.0-1]). */
+  onConnected(options: OutboundOptions, now: number, effects: OutboundEffect[]): void {
+    this.#sender = new Sender(options, this.#sizeOf);
+    this.#isWritable = true;
+    this.#isStarved = false;
+    this.#quota = Math.min(options.receiveMax, limits.mqttOutInFlightMax); // [MQTT-4.9.0-1]
+    this.#unsent = [];
+    this.#live = 0;
+    const releases: Flight[] = [];
+    for (const flight of this.#flights.values()) {
+      // one whose PUBLISH the client has holds its place until PUBCOMP, too
+      flight.live = flight.stage === "received" || flight.stage === "release";
+      if (flight.live) this.#live++;
+      else this.#unsent.push(flight);
+      if (flight.stage === "release") releases.push(flight);
+    }
+    release(releases, effects);
+    const wants = wantsOf(this.#unsent);
+    if (wants.length > 0) effects.push({ kind: "fetch", wants });
+    this.#pump(now, effects);
+  }
+
+  /** The connection ended. What the log holds is not kept in memory: it is read again when the client is back. */
+  onDisconnected(tailOf: TailOf): void {
+    this.#sender = null;
+    this.#isWritable = false;
+    this.#unsent = [];
+    this.#live = 0;
+    this.cursors.detachAll(tailOf);
+    for (const delivery of this.#pending.drain()) {
+      if (delivery.cursor === null) this.#keepInMemory(delivery);
+      else giveBack(delivery.cursor, delivery.offset);
+    }
+    for (const flight of this.#flights.values()) {
+      flight.live = false;
+      if (flight.cursor !== null) this.#forgetContent(flight);
+    }
+  }
+
+  /** Whether the socket takes more. */
+  onWritable(isWritable: boolean, now: number, effects: OutboundEffect[]): void {
+    this.#isWritable = isWritable && this.#sender !== null;
+    this.#pump(now, effects);
+  }
+
+  /**
+   * A delivery of the shared tail, or of no log. False: there is no room; the session is behind now, its cursor is
+   * detached and stands at this record. QoS 0 is never refused: it is skipped when the socket is full.
+   */
+  offer(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+    if (delivery.cursor !== null && !delivery.cursor.attached) return false;
+    return this.#take(delivery, now, effects);
+  }
+
+  /** A delivery that the session, being behind, read by itself. False: there is no room; it goes on after `more`. */
+  catchUp(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+    const { cursor, offset } = delivery;
+    if (cursor === null || cursor.attached) throw new Error("only a cursor that is behind catches up");
+    return offset < cursor.next || this.#take(delivery, now, effects);
+  }
+
+  /** A session that is behind has read up to `next`, and taken what matched. */
+  advance(cursor: Delivery["cursor"], next: number): void {
+    if (cursor !== null && !cursor.attached && next > cursor.next) cursor.next = next;
+  }
+
+  /** A message that is in no log: sent, or queued for a session that is behind or away; counted when it is dropped. */
+  queue(delivery: Delivery, now: number, effects: OutboundEffect[]): void {
+    if (delivery.qos === 0) return this.#sendQos0(delivery, now, effects);
+    this.#keepInMemory(delivery);
+    this.#pump(now, effects);
+  }
+
+  /** PUBACK, PUBREC, PUBCOMP. @throws MqttProblem when it does not answer what was sent with its id. */
+  onAcknowledged(packet: Acknowledgement, now: number, effects: OutboundEffect[]): void {
+    const { kind, packetId, code } = packet;
+    const known = this.#flights.get(packetId);
+    const flight = known?.sent ? known : undefined;
+    if (kind === "pubrec") this.#onPubrec(packetId, flight, code, effects);
+    else if (flight === undefined) this.counts.strays++;
+    else if (kind === "puback" ? flight.qos === 1 : flight.stage === "release") {
+      if (code >= 0x80 && kind === "puback") this.counts.refused++; // it is acknowledged all the same [MQTT-4.4.0-2]
+      this.#settle(flight);
+    } else {
+      throw new MqttProblem(Reason.protocolError, `${kind.toUpperCase()} ${packetId} answers nothing (MQTT5 4.3)`);
+    }
+    this.#pump(now, effects);
+  }
+
+  /** A store ended; what waited for it goes on. */
+  onStored(ticket: number, now: number, effects: OutboundEffect[]): void {
+    if (ticket !== this.#tickets) return;
+    const releases: Flight[] = [];
+    for (const flight of this.#inStore) {
+      if (flight.stage === "storing") flight.stage = "publish";
+      else if (flight.stage === "received") {
+        flight.stage = "release";
+        releases.push(flight);
+      }
+    }
+    this.#inStore = [];
+    if (this.#sender !== null) release(releases, effects);
+    this.#pump(now, effects);
+  }
+
+  /** The answer to one of `fetch`; null: the record is gone. */
+  onFetched(packetId: number, content: Content | null, now: number, effects: OutboundEffect[]): void {
+    const flight = this.#flights.get(packetId);
+    if (flight === undefined || this.#sender === null || flight.content !== null || flight.live) return;
+    if (content === null) {
+      this.counts.lost++;
+      this.#settle(flight);
+    } else {
+      flight.content = content;
+      this.#flightBytes += weight(content.message);
+    }
+    this.#pump(now, effects);
+  }
+
+  /** The session's record: what is not settled. */
+  snapshot(tailOf: TailOf): StoredOutbound {
+    return snapshotOf(this.cursors, this.#flights.values(), this.#pending.list(), tailOf);
+  }
+
+  /** The session ends: gives its share of the memory back. */
+  clear(): void {
+    while (this.#takeQueued() !== undefined);
+    this.#pending.drain();
+    this.#flights.clear();
+    this.#flightBytes = 0;
+    this.#toStore = [];
+    this.#inStore = [];
+    this.#unsent = [];
+    this.#live = 0;
+    this.cursors.clear();
+  }
+
+  #take(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+    const { cursor, offset, qos } = delivery;
+    if (qos === 0) this.#sendQos0(delivery, now, effects);
+    else if (this.#sender === null || this.#isStarved || !hasRoom(this.#pending)) {
+      this.#isStarved = true;
+      if (cursor !== null) giveBack(cursor, offset);
+      return false;
+    } else this.#pending.push(delivery);
+    if (cursor !== null) cursor.next = offset + 1;
+    if (qos > 0) this.#pump(now, effects);
+    return true;
+  }
+
+  #onPubrec(packetId: number, flight: Flight | undefined, code: number, effects: OutboundEffect[]): void {
+    if (flight === undefined) {
+      this.counts.strays++;
+      const isTold = this.#sender?.options.version === 5;
+      effects.push(pubrel(packetId, isTold ? Reason.packetIdNotFound : Reason.success));
+      return;
+    }
+    if (flight.qos !== 2) throw new MqttProblem(Reason.protocolError, `PUBREC ${packetId} answers QoS 1 (MQTT5 4.3)`);
+    if (flight.stage === "received") return;
+    if (flight.stage === "release") return void effects.push(pubrel(packetId, Reason.success));
+    if (code >= 0x80) {
+      this.counts.refused++;
+      return this.#settle(flight); // [MQTT-4.3.3-4]
+    }
+    this.#forgetContent(flight); // it is never sent again [MQTT-4.3.3-6]
+    flight.received = ++this.#received;
+    if (!flight.live) this.#live++;
+    flight.live = true;
+    flight.stage = "received";
+    if (this.#sender?.options.durable) this.#toStore.push(flight);
+    else {
+      flight.stage = "release";
+      effects.push(pubrel(packetId, Reason.success));
+    }
+  }
+
+  /** Takes what waits into flight, asks for a store when one is due, sends what may be sent. */
+  #pump(now: number, effects: OutboundEffect[]): void {
+    const sender = this.#sender;
+    do this.#fill(sender);
+    while (sender !== null && this.#sendUnsent(sender, now, effects) && this.#hasWaiting());
+    if (this.#toStore.length > 0 && this.#inStore.length === 0) {
+      this.#inStore = this.#toStore; // one store at a time takes all that came up meanwhile
+      this.#toStore = [];
+      effects.push({ kind: "store", ticket: ++this.#tickets });
+    }
+    if (this.#isStarved && this.#pending.count * 2 <= limits.mqttOutPendingMax && hasRoom(this.#pending)) {
+      this.#isStarved = false;
+      effects.push({ kind: "more" });
+    }
+  }
+
+  #fill(sender: Sender | null): void {
+    while (sender !== null && this.#isWritable && this.#mayFly()) {
+      const delivery = this.#takeQueued() ?? this.#pending.shift();
+      if (delivery === undefined) return;
+      this.#fly(delivery, sender.options.durable);
+    }
+  }
+
+  /** Whether some of it was not sent but given up, so that there is room for more. */
+  #sendUnsent(sender: Sender, now: number, effects: OutboundEffect[]): boolean {
+    let at = 0;
+    let gaveUp = false;
+    for (; at < this.#unsent.length && this.#isWritable; at++) {
+      const flight = this.#unsent[at]!;
+      if (this.#flights.get(flight.packetId) !== flight || flight.live) continue; // settled or acknowledged meanwhile
+      if (flight.stage === "storing" || flight.content === null || this.#live >= this.#quota) break;
+      if (!this.#sendFlight(flight, flight.content, sender, now, effects)) gaveUp = true;
+    }
+    if (at > 0) this.#unsent.splice(0, at);
+    return gaveUp;
+  }
+
+  #hasWaiting(): boolean {
+    return this.#pending.count > 0 || this.#queued.count > 0;
+  }
+
+  /** Whether one more message may get a packet id ([MQTT-3.3.4-9]). */
+  #mayFly(): boolean {
+    if (this.#flights.size >= this.#quota) return false;
+    return this.#flights.size === 0 || this.#flightBytes < limits.mqttOutInFlightBytesMax;
+  }
+
+  #fly({ message, subscriptionIds, qos, retain, cursor, offset }: Delivery, durable: boolean): void {
+    const flight: Flight = {
+      packetId: this.#freeId(),
+      qos: qos === 2 ? 2 : 1,
+      retain,
+      cursor,
+      offset,
+      stage: qos === 2 && durable ? "storing" : "publish",
+      content: { message, subscriptionIds },
+      sent: false,
+      live: false,
+      received: 0,
+    };
+    this.#flightBytes += weight(message);
+    this.#flights.set(flight.packetId, flight);
+    this.#unsent.push(flight);
+    if (flight.stage === "storing") this.#toStore.push(flight);
+  }
+
+  /** [MQTT-2.2.1-4]; one is free, as the window is smaller than the range. */
+  #freeId(): number {
+    do this.#lastId = this.#lastId >= idMax ? 1 : this.#lastId + 1;
+    while (this.#flights.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  /** False: it is settled without being sent. */
+  #sendFlight(flight: Flight, content: Content, sender: Sender, now: number, effects: OutboundEffect[]): boolean {
+    const { packetId, qos, retain, sent } = flight;
+    // a lifetime is over only for what was never begun [MQTT-4.3.3-7]
+    const isOver = !sent && hasExpired(content.message, now);
+    const packet = isOver ? null : sender.publish(content, { qos, retain, dup: sent, packetId }, now);
+    if (packet === null) {
+      this.counts[isOver ? "expired" : "tooLarge"]++;
+      this.#settle(flight); // too large: as if it had been sent [MQTT-3.1.2-25]
+      return false;
+    }
+    effects.push({ kind: "send", packet });
+    flight.sent = true;
+    flight.live = true;
+    this.#live++;
+    return true;
+  }
+
+  #sendQos0({ message, subscriptionIds, retain }: Delivery, now: number, effects: OutboundEffect[]): void {
+    if (this.#sender === null || !this.#isWritable) this.counts.skipped++;
+    else if (hasExpired(message, now)) this.counts.expired++;
+    else {
+      const fields = { qos: 0, retain, dup: false, packetId: 0 } as const;
+      const packet = this.#sender.publish({ message, subscriptionIds }, fields, now);
+      if (packet === null) this.counts.tooLarge++;
+      else effects.push({ kind: "send", packet });
+    }
+  }
+
+  #settle(flight: Flight): void {
+    this.#forgetContent(flight);
+    this.#flights.delete(flight.packetId);
+    if (flight.live) this.#live--;
+    flight.live = false;
+  }
+
+  #forgetContent(flight: Flight): void {
+    if (flight.content !== null) this.#flightBytes -= weight(flight.content.message);
+    flight.content = null;
+  }
+
+  #keepInMemory(delivery: Delivery): void {
+    if (!mayQueue(this.#queued, this.#budget, delivery)) {
+      this.counts.dropped++;
+      return;
+    }
+    this.#queued.push(delivery);
+    this.#budget.used += weight(delivery.message);
+  }
+
+  #takeQueued(): Delivery | undefined {
+    const delivery = this.#queued.shift();
+    if (delivery !== undefined) this.#budget.used -= weight(delivery.message);
+    return delivery;
+  }
+}
+
+/** PUBRELs leave in the order of their PUBRECs (MQTT5 section 4.6). */
+function release(flights: Flight[], effects: OutboundEffect[]): void {
+  flights.sort((a, b) => a.received - b.received);
+  for (const { packetId } of flights) effects.push(pubrel(packetId, Reason.success));
+}
+
+function pubrel(packetId: number, code: Acknowledgement["code"]): OutboundEffect {
+  return { kind: "send", packet: { kind: "pubrel", packetId, code, properties: noProperties } };
+}

@@ -1,0 +1,70 @@
+// Deliveries that wait: those handed over for a connection, and those that are in no log; bounded. Pure.
+import { limits } from "../../hub/mod.ts";
+import type { Delivery } from "./flight.ts";
+import { weight } from "./message.ts";
+
+/** Bytes that all sessions of a hub share. */
+export interface Budget {
+  used: number;
+  readonly max: number;
+}
+
+/** A queue with its weight. */
+export class Waiting {
+  #items: Delivery[] = [];
+  #head = 0;
+  #bytes = 0;
+
+  get count(): number {
+    return this.#items.length - this.#head;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  first(): Delivery | undefined {
+    return this.#items[this.#head];
+  }
+
+  push(delivery: Delivery): void {
+    this.#items.push(delivery);
+    this.#bytes += weight(delivery.message);
+  }
+
+  shift(): Delivery | undefined {
+    const delivery = this.#items[this.#head];
+    if (delivery === undefined) return undefined;
+    this.#head++;
+    this.#bytes -= weight(delivery.message);
+    if (this.#head > 64 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return delivery;
+  }
+
+  /** Empties it; what it held. */
+  drain(): Delivery[] {
+    const held = this.#items.slice(this.#head);
+    this.#items = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    return held;
+  }
+
+  list(): readonly Delivery[] {
+    return this.#items.slice(this.#head);
+  }
+}
+
+/** Whether one more delivery may be handed to a connection that has `waiting` already. */
+export function hasRoom(waiting: Waiting): boolean {
+  return waiting.count < limits.mqttOutPendingMax && waiting.bytes < limits.mqttOutPendingBytesMax;
+}
+
+/** Whether the delivery, which no log holds, may be queued in the hub's memory. */
+export function mayQueue(queued: Waiting, budget: Budget, delivery: Delivery): boolean {
+  if (queued.count >= limits.mqttQueuedPerSessionMax) return false;
+  return budget.used + weight(delivery.message) <= budget.max;
+}
