@@ -3,6 +3,28 @@
 /** Protocol level: 4 is MQTT 3.1.1, 5 is MQTT 5. */
 export type Version = 4 | 5;
 export type Qos = 0 | 1 | 2;
+/** Who sent a packet: some packets, properties and reason codes are for one side only. */
+export type Sender = "client" | "server";
+
+/** Control packet types (MQTT5 section 2.1.2); 0 is reserved. */
+export const PacketType = {
+  connect: 1,
+  connack: 2,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  subscribe: 8,
+  suback: 9,
+  unsubscribe: 10,
+  unsuback: 11,
+  pingreq: 12,
+  pingresp: 13,
+  disconnect: 14,
+  auth: 15,
+} as const;
+export type PacketType = (typeof PacketType)[keyof typeof PacketType];
 
 /** Reason codes (MQTT5 section 2.4). Below 0x80 is success. */
 export const Reason = {
