@@ -3,6 +3,8 @@ import { Buffer } from "node:buffer";
 import type { CodePacket } from "./codes.ts";
 import { PacketType, type Properties, type Qos, type Version } from "./packet.ts";
 import { writeEach } from "./properties.ts";
+import { topicNameProblem } from "./topics.ts";
+import { isSendable } from "./utf8.ts";
 import { putVarint, varintMax, varintSize, Writer } from "./writer.ts";
 
 /** What a delivery has of its own. */
@@ -47,12 +49,10 @@ export class OutgoingMessage {
   readonly #source: Properties;
   /** Properties without alias, subscription ids and expiry; encoded when the first subscriber speaks 5. */
   #properties: Buffer | null = null;
-  readonly #plain: (Buffer | undefined)[] = [];
+  #plain: (Buffer | undefined)[] | null = null;
 
   constructor(topic: string, payload: Uint8Array, properties: Properties) {
-    const writer = new Writer(topic.length + 16);
-    writer.string(topic, "the topic");
-    this.topic = writer.body();
+    this.topic = encodeTopic(topic);
     this.payload = payload;
     this.#source = properties;
   }
@@ -73,6 +73,7 @@ export class OutgoingMessage {
   /** The frame of a QoS 0 delivery with nothing of its own, made once. */
   plain(version: Version, retain: boolean): Buffer {
     const slot = version * 2 + (retain ? 1 : 0);
+    this.#plain ??= [];
     return (this.#plain[slot] ??= this.#encodePlain(version, retain));
   }
 
@@ -82,6 +83,17 @@ export class OutgoingMessage {
     frame.set(this.payload, at);
     return frame;
   }
+}
+
+function encodeTopic(topic: string): Buffer {
+  const problem = topicNameProblem(topic, 5);
+  if (problem !== null || !isSendable(topic)) throw new RangeError(`the topic is not legal: ${topic}`);
+  const length = Buffer.byteLength(topic);
+  if (length > 0xffff) throw new RangeError(`the topic is longer than 65535 bytes: ${length}`);
+  const bytes = Buffer.allocUnsafe(2 + length);
+  bytes.writeUInt16BE(length, 0);
+  bytes.write(topic, 2, "utf8");
+  return bytes;
 }
 
 /** Bytes of the whole packet. */
