@@ -10,6 +10,7 @@ import {
   type ReasonCode,
   type Version,
 } from "../wire/packet.ts";
+import type { Sink } from "./effects.ts";
 import { type Message, messageOf } from "./message.ts";
 
 export type InboundEffect =
@@ -110,7 +111,7 @@ export class Inbound {
   }
 
   /** @throws MqttProblem when a packet breaks the standard; what came before it has taken place. */
-  onPublish(packet: Publish, now: number, effects: InboundEffect[]): void {
+  onPublish(packet: Publish, now: number, effects: Sink<InboundEffect>): void {
     const topic = this.#topicOf(packet);
     checkProperties(packet);
     if (packet.qos === 0) {
@@ -145,7 +146,7 @@ export class Inbound {
   }
 
   /** Commits end in any order; acknowledgements leave in the order of their PUBLISHes ([MQTT-4.6.0-2], -3). */
-  onCommitted(results: readonly Committed[], now: number, effects: InboundEffect[]): void {
+  onCommitted(results: readonly Committed[], now: number, effects: Sink<InboundEffect>): void {
     for (const { ticket, code } of results) {
       const slot = this.#bySlotTicket.get(ticket);
       this.#bySlotTicket.delete(ticket);
@@ -162,7 +163,7 @@ export class Inbound {
   }
 
   /** PUBREL. The answer to an id that is not known is 0x92, which is no error (MQTT5 section 3.7.2.1). */
-  onPubrel(packetId: number, effects: InboundEffect[]): void {
+  onPubrel(packetId: number, effects: Sink<InboundEffect>): void {
     const open = this.#ids.get(packetId);
     if (open === undefined) {
       const code = this.#version === 5 ? Reason.packetIdNotFound : Reason.success;
@@ -179,7 +180,7 @@ export class Inbound {
   }
 
   /** The release is stored: only now the client may use the id for another message ([MQTT-4.3.3-12]). */
-  onReleased(packetId: number, effects: InboundEffect[]): void {
+  onReleased(packetId: number, effects: Sink<InboundEffect>): void {
     if (this.#ids.get(packetId)?.stage !== "releasing") return;
     this.#ids.delete(packetId);
     this.#quota.delete(packetId);
@@ -187,7 +188,7 @@ export class Inbound {
   }
 
   /** A QoS 2 PUBLISH whose id is known: it is acknowledged and not delivered again ([MQTT-4.3.3-10]). */
-  #again(packet: Publish, open: Open, now: number, effects: InboundEffect[]): void {
+  #again(packet: Publish, open: Open, now: number, effects: Sink<InboundEffect>): void {
     const { packetId } = packet;
     if (open.stage === "releasing") {
       throw new MqttProblem(Reason.protocolError, `packet id ${packetId} has no PUBCOMP yet [MQTT-2.2.1-3]`);
@@ -223,12 +224,12 @@ export class Inbound {
     ticket: number,
     packetId: number,
     now: number,
-    effects: InboundEffect[],
+    effects: Sink<InboundEffect>,
   ): void {
     effects.push({ kind: "append", ticket, message: messageOf(packet, topic, this.#clientId, now), packetId });
   }
 
-  #flush(now: number, effects: InboundEffect[]): void {
+  #flush(now: number, effects: Sink<InboundEffect>): void {
     let count = 0;
     for (const slot of this.#slots) {
       if (slot.code === null) break;

@@ -2,6 +2,7 @@
 import { limits } from "../../hub/mod.ts";
 import { type Acknowledgement, MqttProblem, noProperties, type Publish, Reason } from "../wire/packet.ts";
 import { Cursors, giveBack, restoreFlights, snapshotOf, type TailOf, type Want, wantsOf } from "./cursors.ts";
+import type { Sink } from "./effects.ts";
 import { type Content, type Delivery, type Flight, noCounts, type StoredOutbound } from "./flight.ts";
 import { hasExpired, weight } from "./message.ts";
 import { type OutboundOptions, Sender, type SizeOf } from "./sender.ts";
@@ -15,6 +16,11 @@ export type OutboundEffect =
   | { readonly kind: "fetch"; readonly wants: readonly Want[] }
   /** An offer was refused; there is room again. */
   | { readonly kind: "more" };
+
+/** Numbers of the session's stores. */
+export interface Tickets {
+  last: number;
+}
 
 const idMax = 65_535;
 
@@ -33,7 +39,9 @@ export class Outbound {
   /** Flights that wait for a store, and those whose store is under way. */
   #toStore: Flight[] = [];
   #inStore: Flight[] = [];
-  #tickets = 0;
+  /** Tickets are the session's; this is the last of ours. */
+  readonly #tickets: Tickets;
+  #ticket = 0;
 
   // what belongs to the connection
   #sender: Sender | null = null;
@@ -46,9 +54,10 @@ export class Outbound {
   #isWritable = false;
   #isStarved = false;
 
-  constructor(sizeOf: SizeOf, budget: Budget, stored: StoredOutbound | null = null) {
+  constructor(sizeOf: SizeOf, budget: Budget, stored: StoredOutbound | null = null, tickets: Tickets = { last: 0 }) {
     this.#sizeOf = sizeOf;
     this.#budget = budget;
+    this.#tickets = tickets;
     if (stored === null) return;
     for (const flight of restoreFlights(stored, this.cursors)) {
       this.#flights.set(flight.packetId, flight);
@@ -67,7 +76,7 @@ export class Outbound {
   }
 
   /** A connection begins: what was not acknowledged is sent again, and only now ([MQTT-4.4.0-1]). */
-  onConnected(options: OutboundOptions, now: number, effects: OutboundEffect[]): void {
+  onConnected(options: OutboundOptions, now: number, effects: Sink<OutboundEffect>): void {
     this.#sender = new Sender(options, this.#sizeOf);
     this.#isWritable = true;
     this.#isStarved = false;
@@ -106,7 +115,7 @@ export class Outbound {
   }
 
   /** Whether the socket takes more. */
-  onWritable(isWritable: boolean, now: number, effects: OutboundEffect[]): void {
+  onWritable(isWritable: boolean, now: number, effects: Sink<OutboundEffect>): void {
     this.#isWritable = isWritable && this.#sender !== null;
     this.#pump(now, effects);
   }
@@ -115,13 +124,13 @@ export class Outbound {
    * A delivery of the shared tail, or of no log. False: there is no room; the session is behind now, its cursor is
    * detached and stands at this record. QoS 0 is never refused: it is skipped when the socket is full.
    */
-  offer(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+  offer(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): boolean {
     if (delivery.cursor !== null && !delivery.cursor.attached) return false;
     return this.#take(delivery, now, effects);
   }
 
   /** A delivery that the session, being behind, read by itself. False: there is no room; it goes on after `more`. */
-  catchUp(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+  catchUp(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): boolean {
     const { cursor, offset } = delivery;
     if (cursor === null || cursor.attached) throw new Error("only a cursor that is behind catches up");
     return offset < cursor.next || this.#take(delivery, now, effects);
@@ -133,14 +142,14 @@ export class Outbound {
   }
 
   /** A message that is in no log: sent, or queued for a session that is behind or away; counted when it is dropped. */
-  queue(delivery: Delivery, now: number, effects: OutboundEffect[]): void {
+  queue(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): void {
     if (delivery.qos === 0) return this.#sendQos0(delivery, now, effects);
     this.#keepInMemory(delivery);
     this.#pump(now, effects);
   }
 
   /** PUBACK, PUBREC, PUBCOMP. @throws MqttProblem when it does not answer what was sent with its id. */
-  onAcknowledged(packet: Acknowledgement, now: number, effects: OutboundEffect[]): void {
+  onAcknowledged(packet: Acknowledgement, now: number, effects: Sink<OutboundEffect>): void {
     const { kind, packetId, code } = packet;
     const known = this.#flights.get(packetId);
     const flight = known?.sent ? known : undefined;
@@ -156,8 +165,8 @@ export class Outbound {
   }
 
   /** A store ended; what waited for it goes on. */
-  onStored(ticket: number, now: number, effects: OutboundEffect[]): void {
-    if (ticket !== this.#tickets) return;
+  onStored(ticket: number, now: number, effects: Sink<OutboundEffect>): void {
+    if (ticket !== this.#ticket) return;
     const releases: Flight[] = [];
     for (const flight of this.#inStore) {
       if (flight.stage === "storing") flight.stage = "publish";
@@ -172,7 +181,7 @@ export class Outbound {
   }
 
   /** The answer to one of `fetch`; null: the record is gone. */
-  onFetched(packetId: number, content: Content | null, now: number, effects: OutboundEffect[]): void {
+  onFetched(packetId: number, content: Content | null, now: number, effects: Sink<OutboundEffect>): void {
     const flight = this.#flights.get(packetId);
     if (flight === undefined || this.#sender === null || flight.content !== null || flight.live) return;
     if (content === null) {
@@ -203,7 +212,7 @@ export class Outbound {
     this.cursors.clear();
   }
 
-  #take(delivery: Delivery, now: number, effects: OutboundEffect[]): boolean {
+  #take(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): boolean {
     const { cursor, offset, qos } = delivery;
     if (qos === 0) this.#sendQos0(delivery, now, effects);
     else if (this.#sender === null || this.#isStarved || !hasRoom(this.#pending)) {
@@ -216,7 +225,7 @@ export class Outbound {
     return true;
   }
 
-  #onPubrec(packetId: number, flight: Flight | undefined, code: number, effects: OutboundEffect[]): void {
+  #onPubrec(packetId: number, flight: Flight | undefined, code: number, effects: Sink<OutboundEffect>): void {
     if (flight === undefined) {
       this.counts.strays++;
       const isTold = this.#sender?.options.version === 5;
@@ -243,14 +252,15 @@ export class Outbound {
   }
 
   /** Takes what waits into flight, asks for a store when one is due, sends what may be sent. */
-  #pump(now: number, effects: OutboundEffect[]): void {
+  #pump(now: number, effects: Sink<OutboundEffect>): void {
     const sender = this.#sender;
     do this.#fill(sender);
     while (sender !== null && this.#sendUnsent(sender, now, effects) && this.#hasWaiting());
     if (this.#toStore.length > 0 && this.#inStore.length === 0) {
       this.#inStore = this.#toStore; // one store at a time takes all that came up meanwhile
       this.#toStore = [];
-      effects.push({ kind: "store", ticket: ++this.#tickets });
+      this.#ticket = ++this.#tickets.last;
+      effects.push({ kind: "store", ticket: this.#ticket });
     }
     if (this.#isStarved && this.#pending.count * 2 <= limits.mqttOutPendingMax && hasRoom(this.#pending)) {
       this.#isStarved = false;
@@ -267,7 +277,7 @@ export class Outbound {
   }
 
   /** Whether some of it was not sent but given up, so that there is room for more. */
-  #sendUnsent(sender: Sender, now: number, effects: OutboundEffect[]): boolean {
+  #sendUnsent(sender: Sender, now: number, effects: Sink<OutboundEffect>): boolean {
     let at = 0;
     let gaveUp = false;
     for (; at < this.#unsent.length && this.#isWritable; at++) {
@@ -317,7 +327,7 @@ export class Outbound {
   }
 
   /** False: it is settled without being sent. */
-  #sendFlight(flight: Flight, content: Content, sender: Sender, now: number, effects: OutboundEffect[]): boolean {
+  #sendFlight(flight: Flight, content: Content, sender: Sender, now: number, effects: Sink<OutboundEffect>): boolean {
     const { packetId, qos, retain, sent } = flight;
     // a lifetime is over only for what was never begun [MQTT-4.3.3-7]
     const isOver = !sent && hasExpired(content.message, now);
@@ -334,7 +344,7 @@ export class Outbound {
     return true;
   }
 
-  #sendQos0({ message, subscriptionIds, retain }: Delivery, now: number, effects: OutboundEffect[]): void {
+  #sendQos0({ message, subscriptionIds, retain }: Delivery, now: number, effects: Sink<OutboundEffect>): void {
     if (this.#sender === null || !this.#isWritable) this.counts.skipped++;
     else if (hasExpired(message, now)) this.counts.expired++;
     else {
@@ -374,7 +384,7 @@ export class Outbound {
 }
 
 /** PUBRELs leave in the order of their PUBRECs (MQTT5 section 4.6). */
-function release(flights: Flight[], effects: OutboundEffect[]): void {
+function release(flights: Flight[], effects: Sink<OutboundEffect>): void {
   flights.sort((a, b) => a.received - b.received);
   for (const { packetId } of flights) effects.push(pubrel(packetId, Reason.success));
 }

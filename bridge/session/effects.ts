@@ -1,0 +1,30 @@
+// What a session asks the shell around it to do.
+import type { Options } from "../match/merged.ts";
+import type { Packet, Will } from "../wire/packet.ts";
+import type { InboundEffect } from "./inbound.ts";
+import type { Message } from "./message.ts";
+import type { OutboundEffect } from "./outbound.ts";
+import type { Subscribed } from "./subscriptions.ts";
+
+/** Where a machine puts its effects, in order. */
+export interface Sink<E> {
+  push(effect: E): unknown;
+}
+
+export type SessionEffect =
+  | InboundEffect
+  | OutboundEffect
+  | { readonly kind: "send"; readonly packet: Packet }
+  /** Close the socket once what was sent before is written. */
+  | { readonly kind: "close" }
+  /** Set the filter in the tree, and open cursors where it reads. */
+  | ({ readonly kind: "subscribe" } & Subscribed)
+  | { readonly kind: "unsubscribe"; readonly filter: string }
+  /** Hand the retained messages of the filter to `deliverRetained`. */
+  | { readonly kind: "retained"; readonly filter: string; readonly options: Options }
+  /** Keep the will where another hub finds it, should this one die; nobody waits for it. */
+  | { readonly kind: "keepWill"; readonly will: Will; readonly dueAt: number | null }
+  | { readonly kind: "dropWill" }
+  | { readonly kind: "publishWill"; readonly message: Message }
+  /** The session is over: its record goes, and so does its object. */
+  | { readonly kind: "ended" };

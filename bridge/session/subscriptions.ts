@@ -1,0 +1,128 @@
+// What one session is subscribed to: SUBSCRIBE, UNSUBSCRIBE, and what a message means for it. Pure.
+import { limits } from "../../hub/mod.ts";
+import { filterMatches, isFilter, isShared, parseShared } from "../match/filter.ts";
+import { type Both, join, type Options, single } from "../match/merged.ts";
+import {
+  MqttProblem,
+  Reason,
+  type ReasonCode,
+  type Subscribe,
+  type SubscriptionRequest,
+  type Unsubscribe,
+  type Version,
+} from "../wire/packet.ts";
+
+export interface Subscription {
+  readonly filter: string;
+  readonly options: Options;
+  /** Milliseconds; records that arrived earlier are not for it. A replacement keeps it: nothing is lost by one. */
+  readonly since: number;
+}
+
+/** A filter that is subscribed to, for the first time or anew. */
+export interface Subscribed {
+  readonly filter: string;
+  readonly options: Options;
+  readonly isNew: boolean;
+  /** Its retained messages are to be sent ([MQTT-3.3.1-9] to -11). */
+  readonly wantsRetained: boolean;
+}
+
+/** Whether the client may read what the filter (of a shared one: its filter part) matches. */
+export type MayRead = (filter: string) => boolean;
+
+export class Subscriptions {
+  readonly #byFilter = new Map<string, Subscription>();
+
+  constructor(stored: readonly Subscription[] = []) {
+    for (const subscription of stored) this.#byFilter.set(subscription.filter, subscription);
+  }
+
+  get size(): number {
+    return this.#byFilter.size;
+  }
+
+  list(): readonly Subscription[] {
+    return [...this.#byFilter.values()];
+  }
+
+  /**
+   * One code for each filter ([MQTT-3.8.4-6]), and what changed.
+   * @throws MqttProblem when the packet breaks the standard; nothing has changed then.
+   */
+  subscribe(
+    packet: Subscribe,
+    version: Version,
+    mayRead: MayRead,
+    now: number,
+  ): { readonly codes: readonly number[]; readonly changes: readonly Subscribed[] } {
+    if (packet.subscriptions.length === 0) throw new MqttProblem(Reason.protocolError, "no filter [MQTT-3.8.3-2]");
+    const ids = packet.properties.subscriptionIds ?? [];
+    if (ids.length > 1 || ids[0] === 0) {
+      throw new MqttProblem(Reason.protocolError, "one subscription identifier above 0 (MQTT5 3.8.2.1.2)");
+    }
+    for (const { filter, noLocal } of packet.subscriptions) {
+      if (noLocal && isShared(filter)) {
+        throw new MqttProblem(Reason.protocolError, "No Local on a shared subscription [MQTT-3.8.3-4]");
+      }
+    }
+    const changes: Subscribed[] = [];
+    const codes = packet.subscriptions.map((request) => {
+      const refusal = this.#refusal(request, mayRead);
+      if (refusal !== null) return version === 5 ? refusal : Reason.unspecified; // 3.1.1 knows 0x80 alone
+      changes.push(this.#add(request, ids[0] ?? 0, now));
+      return request.qos;
+    });
+    return { codes, changes };
+  }
+
+  /** One code for each filter ([MQTT-3.10.4-6]; 3.1.1 has none), and the filters that are gone. */
+  unsubscribe(packet: Unsubscribe): { readonly codes: readonly number[]; readonly gone: readonly string[] } {
+    if (packet.filters.length === 0) throw new MqttProblem(Reason.protocolError, "no filter [MQTT-3.10.3-2]");
+    const gone: string[] = [];
+    const codes = packet.filters.map((filter) => {
+      if (this.#byFilter.delete(filter)) gone.push(filter);
+      else if (!isFilter(filter) || (isShared(filter) && parseShared(filter) === null))
+        return Reason.topicFilterInvalid;
+      else return Reason.noSubscriptionExisted;
+      return Reason.success;
+    });
+    return { codes, gone };
+  }
+
+  /** The session ends: all filters. */
+  clear(): readonly string[] {
+    const filters = [...this.#byFilter.keys()];
+    this.#byFilter.clear();
+    return filters;
+  }
+
+  /** What a message means for this session; shared subscriptions have their own ways. Null: nothing. */
+  match(topic: string, arrivedAt: number): Both | null {
+    let both: Both | null = null;
+    for (const { filter, options, since } of this.#byFilter.values()) {
+      if (arrivedAt < since || isShared(filter) || !filterMatches(filter, topic)) continue;
+      both = both === null ? single(options) : join(both, single(options));
+    }
+    return both;
+  }
+
+  #refusal({ filter }: SubscriptionRequest, mayRead: MayRead): ReasonCode | null {
+    const shared = parseShared(filter);
+    if (!isFilter(filter) || (isShared(filter) && shared === null)) return Reason.topicFilterInvalid;
+    if (!mayRead(shared?.filter ?? filter)) return Reason.notAuthorized;
+    const isFull = this.#byFilter.size >= limits.mqttSubscriptionsPerClientMax && !this.#byFilter.has(filter);
+    return isFull ? Reason.quotaExceeded : null;
+  }
+
+  #add(request: SubscriptionRequest, id: number, now: number): Subscribed {
+    const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
+    const options = { qos, noLocal, retainAsPublished, id };
+    const before = this.#byFilter.get(filter);
+    this.#byFilter.set(filter, { filter, options, since: before?.since ?? now }); // [MQTT-3.8.4-3], -4
+    const isNew = before === undefined;
+    // a shared subscription is not sent them (MQTT5 section 4.8.2)
+    const wantsRetained = !isShared(filter) && (retainHandling === 0 || (retainHandling === 1 && isNew));
+    return { filter, options, isNew, wantsRetained };
+  }
+}
