@@ -1,5 +1,5 @@
 // Where hubs form a cluster: MQTT subscribers get what was published on any of them from the log, once it is committed.
-import type { Clock, Consumer, HubClient, InRecord, Trace } from "../hub/mod.ts";
+import type { Admin, Clock, Consumer, HubClient, InRecord, Trace } from "../hub/mod.ts";
 
 /** A stored message as a subscriber is to get it. */
 export interface Delivery {
@@ -31,6 +31,8 @@ export class Tail {
   readonly #options: TailOptions;
   /** "<topic>/<partition>" -> the next offset. */
   readonly #places = new Map<string, number>();
+  /** One for all it asks: each has connections of its own. */
+  #admin: Admin | null = null;
   #consumer: Consumer | null = null;
   #ready: Promise<void> | null = null;
   #running: Promise<void> = Promise.resolve();
@@ -48,8 +50,9 @@ export class Tail {
   }
 
   async #begin(): Promise<void> {
+    const admin = this.#options.client.admin();
+    this.#admin = admin;
     await this.#persist(async () => {
-      const admin = this.#options.client.admin();
       const places = (await this.#partitions()).map(({ topic, partition }) => ({ topic, partition }));
       for (const { topic, partition, offset } of await admin.offsets(places, "latest")) {
         this.#places.set(`${topic}/${partition}`, offset);
@@ -74,7 +77,7 @@ export class Tail {
   }
 
   async #partitions(): Promise<{ readonly topic: string; readonly partition: number }[]> {
-    const topics = await this.#options.client.admin().topics();
+    const topics = await this.#admin!.topics();
     return topics
       .filter(({ internal }) => !internal)
       .flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition })));
@@ -131,6 +134,9 @@ export class Tail {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#consumer?.close().catch(() => {});
+    await this.#ready;
     await this.#running;
+    await this.#consumer?.close().catch(() => {}); // a look may have opened another one meanwhile
+    await this.#admin?.close().catch(() => {});
   }
 }

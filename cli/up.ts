@@ -147,6 +147,9 @@ function dashboardHosts({ hub: { listen, insecure } }: Config): readonly string[
 }
 
 const sameSignalMs = 500;
+/** A service manager kills after 30 s (TimeoutStopSec): better to end by ourselves, and say what hung. */
+const stopMsMax = 25_000;
+const endMsMax = 1_000;
 
 interface Part {
   readonly name: string;
@@ -288,21 +291,32 @@ class HubProcess {
     if (this.#stopping) process.exit(Exit.Failure);
     this.#signalledAt = now;
     if (!this.#json) console.error(`partidor: ${signal}, draining; once more stops at once`);
-    void this.#stopParts().then((good) => this.#exit(good ? Exit.Ok : Exit.Failure));
+    void this.#stopParts().then((good) => this.#end(good ? Exit.Ok : Exit.Failure));
+  }
+
+  /** Nothing that was left open by mistake keeps a hub that has stopped. */
+  #end(code: number): void {
+    this.#exit(code);
+    setTimeout(() => process.exit(code), endMsMax).unref();
   }
 
   #failed(why: string): void {
     console.error(
       `partidor: the data folder failed: ${why}. Nothing is acknowledged any more; replace or repair the disk.`,
     );
-    void this.#stopParts().then(() => this.#exit(Exit.DataFolderFailed));
+    void this.#stopParts().then(() => this.#end(Exit.DataFolderFailed));
   }
 
   async #stopParts(): Promise<boolean> {
     this.#stopping = true;
     this.#drain();
-    let good = true;
+    let [good, stops] = [true, ""];
+    const late = setTimeout(() => {
+      console.error(`partidor: the ${stops} does not stop; ended after ${stopMsMax / 1000} s without a clean mark`);
+      process.exit(Exit.Failure);
+    }, stopMsMax);
     for (const part of this.#parts.splice(0).reverse()) {
+      stops = part.name;
       try {
         await part.stop();
       } catch (error) {
@@ -310,6 +324,7 @@ class HubProcess {
         console.error(`partidor: stopping the ${part.name}: ${sentenceOf(error)}`);
       }
     }
+    clearTimeout(late);
     return good;
   }
 }

@@ -87,6 +87,12 @@ test("what is published on any hub is heard on any other, in order; a hub that d
       Array.from({ length: 160 }, (_, i) => i),
       "nothing missing, first times in order",
     );
+    // subscribed once more, so that it reads what the others lead from its present end
+    const again = client([third], "again");
+    clients.push(again);
+    await again.subscribeAsync("fields/#", { qos: 1 });
+    assert.equal(await third.end("SIGTERM"), 0, "nothing keeps a hub that stops");
+    assert.equal(await second.end("SIGTERM"), 0);
   } catch (error) {
     const told = stage.hubs.map((hub) => `--- hub ${hub.id}:\n${hub.words.slice(-4000)}`).join("\n");
     throw new Error(`${String(error)}\n${told}`, { cause: error });

@@ -8,6 +8,8 @@ import { SentinelStage, startSentinel } from "../../tools/redis_many.ts";
 import { PowerDisk, SmallDisk } from "./disks.ts";
 import { type ChaosNetwork, openNetwork } from "./network.ts";
 
+/** As long as a service manager waits (TimeoutStopSec). */
+const endMsMax = 30_000;
 /** A hub that says nothing for so long will not be ready; its words tell why. */
 const readyMsMax = 60_000;
 
@@ -98,8 +100,15 @@ export class ChaosHub {
     const { child } = this;
     if (!this.up || !child) return "down";
     if (this.paused && name !== "SIGKILL") this.signal("SIGCONT");
-    const gone = new Promise<number | string>((resolve) => {
-      child.once("exit", (code, signal) => resolve(code ?? signal ?? -1));
+    const gone = new Promise<number | string>((resolve, reject) => {
+      const late = setTimeout(() => {
+        child.kill("SIGKILL");
+        reject(new Error(`hub ${this.id} still runs ${endMsMax} ms after ${name}:\n${this.words.slice(-3000)}`));
+      }, endMsMax);
+      child.once("exit", (code, signal) => {
+        clearTimeout(late);
+        resolve(code ?? signal ?? -1);
+      });
     });
     this.signal(name);
     return await gone;
