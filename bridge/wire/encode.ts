@@ -21,7 +21,7 @@ import {
 } from "./packet.ts";
 import { inWill, writeProperties } from "./properties.ts";
 import { filterProblem, isShared, topicNameProblem } from "./topics.ts";
-import { varintMax, Writer } from "./writer.ts";
+import { varintMax, varintSize, Writer } from "./writer.ts";
 
 export interface SendLimits {
   /** Maximum Packet Size of the receiver, fixed header included. */
@@ -59,6 +59,17 @@ export function encodePacket(packet: Packet, version: Version, limits: SendLimit
     fitting(encodeWhole({ ...packet, properties: shorter }, 5), maximum) ??
     fitting(encodeWhole({ ...packet, properties: rest }, 5), maximum)
   );
+}
+
+const noPayload = new Uint8Array(0);
+
+/** Bytes of the whole packet as `encodePacket` writes it without limits; a payload is not copied for it. */
+export function packetSize(packet: Packet, version: Version): number {
+  if (packet.kind !== "publish") return encodeWhole(packet, version).length;
+  const writer = new Writer();
+  encodePublish(writer, { ...packet, payload: noPayload }, version);
+  const length = writer.length + packet.payload.length;
+  return 1 + varintSize(length) + length;
 }
 
 function fitting(frame: Buffer, maximum: number): Buffer | null {

@@ -1,7 +1,7 @@
 // Encoding: what is encoded decodes to the same value, fits its receiver, and our own mistakes are errors.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { encodePacket } from "../../../bridge/wire/encode.ts";
+import { encodePacket, packetSize } from "../../../bridge/wire/encode.ts";
 import { noProperties, type Packet, type Properties, Reason, type Version } from "../../../bridge/wire/packet.ts";
 import { decodeFrame, hex, plain } from "./bytes.ts";
 import { Dice, packet, seedsOf } from "./random.ts";
@@ -15,6 +15,7 @@ test("encodePacket and decodePacket are each other's inverse for random packets"
     try {
       const bytes = encodePacket(value, version);
       assert.ok(bytes !== null);
+      assert.equal(packetSize(value, version), bytes.length);
       assert.deepEqual(plain(decodeFrame(bytes, version, sender)), plain(value));
     } catch (error) {
       throw new Error(`MQTT_SEED=${seed}: ${(error as Error).message}`, { cause: error });
