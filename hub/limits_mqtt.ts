@@ -13,6 +13,9 @@ export const mqttLimits = {
   mqttTopicLengthMax: 1024,
   mqttTopicLevelsMax: 32,
   mqttSubscriptionsPerClientMax: 100,
+  /** Filters in one packet, and properties in one packet: a megabyte of the smallest would take 100 ms to decode. */
+  mqttFiltersPerPacketMax: 1_000,
+  mqttPropertiesPerPacketMax: 1_000,
   mqttAckTimeoutMs: 30 * second,
   /**
    * Bytes accepted and not yet committed, all connections together; beyond it sockets are paused. A message counts with

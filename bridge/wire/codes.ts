@@ -126,15 +126,25 @@ export function isCodeOf(packet: CodePacket, code: number, sender: Sender): bool
   return (sender === "client" ? ofClient : ofServer)[packet].has(code);
 }
 
-/** The return code of a 3.1.1 CONNACK for a Reason; null: close without a CONNACK [MQTT-3.2.2-6]. */
+const returnCodes: ReadonlyMap<number, number> = new Map([
+  [R.unsupportedVersion, 1],
+  [R.clientIdNotValid, 2],
+  [R.serverUnavailable, 3],
+  [R.serverBusy, 3],
+  [R.serverShuttingDown, 3],
+  [R.quotaExceeded, 3],
+  [R.useAnotherServer, 3],
+  [R.serverMoved, 3],
+  [R.connectionRateExceeded, 3],
+  [R.badUserNameOrPassword, 4],
+  [R.badAuthenticationMethod, 4],
+  [R.notAuthorized, 5],
+  [R.banned, 5],
+]);
+
+/** The return code of a 3.1.1 CONNACK for a Reason, or itself; null: close without a CONNACK [MQTT-3.2.2-6]. */
 export function returnCodeOf(code: number): number | null {
-  if (code <= 5) return code;
-  if (code === R.unsupportedVersion) return 1;
-  if (code === R.clientIdNotValid) return 2;
-  if (code === R.serverUnavailable || code === R.serverBusy || code === R.serverShuttingDown) return 3;
-  if (code === R.badUserNameOrPassword || code === R.badAuthenticationMethod) return 4;
-  if (code === R.notAuthorized || code === R.banned) return 5;
-  return null;
+  return code <= 5 ? code : (returnCodes.get(code) ?? null);
 }
 
 /** The code of a SUBACK as the version has it: 3.1.1 knows one failure, 0x80 [MQTT-3.9.3-2]. */

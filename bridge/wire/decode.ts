@@ -1,5 +1,6 @@
 // Any packet as a value, from the bytes of its body; what breaks the standard is refused. Pure.
 import type { Buffer } from "node:buffer";
+import { limits } from "../../hub/mod.ts";
 import { type CodePacket, isCodeOf } from "./codes.ts";
 import { decodeConnect } from "./connect.ts";
 import { anyViolation, malformed, protocolError, type Statement } from "./faults.ts";
@@ -8,12 +9,14 @@ import {
   type Auth,
   type Connack,
   type Disconnect,
+  MqttProblem,
   noProperties,
   type Packet,
   PacketType as T,
   type Properties,
   type Publish,
   type Qos,
+  Reason,
   type RetainHandling,
   type Sender,
   type Suback,
@@ -190,11 +193,20 @@ function decodeSubscribe(reader: Reader): Subscribe {
   const packetId = readPacketId(reader);
   const properties = readProperties(reader, T.subscribe, "client");
   const subscriptions: SubscriptionRequest[] = [];
-  while (reader.left > 0) subscriptions.push(readSubscription(reader));
+  while (reader.left > 0) {
+    checkFilters(subscriptions.length);
+    subscriptions.push(readSubscription(reader));
+  }
   if (subscriptions.length === 0) {
     throw protocolError(reader.version, ["3.8.3-3", "3.8.3-2"], "a SUBSCRIBE names no filter");
   }
   return { kind: "subscribe", packetId, subscriptions, properties };
+}
+
+/** No statement of the standards: our own bound on the work of one packet. */
+function checkFilters(sofar: number): void {
+  const most = limits.mqttFiltersPerPacketMax;
+  if (sofar >= most) throw new MqttProblem(Reason.quotaExceeded, `more than ${most} filters in one packet`);
 }
 
 function readFilter(reader: Reader): string {
@@ -245,7 +257,10 @@ function decodeUnsubscribe(reader: Reader): Unsubscribe {
   const packetId = readPacketId(reader);
   const properties = readProperties(reader, T.unsubscribe, "client");
   const filters: string[] = [];
-  while (reader.left > 0) filters.push(readFilter(reader));
+  while (reader.left > 0) {
+    checkFilters(filters.length);
+    filters.push(readFilter(reader));
+  }
   if (filters.length === 0) throw protocolError(reader.version, "3.10.3-2", "an UNSUBSCRIBE names no filter");
   return { kind: "unsubscribe", packetId, filters, properties };
 }

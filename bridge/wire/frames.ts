@@ -17,6 +17,8 @@ export class FrameScanner {
   maximum: number;
   /** MQTT 5: a remaining length that takes more bytes than it needs is malformed. 3.1.1 does not forbid it. */
   strict = false;
+  /** The remaining length took more bytes than it needs: for a CONNECT, which comes before `strict` is known. */
+  padded = false;
 
   bytes: Buffer = nothing;
   type = 0;
@@ -91,7 +93,8 @@ export class FrameScanner {
         if (shift === 21) throw malformed(5, anyViolation, "the remaining length is longer than four bytes");
         continue;
       }
-      if (byte === 0 && shift > 0 && this.strict) {
+      this.padded = byte === 0 && shift > 0;
+      if (this.padded && this.strict) {
         throw malformed(5, "1.5.5-1", "the remaining length takes more bytes than it needs");
       }
       this.type = first >>> 4;

@@ -1,6 +1,15 @@
 // The properties of MQTT 5: the table of what each is and where it may stand, read and written (section 2.2.2). Pure.
+import { limits } from "../../hub/mod.ts";
 import { malformed, protocolError, type Statement, anyViolation, fault } from "./faults.ts";
-import { noProperties, PacketType as T, type Properties, Reason, type Sender, type UserProperty } from "./packet.ts";
+import {
+  MqttProblem,
+  noProperties,
+  PacketType as T,
+  type Properties,
+  Reason,
+  type Sender,
+  type UserProperty,
+} from "./packet.ts";
 import type { Reader } from "./reader.ts";
 import { topicNameProblem } from "./topics.ts";
 import type { Writer } from "./writer.ts";
@@ -92,7 +101,12 @@ export function readProperties(reader: Reader, place: Place, sender: Sender): Pr
   if (length === 0) return noProperties;
   const part = reader.part(length, "the properties");
   const properties: Mutable = {};
-  while (part.left > 0) readOne(part, place, properties);
+  for (let count = 1; part.left > 0; count++) {
+    // no statement of the standard: our own bound on the work of one packet
+    const most = limits.mqttPropertiesPerPacketMax;
+    if (count > most) throw new MqttProblem(Reason.quotaExceeded, `more than ${most} properties in one packet`);
+    readOne(part, place, properties);
+  }
   const wrong = crossCheck(properties, place, sender);
   if (wrong !== null) throw wrong;
   return properties;

@@ -5,7 +5,8 @@ import { decodePacket } from "../../../bridge/wire/decode.ts";
 import { encodePacket } from "../../../bridge/wire/encode.ts";
 import { FrameScanner } from "../../../bridge/wire/frames.ts";
 import { MqttProblem, type Packet, type Sender, type Version } from "../../../bridge/wire/packet.ts";
-import { decodeFrame, hex, plain, problemOf } from "./bytes.ts";
+import { limits } from "../../../hub/mod.ts";
+import { decodeFrame, frame, hex, plain, problemOf } from "./bytes.ts";
 import { Dice, packet, seedsOf } from "./random.ts";
 import { refusals, refusalTitle } from "./refusals.ts";
 
@@ -262,6 +263,24 @@ test("what decodePacket returns outlives the buffer it was read from", () => {
   const before = plain(connect);
   source.fill(0);
   assert.deepEqual(plain(connect), before);
+});
+
+test("decodePacket bounds the filters and the properties of one packet", () => {
+  const list = (count: number, each: string): string => hex(each).toString("hex").repeat(count);
+  const over = limits.mqttFiltersPerPacketMax + 1;
+  const cases: readonly [first: number, body: (count: number) => string][] = [
+    [0x82, (count) => `0001 00 ${list(count, "0001 'f' 00")}`],
+    [0xa2, (count) => `0001 00 ${list(count, "0001 'f'")}`],
+    [
+      0x30,
+      (count) =>
+        `0001 't' ${(((count * 5) & 127) | 128).toString(16)}${((count * 5) >> 7).toString(16)} ${list(count, "26 0000 0000")}`,
+    ],
+  ];
+  for (const [first, body] of cases) {
+    assert.equal(problemOf(() => decodeFrame(frame(first, hex(body(over))), 5, "client")).code, 0x97);
+    assert.ok(decodeFrame(frame(first, hex(body(over - 1))), 5, "client"));
+  }
 });
 
 /** Decodes all that a stream holds; what stops it must be an MqttProblem. Returns whether something was refused. */

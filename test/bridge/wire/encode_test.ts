@@ -107,7 +107,7 @@ test("encodePacket says in 3.1.1 what 3.1.1 can say", () => {
   const connack = (code: number): Packet => ({ kind: "connack", sessionPresent: false, code, properties: {} });
   assert.deepEqual(four(connack(Reason.notAuthorized)), [0x20, 2, 0, 5]);
   assert.deepEqual(four(connack(3)), [0x20, 2, 0, 3]);
-  assert.throws(() => encodePacket(connack(Reason.quotaExceeded), 4), /close without CONNACK/);
+  assert.throws(() => encodePacket(connack(Reason.packetTooLarge), 4), /close without CONNACK/);
   const suback: Packet = { kind: "suback", packetId: 1, codes: [1, 0x87, 0x8f], properties: {} };
   assert.deepEqual(four(suback), [0x90, 5, 0, 1, 1, 0x80, 0x80]);
   const unsuback: Packet = { kind: "unsuback", packetId: 1, codes: [0, 0x11], properties: {} };

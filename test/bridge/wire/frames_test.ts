@@ -81,6 +81,13 @@ test("FrameScanner refuses a remaining length of five bytes and the reserved typ
   }
 });
 
+function paddedOf(frame: Buffer): boolean {
+  const scanner = new FrameScanner(100);
+  scanner.push(frame);
+  assert.ok(scanner.next());
+  return scanner.padded;
+}
+
 test("FrameScanner takes a padded remaining length in 3.1.1, and refuses it in 5", () => {
   const padded = hex("c0 808000 c0 00");
   for (const piece of [1, 4, 6]) {
@@ -88,6 +95,8 @@ test("FrameScanner takes a padded remaining length in 3.1.1, and refuses it in 5
       scan(padded, () => piece),
       ["12 0 ", "12 0 "],
     );
+    assert.equal(paddedOf(padded), true);
+    assert.equal(paddedOf(hex("c0 00")), false);
     const strict = new FrameScanner(100);
     strict.strict = true;
     const problem = problemOf(() => scan(padded, () => piece, strict));
