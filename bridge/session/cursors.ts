@@ -2,7 +2,10 @@
 import { limits } from "../../hub/mod.ts";
 import type { Cursor, Delivery, Flight, StoredFlight, StoredOutbound, StoredPosition } from "./flight.ts";
 
-/** Next offset of the hub's shared tail of the cursor's partition. */
+/**
+ * Next offset of the hub's shared tail of the cursor's partition: what lies before it was handed to all. While a batch
+ * is handed out it may lag, and must not lead.
+ */
 export type TailOf = (cursor: Cursor) => number;
 
 /** A record to be read again for a packet id. */
@@ -34,7 +37,7 @@ export class Cursors {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     if (this.#byKey.size >= limits.mqttPositionsPerSessionMax) return null;
-    const cursor: Cursor = { topic, partition, next, attached: false };
+    const cursor: Cursor = { topic, partition, next, liveFrom: next, attached: false };
     this.#byKey.set(key, cursor);
     return cursor;
   }
@@ -52,10 +55,15 @@ export class Cursors {
     return true;
   }
 
+  /** A connection begins. */
+  beLiveFrom(tailOf: TailOf): void {
+    for (const cursor of this.#byKey.values()) cursor.liveFrom = Math.max(cursor.next, tailOf(cursor));
+  }
+
   /** All read by themselves from here on. */
   detachAll(tailOf: TailOf): void {
     for (const cursor of this.#byKey.values()) {
-      if (cursor.attached) cursor.next = tailOf(cursor);
+      cursor.next = positionOf(cursor, tailOf);
       cursor.attached = false;
     }
   }
@@ -69,6 +77,11 @@ export class Cursors {
 export function giveBack(cursor: Cursor, offset: number): void {
   cursor.next = cursor.attached ? offset : Math.min(cursor.next, offset);
   cursor.attached = false;
+}
+
+/** The record that the tail is handing out may be taken already. */
+function positionOf(cursor: Cursor, tailOf: TailOf): number {
+  return cursor.attached ? Math.max(cursor.next, tailOf(cursor)) : cursor.next;
 }
 
 /** What has to be read again before it can be sent again. */
@@ -95,24 +108,23 @@ export function snapshotOf(
   const place = (cursor: Cursor): number => {
     const known = places.get(cursor);
     if (known !== undefined) return known;
-    const { topic, partition, attached, next } = cursor;
+    const { topic, partition } = cursor;
     places.set(cursor, positions.length);
-    positions.push({ topic, partition, next: first.get(cursor) ?? (attached ? tailOf(cursor) : next) });
+    positions.push({ topic, partition, next: first.get(cursor) ?? positionOf(cursor, tailOf) });
     return positions.length - 1;
   };
   for (const cursor of cursors.values()) place(cursor);
   const released: [number, StoredFlight][] = [];
   const others: StoredFlight[] = [];
   for (const flight of flights) {
-    const { packetId, qos, retain, sent, cursor, offset, stage } = flight;
+    const { packetId, qos, retain, cursor, offset, stage } = flight;
     const isReleased = stage === "received" || stage === "release";
     // A QoS 1 message of no log ends with the hub. Of QoS 2 the id stays: the client may hold it.
     if (cursor === null && qos === 1) continue;
     const position = cursor === null ? -1 : place(cursor);
     const stored = { packetId, qos, retain, released: isReleased || cursor === null, position, offset };
-    // a store is asked for right before a sending
-    if (stored.released) released.push([flight.received, { ...stored, sent: true }]);
-    else others.push({ ...stored, sent: sent || stage === "storing" });
+    if (stored.released) released.push([flight.received, stored]);
+    else others.push(stored);
   }
   released.sort(([a], [b]) => a - b);
   return { positions, flights: [...released.map(([, flight]) => flight), ...others] };
@@ -121,7 +133,7 @@ export function snapshotOf(
 /** The other way round. Positions that only flights name (their subscription is gone) become cursors of no use. */
 export function restoreFlights({ positions, flights }: StoredOutbound, cursors: Cursors): Flight[] {
   const places = positions.map(({ topic, partition, next }) => cursors.open(topic, partition, next));
-  return flights.map(({ packetId, qos, retain, released, sent, position, offset }, at) => ({
+  return flights.map(({ packetId, qos, retain, released, position, offset }, at) => ({
     packetId,
     qos,
     retain,
@@ -129,7 +141,7 @@ export function restoreFlights({ positions, flights }: StoredOutbound, cursors: 
     offset,
     stage: released ? "release" : "publish",
     content: null,
-    sent,
+    sent: true,
     live: false,
     received: released ? at + 1 : 0,
   }));

@@ -8,6 +8,11 @@ export interface Cursor {
   readonly partition: number;
   /** Offset of the next record to be read for the session; while `attached` the hub's shared tail knows it. */
   next: number;
+  /**
+   * QoS 0 is sent from here on: what was published while the client was away is not kept for it, and after a crash of
+   * the hub nothing comes twice.
+   */
+  liveFrom: number;
   /** The session reads with the shared tail; else by itself, from `next`. */
   attached: boolean;
 }
@@ -58,9 +63,8 @@ export interface StoredFlight {
   readonly packetId: number;
   readonly qos: 1 | 2;
   readonly retain: boolean;
-  /** PUBREL is next. */
+  /** PUBREL is next; else the PUBLISH, with DUP: it may have been sent after this was written. */
   readonly released: boolean;
-  readonly sent: boolean;
   /** Index into the positions; -1: its message was in no log and is gone. */
   readonly position: number;
   readonly offset: number;

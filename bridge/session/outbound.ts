@@ -76,10 +76,11 @@ export class Outbound {
   }
 
   /** A connection begins: what was not acknowledged is sent again, and only now ([MQTT-4.4.0-1]). */
-  onConnected(options: OutboundOptions, now: number, effects: Sink<OutboundEffect>): void {
+  onConnected(options: OutboundOptions, tailOf: TailOf, now: number, effects: Sink<OutboundEffect>): void {
     this.#sender = new Sender(options, this.#sizeOf);
     this.#isWritable = true;
     this.#isStarved = false;
+    this.cursors.beLiveFrom(tailOf);
     this.#quota = Math.min(options.receiveMax, limits.mqttOutInFlightMax); // [MQTT-4.9.0-1]
     this.#unsent = [];
     this.#live = 0;
@@ -108,9 +109,14 @@ export class Outbound {
       if (delivery.cursor === null) this.#keepInMemory(delivery);
       else giveBack(delivery.cursor, delivery.offset);
     }
-    for (const flight of this.#flights.values()) {
+    for (const flight of [...this.#flights.values()]) {
       flight.live = false;
-      if (flight.cursor !== null) this.#forgetContent(flight);
+      if (flight.cursor === null) continue;
+      this.#forgetContent(flight);
+      if (flight.sent) continue;
+      // the client never saw its id: it goes back to where it came from
+      giveBack(flight.cursor, flight.offset);
+      this.#flights.delete(flight.packetId);
     }
   }
 
@@ -214,8 +220,9 @@ export class Outbound {
 
   #take(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): boolean {
     const { cursor, offset, qos } = delivery;
-    if (qos === 0) this.#sendQos0(delivery, now, effects);
-    else if (this.#sender === null || this.#isStarved || !hasRoom(this.#pending)) {
+    if (qos === 0) {
+      if (cursor === null || offset >= cursor.liveFrom) this.#sendQos0(delivery, now, effects);
+    } else if (this.#sender === null || this.#isStarved || !hasRoom(this.#pending)) {
       this.#isStarved = true;
       if (cursor !== null) giveBack(cursor, offset);
       return false;

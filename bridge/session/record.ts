@@ -12,8 +12,6 @@ export interface StoredSession {
   /** Milliseconds; null: it had a connection when this was written. */
   readonly expiresAt: number | null;
   readonly subscriptions: readonly Subscription[];
-  /** QoS 2 ids of the client that wait for PUBREL. */
-  readonly inboundIds: readonly number[];
   readonly outbound: StoredOutbound;
 }
 
@@ -23,9 +21,32 @@ export interface StoredWill {
   readonly dueAt: number | null;
 }
 
+/**
+ * A QoS 2 id of the client that waits for PUBREL: a record of its own, as it is stored with its message and changes far
+ * more often than the session. It names the append, so that after a crash it can be told whether that took place.
+ */
+export interface StoredInboundId {
+  readonly topic: string;
+  readonly partition: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly sequence: number;
+  /** The append may not have taken place. */
+  readonly isPending: boolean;
+}
+
+/** What is known of a session whose hub is gone, by death or by restart. */
+export interface Past {
+  /** Null: it was to end with its connection, and left a will. */
+  readonly session: StoredSession | null;
+  readonly inboundIds: readonly number[];
+  readonly will: StoredWill | null;
+}
+
 /** Raised when a field is added; a reader refuses what is newer than itself. */
 const sessionVersion = 1;
 const willVersion = 1;
+const idVersion = 1;
 const idMax = 65_535;
 
 export function encodeSession(session: StoredSession): Uint8Array {
@@ -42,8 +63,6 @@ export function encodeSession(session: StoredSession): Uint8Array {
     writer.uvarint(id);
     writer.uvarint(since);
   }
-  writer.uvarint(session.inboundIds.length);
-  for (const id of session.inboundIds) writer.uint16(id);
   const { positions, flights } = session.outbound;
   writer.uvarint(positions.length);
   for (const { topic, partition, next } of positions) {
@@ -52,9 +71,9 @@ export function encodeSession(session: StoredSession): Uint8Array {
     writer.uvarint(next);
   }
   writer.uvarint(flights.length);
-  for (const { packetId, qos, retain, released, sent, position, offset } of flights) {
+  for (const { packetId, qos, retain, released, position, offset } of flights) {
     writer.uint16(packetId);
-    writer.int8(qos | (retain ? 4 : 0) | (released ? 8 : 0) | (sent ? 16 : 0));
+    writer.int8(qos | (retain ? 4 : 0) | (released ? 8 : 0));
     writer.uvarint(position + 1);
     writer.uvarint(offset);
   }
@@ -68,14 +87,34 @@ export function decodeSession(bytes: Uint8Array): StoredSession {
     const expirySeconds = reader.uvarint();
     const expiresAt = readTime(reader);
     const subscriptions = many(reader, limits.mqttSubscriptionsPerClientMax, readSubscription);
-    const inboundIds = many(reader, limits.mqttQos2PerClientMax, readId);
     // partitions that only flights name come on top
     const positionsMax = limits.mqttPositionsPerSessionMax + limits.mqttOutInFlightMax;
     const positions = many(reader, positionsMax, readPosition);
     const flights = many(reader, limits.mqttOutInFlightMax, (from) => readFlight(from, positions.length));
     if (new Set(flights.map(({ packetId }) => packetId)).size < flights.length) throw bad("a packet id is there twice");
-    return { epoch, expirySeconds, expiresAt, subscriptions, inboundIds, outbound: { positions, flights } };
+    return { epoch, expirySeconds, expiresAt, subscriptions, outbound: { positions, flights } };
   });
+}
+
+export function encodeInboundId(id: StoredInboundId): Uint8Array {
+  const writer = new Writer();
+  writer.uvarint(idVersion);
+  writer.string(id.topic, true);
+  for (const number of [id.partition, id.producerId, id.producerEpoch, id.sequence]) writer.uvarint(number);
+  writer.bool(id.isPending);
+  return writer.join();
+}
+
+/** @throws HubError INVALID_RECORD when the bytes are none of ours, or of a newer version. */
+export function decodeInboundId(bytes: Uint8Array): StoredInboundId {
+  return decoded(bytes, idVersion, (reader) => ({
+    topic: readString(reader),
+    partition: reader.uvarint(),
+    producerId: reader.uvarint(),
+    producerEpoch: reader.uvarint(),
+    sequence: reader.uvarint(),
+    isPending: reader.bool(),
+  }));
 }
 
 export function encodeWill({ will, dueAt }: StoredWill): Uint8Array {
@@ -139,13 +178,13 @@ function readPosition(reader: Reader): StoredPosition {
 
 function readFlight(reader: Reader, positions: number): StoredFlight {
   const packetId = readId(reader);
-  const flags = readFlags(reader, 31);
+  const flags = readFlags(reader, 15);
   const qos = qosOf(flags);
   const position = reader.uvarint() - 1;
   if (qos === 0 || position >= positions) throw bad("a flight of QoS 0, or of no position");
   const released = (flags & 8) !== 0;
   if (!released && position < 0) throw bad("a flight whose message is nowhere");
-  const rest = { retain: (flags & 4) !== 0, released, sent: (flags & 16) !== 0, position };
+  const rest = { retain: (flags & 4) !== 0, released, position };
   return { packetId, qos, ...rest, offset: reader.uvarint() };
 }
 

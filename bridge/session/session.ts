@@ -20,7 +20,7 @@ import { type Committed, Inbound, type InboundEffect } from "./inbound.ts";
 import { Lifetime } from "./lifetime.ts";
 import type { Message } from "./message.ts";
 import { Outbound, type OutboundEffect } from "./outbound.ts";
-import type { StoredSession, StoredWill } from "./record.ts";
+import type { Past, StoredSession } from "./record.ts";
 import type { SizeOf } from "./sender.ts";
 import { type MayRead, Subscriptions } from "./subscriptions.ts";
 import type { Budget } from "./window.ts";
@@ -59,23 +59,18 @@ export class Session {
   readonly #life: Lifetime;
   #isOver = false;
 
-  /** @param stored the records of a session whose hub is gone, by death or by restart. */
-  constructor(
-    clientId: string,
-    deps: SessionDeps,
-    now: number,
-    stored: StoredSession | null = null,
-    storedWill: StoredWill | null = null,
-  ) {
+  /** @param past the records of a session whose hub is gone. */
+  constructor(clientId: string, deps: SessionDeps, now: number, past: Past | null = null) {
+    const stored = past?.session ?? null;
     this.clientId = clientId;
     this.#deps = deps;
     this.subscriptions = new Subscriptions(stored?.subscriptions);
-    this.inbound = new Inbound(clientId, stored?.inboundIds);
+    this.inbound = new Inbound(clientId, past?.inboundIds);
     this.outbound = new Outbound(deps.sizeOf, deps.budget, stored?.outbound ?? null, this.#tickets);
     const expirySeconds = stored?.expirySeconds ?? 0;
     const expiresAt = stored === null ? null : (stored.expiresAt ?? now + expirySeconds * second);
     this.#life = new Lifetime(clientId, expirySeconds, expiresAt);
-    if (storedWill !== null) this.#life.restoreWill(storedWill, now);
+    if (past?.will) this.#life.restoreWill(past.will, now);
     this.epoch = stored?.epoch ?? 0;
   }
 
@@ -117,7 +112,6 @@ export class Session {
       expirySeconds: this.#life.expirySeconds,
       expiresAt: this.#life.expiresAt,
       subscriptions: this.subscriptions.list(),
-      inboundIds: this.isDurable ? this.inbound.openIds : [],
       outbound: this.outbound.snapshot(this.#deps.tailOf),
     };
   }
@@ -347,7 +341,7 @@ export class Session {
     const connection = this.#connection!;
     connection.isOpen = true;
     effects.push(connack);
-    this.outbound.onConnected(connection.admission.outbound, now, effects);
+    this.outbound.onConnected(connection.admission.outbound, this.#deps.tailOf, now, effects);
     const { early } = connection;
     connection.early = [];
     for (const packet of early) {

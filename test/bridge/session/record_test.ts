@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
+  decodeInboundId,
   decodeSession,
   decodeWill,
+  encodeInboundId,
   encodeSession,
   encodeWill,
   type StoredSession,
@@ -21,15 +23,14 @@ const session: StoredSession = {
     { filter: "a/+/ä#", options, since: 1_780_000_000_000 },
     { filter: "$share/g/#", options: { ...options, qos: 0, noLocal: false, retainAsPublished: true, id: 0 }, since: 0 },
   ],
-  inboundIds: [1, 65_535],
   outbound: {
     positions: [
       { topic: "sensors", partition: 3, next: 2 ** 52 },
       { topic: "commands", partition: 0, next: 0 },
     ],
     flights: [
-      { packetId: 9, qos: 2, retain: false, released: true, sent: true, position: -1, offset: 0 },
-      { packetId: 4, qos: 1, retain: true, released: false, sent: false, position: 1, offset: 12 },
+      { packetId: 9, qos: 2, retain: false, released: true, position: -1, offset: 0 },
+      { packetId: 4, qos: 1, retain: true, released: false, position: 1, offset: 12 },
     ],
   },
 };
@@ -59,24 +60,27 @@ const plainWill: StoredWill = {
   will: { topic: "w", payload: new Uint8Array(), qos: 0, retain: false, properties: {} },
 };
 
+const isRefusal = (error: unknown) => error instanceof HubError && error.kind === "INVALID_RECORD";
+
 test("sessions and wills come back as they were", () => {
   assert.deepEqual(decodeSession(encodeSession(session)), session);
   const empty: StoredSession = {
     ...session,
     expiresAt: null,
     subscriptions: [],
-    inboundIds: [],
+
     outbound: { positions: [], flights: [] },
   };
   assert.deepEqual(decodeSession(encodeSession(empty)), empty);
+  const id = { topic: "sensors", partition: 2, producerId: 2 ** 40, producerEpoch: 3, sequence: 9, isPending: true };
+  assert.deepEqual(decodeInboundId(encodeInboundId(id)), id);
+  assert.throws(() => decodeInboundId(encodeInboundId(id).subarray(1)), isRefusal);
   for (const one of [will, plainWill]) assert.deepEqual(decodeWill(encodeWill(one)), one);
 });
 
 test("a session of a usual size is small", () => {
   assert.ok(encodeSession(session).length < 100, `${encodeSession(session).length} bytes`);
 });
-
-const isRefusal = (error: unknown) => error instanceof HubError && error.kind === "INVALID_RECORD";
 
 test("cut, longer, or of another version: refused", () => {
   for (const [bytes, decode] of [
@@ -98,9 +102,12 @@ test("contradictions are refused", () => {
     { ...session.outbound, flights: [{ ...flights[1]!, position: -1 }] },
   ];
   for (const outbound of bad) assert.throws(() => decodeSession(encodeSession({ ...session, outbound })), isRefusal);
-  assert.throws(() => decodeSession(encodeSession({ ...session, inboundIds: [0] })), isRefusal);
-  const many = Array.from({ length: limits.mqttQos2PerClientMax + 1 }, (_, at) => at + 1);
-  assert.throws(() => decodeSession(encodeSession({ ...session, inboundIds: many })), isRefusal);
+  const [, flight] = flights;
+  const none = { ...session.outbound, flights: [{ ...flight!, packetId: 0 }] };
+  assert.throws(() => decodeSession(encodeSession({ ...session, outbound: none })), isRefusal);
+  const many = Array.from({ length: limits.mqttOutInFlightMax + 1 }, (_, at) => ({ ...flight!, packetId: at + 1 }));
+  const outbound = { ...session.outbound, flights: many };
+  assert.throws(() => decodeSession(encodeSession({ ...session, outbound })), isRefusal);
 });
 
 test("the largest session fits its bound, a larger one is refused when it is written", () => {

@@ -409,7 +409,7 @@ test("a session comes back from its record with what it had, and its lifetime be
   const stored = client.session!.snapshot();
   assert.equal(stored.expiresAt, null);
   const again = new Client();
-  again.session = new Session("c", deps, again.now, stored);
+  again.session = new Session("c", deps, again.now, { session: stored, inboundIds: [], will: null });
   assert.equal(again.session.deadline, again.now + 10_000);
   assert.equal(again.session.subscriptions.size, 1);
   assert.deepEqual(again.connect(5, kept(10)), ["connack present"]);
@@ -421,12 +421,12 @@ test("a will that outlived its hub waits for its delay, and is not sent when the
     expirySeconds: 60,
     expiresAt: null,
     subscriptions: [],
-    inboundIds: [],
     outbound: { positions: [], flights: [] },
   };
   const client = new Client();
   const open = (will: Will, dueAt: number | null, has = true) => {
-    client.session = new Session("c", deps, client.now, has ? stored : null, { will, dueAt });
+    const past = { session: has ? stored : null, inboundIds: [], will: { will, dueAt } };
+    client.session = new Session("c", deps, client.now, past);
   };
   open(delayed(5), null);
   assert.deepEqual(client.after(4_999), []);
