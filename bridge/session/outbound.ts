@@ -6,7 +6,7 @@ import type { Sink } from "./effects.ts";
 import { type Content, type Delivery, type Flight, noCounts, type StoredOutbound } from "./flight.ts";
 import { hasExpired, weight } from "./message.ts";
 import { type OutboundOptions, Sender, type SizeOf } from "./sender.ts";
-import { type Budget, hasRoom, mayQueue, Waiting } from "./window.ts";
+import { type Budget, hasRoom, Queued, Waiting } from "./window.ts";
 
 export type OutboundEffect =
   | { readonly kind: "send"; readonly packet: Publish | Acknowledgement }
@@ -28,12 +28,11 @@ export class Outbound {
   readonly counts = noCounts();
   readonly cursors = new Cursors();
   readonly #sizeOf: SizeOf;
-  readonly #budget: Budget;
   /** By packet id, in the order of their first sending. */
   readonly #flights = new Map<number, Flight>();
   #flightBytes = 0;
   /** Not in a log; outlives the connection as long as the hub does. */
-  readonly #queued = new Waiting();
+  readonly #queued: Queued;
   #lastId = 0;
   #received = 0;
   /** Flights that wait for a store, and those whose store is under way. */
@@ -56,7 +55,7 @@ export class Outbound {
 
   constructor(sizeOf: SizeOf, budget: Budget, stored: StoredOutbound | null = null, tickets: Tickets = { last: 0 }) {
     this.#sizeOf = sizeOf;
-    this.#budget = budget;
+    this.#queued = new Queued(budget);
     this.#tickets = tickets;
     if (stored === null) return;
     for (const flight of restoreFlights(stored, this.cursors)) {
@@ -106,7 +105,7 @@ export class Outbound {
     this.#live = 0;
     this.cursors.detachAll(tailOf);
     for (const delivery of this.#pending.drain()) {
-      if (delivery.cursor === null) this.#keepInMemory(delivery);
+      if (delivery.cursor === null) this.#keep(delivery);
       else giveBack(delivery.cursor, delivery.offset);
     }
     for (const flight of [...this.#flights.values()]) {
@@ -150,7 +149,7 @@ export class Outbound {
   /** A message that is in no log: sent, or queued for a session that is behind or away; counted when it is dropped. */
   queue(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): void {
     if (delivery.qos === 0) return this.#sendQos0(delivery, now, effects);
-    this.#keepInMemory(delivery);
+    this.#keep(delivery);
     this.#pump(now, effects);
   }
 
@@ -207,7 +206,7 @@ export class Outbound {
 
   /** The session ends: gives its share of the memory back. */
   clear(): void {
-    while (this.#takeQueued() !== undefined);
+    this.#queued.clear();
     this.#pending.drain();
     this.#flights.clear();
     this.#flightBytes = 0;
@@ -277,7 +276,7 @@ export class Outbound {
 
   #fill(sender: Sender | null): void {
     while (sender !== null && this.#isWritable && this.#mayFly()) {
-      const delivery = this.#takeQueued() ?? this.#pending.shift();
+      const delivery = this.#queued.take() ?? this.#pending.shift();
       if (delivery === undefined) return;
       this.#fly(delivery, sender.options.durable);
     }
@@ -369,24 +368,13 @@ export class Outbound {
     flight.live = false;
   }
 
+  #keep(delivery: Delivery): void {
+    if (!this.#queued.keep(delivery)) this.counts.dropped++;
+  }
+
   #forgetContent(flight: Flight): void {
     if (flight.content !== null) this.#flightBytes -= weight(flight.content.message);
     flight.content = null;
-  }
-
-  #keepInMemory(delivery: Delivery): void {
-    if (!mayQueue(this.#queued, this.#budget, delivery)) {
-      this.counts.dropped++;
-      return;
-    }
-    this.#queued.push(delivery);
-    this.#budget.used += weight(delivery.message);
-  }
-
-  #takeQueued(): Delivery | undefined {
-    const delivery = this.#queued.shift();
-    if (delivery !== undefined) this.#budget.used -= weight(delivery.message);
-    return delivery;
   }
 }
 

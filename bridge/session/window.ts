@@ -63,8 +63,35 @@ export function hasRoom(waiting: Waiting): boolean {
   return waiting.count < limits.mqttOutPendingMax && waiting.bytes < limits.mqttOutPendingBytesMax;
 }
 
-/** Whether the delivery, which no log holds, may be queued in the hub's memory. */
-export function mayQueue(queued: Waiting, budget: Budget, delivery: Delivery): boolean {
-  if (queued.count >= limits.mqttQueuedPerSessionMax) return false;
-  return budget.used + weight(delivery.message) <= budget.max;
+/** Deliveries that no log holds, in the hub's memory: bounded for one session and for all of them. */
+export class Queued {
+  readonly #waiting = new Waiting();
+  readonly #budget: Budget;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
+  get count(): number {
+    return this.#waiting.count;
+  }
+
+  /** False: there is no room. */
+  keep(delivery: Delivery): boolean {
+    const bytes = weight(delivery.message);
+    if (this.count >= limits.mqttQueuedPerSessionMax || this.#budget.used + bytes > this.#budget.max) return false;
+    this.#waiting.push(delivery);
+    this.#budget.used += bytes;
+    return true;
+  }
+
+  take(): Delivery | undefined {
+    const delivery = this.#waiting.shift();
+    if (delivery !== undefined) this.#budget.used -= weight(delivery.message);
+    return delivery;
+  }
+
+  clear(): void {
+    while (this.take() !== undefined);
+  }
 }
