@@ -53,6 +53,22 @@ test("PublishView refuses an empty topic without an alias when its properties ar
   assert.match(problemOf(() => view.properties("client")).message, /no topic alias/);
 });
 
+test("PublishView does not look beyond its packet, though the next one stands there", () => {
+  const view = new PublishView();
+  // the last byte of each packet, and what follows it
+  for (const [packet, next] of [
+    ["0001 't' 05 0101", "020000"],
+    ["0001 't' 05", "0101 020000"],
+    ["0005 't'", "0102030405 00"],
+    ["00", "01 't' 00"],
+    ["", "0001 't' 00"],
+  ] as const) {
+    const bytes = hex(`${packet} ${next}`);
+    const end = hex(packet).length;
+    assert.match(problemOf(() => view.look(bytes, 0, 0, end, 5)).message, /the packet ends within/, packet);
+  }
+});
+
 test("TopicMemo gives the same string for the same bytes, and checks what it has not seen", () => {
   const memo = new TopicMemo(8);
   const at = (source: string): string => {
