@@ -129,5 +129,7 @@ test("FrameBatch.publish refuses what no PUBLISH can say", () => {
   ] as const) {
     assert.throws(() => new FrameBatch().publish(message, 5, { ...plainDelivery, ...wrong }), RangeError);
   }
-  assert.throws(() => new OutgoingMessage("a\0", Buffer.alloc(0), {}), RangeError);
+  for (const topic of ["a\0", "a\ud800", "", "a/#", "x".repeat(65_536)]) {
+    assert.throws(() => new OutgoingMessage(topic, Buffer.alloc(0), {}), RangeError);
+  }
 });

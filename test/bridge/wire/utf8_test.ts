@@ -39,6 +39,8 @@ test("textKind knows the edges of well-formed UTF-8", () => {
     ["e282", Text.illFormed],
     ["f09f98", Text.illFormed],
     ["e228a1", Text.illFormed],
+    ["e28228", Text.illFormed],
+    ["f09f9841", Text.illFormed],
   ];
   for (const [source, kind] of cases) {
     const bytes = hex(source);
@@ -60,7 +62,7 @@ test("textKind agrees with the runtime's decoder for random bytes", () => {
 });
 
 test("isSendable refuses U+0000 and halves of pairs", () => {
-  for (const bad of ["\0", "a\0", "\ud800", "a\udc00", "\ud800a", "\udc00\ud800", "😀\ud83d"]) {
+  for (const bad of ["\0", "a\0", "\ud800", "a\udc00", "\ud800a", "\udc00\ud800", "\udc00\udc00", "😀\ud83d"]) {
     assert.equal(isSendable(bad), false, JSON.stringify(bad));
   }
   for (const good of ["", "a", "é", "😀", "\ufffd", "\uffff"]) assert.equal(isSendable(good), true);
