@@ -1,4 +1,5 @@
 // An application message on its way through the hub, and the lifetime it has. Pure.
+import { OutgoingMessage } from "../wire/outgoing.ts";
 import type { Properties, Publish, Qos, Will } from "../wire/packet.ts";
 
 const second = 1_000;
@@ -16,6 +17,15 @@ export interface Message {
   readonly publisher: string;
   /** Milliseconds; null: never. */
   readonly expiresAt: number | null;
+  /** Made by `outgoing` for the first subscriber. */
+  encoded?: OutgoingMessage;
+}
+
+/** What is the same for all subscribers, encoded once. The topic must be a legal one: whoever makes messages sees to it. */
+export function outgoing(message: Message): OutgoingMessage {
+  const { topic, payload, properties } = message;
+  message.encoded ??= new OutgoingMessage(topic, payload, properties);
+  return message.encoded;
 }
 
 /** The message of a PUBLISH whose topic alias is resolved to `topic`. */

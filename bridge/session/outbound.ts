@@ -1,15 +1,17 @@
 // What is sent to one client: its window, packet ids, acknowledgements, resending, and its cursors in the log. Pure.
 import { limits } from "../../hub/mod.ts";
-import { type Acknowledgement, MqttProblem, noProperties, type Publish, Reason } from "../wire/packet.ts";
+import { type Acknowledgement, MqttProblem, noProperties, Reason } from "../wire/packet.ts";
 import { Cursors, giveBack, restoreFlights, snapshotOf, type TailOf, type Want, wantsOf } from "./cursors.ts";
 import type { Sink } from "./effects.ts";
 import { type Content, type Delivery, type Flight, noCounts, type StoredOutbound } from "./flight.ts";
-import { hasExpired, weight } from "./message.ts";
-import { type OutboundOptions, Sender, type SizeOf } from "./sender.ts";
+import { hasExpired, type Message, weight } from "./message.ts";
+import { type OutboundOptions, Sender, type Terms } from "./sender.ts";
 import { type Budget, hasRoom, Queued, Waiting } from "./window.ts";
 
 export type OutboundEffect =
-  | { readonly kind: "send"; readonly packet: Publish | Acknowledgement }
+  | { readonly kind: "send"; readonly packet: Acknowledgement }
+  /** A PUBLISH: `outgoing(message)` with these terms. */
+  | { readonly kind: "publish"; readonly message: Message; readonly terms: Terms }
   /** Store the session as `snapshot` gives it now, then tell `onStored` with the ticket. */
   | { readonly kind: "store"; readonly ticket: number }
   /** Read these records again, then tell `onFetched` for each. */
@@ -27,7 +29,6 @@ const idMax = 65_535;
 export class Outbound {
   readonly counts = noCounts();
   readonly cursors = new Cursors();
-  readonly #sizeOf: SizeOf;
   /** By packet id, in the order of their first sending. */
   readonly #flights = new Map<number, Flight>();
   #flightBytes = 0;
@@ -53,8 +54,7 @@ export class Outbound {
   #isWritable = false;
   #isStarved = false;
 
-  constructor(sizeOf: SizeOf, budget: Budget, stored: StoredOutbound | null = null, tickets: Tickets = { last: 0 }) {
-    this.#sizeOf = sizeOf;
+  constructor(budget: Budget, stored: StoredOutbound | null = null, tickets: Tickets = { last: 0 }) {
     this.#queued = new Queued(budget);
     this.#tickets = tickets;
     if (stored === null) return;
@@ -76,7 +76,7 @@ export class Outbound {
 
   /** A connection begins: what was not acknowledged is sent again, and only now ([MQTT-4.4.0-1]). */
   onConnected(options: OutboundOptions, tailOf: TailOf, now: number, effects: Sink<OutboundEffect>): void {
-    this.#sender = new Sender(options, this.#sizeOf);
+    this.#sender = new Sender(options);
     this.#isWritable = true;
     this.#isStarved = false;
     this.cursors.beLiveFrom(tailOf);
@@ -337,13 +337,13 @@ export class Outbound {
     const { packetId, qos, retain, sent } = flight;
     // a lifetime is over only for what was never begun [MQTT-4.3.3-7]
     const isOver = !sent && hasExpired(content.message, now);
-    const packet = isOver ? null : sender.publish(content, { qos, retain, dup: sent, packetId }, now);
-    if (packet === null) {
+    const terms = isOver ? null : sender.terms(content, { qos, retain, dup: sent, packetId }, now);
+    if (terms === null) {
       this.counts[isOver ? "expired" : "tooLarge"]++;
       this.#settle(flight); // too large: as if it had been sent [MQTT-3.1.2-25]
       return false;
     }
-    effects.push({ kind: "send", packet });
+    effects.push({ kind: "publish", message: content.message, terms });
     flight.sent = true;
     flight.live = true;
     this.#live++;
@@ -355,9 +355,9 @@ export class Outbound {
     else if (hasExpired(message, now)) this.counts.expired++;
     else {
       const fields = { qos: 0, retain, dup: false, packetId: 0 } as const;
-      const packet = this.#sender.publish({ message, subscriptionIds }, fields, now);
-      if (packet === null) this.counts.tooLarge++;
-      else effects.push({ kind: "send", packet });
+      const terms = this.#sender.terms({ message, subscriptionIds }, fields, now);
+      if (terms === null) this.counts.tooLarge++;
+      else effects.push({ kind: "publish", message, terms });
     }
   }
 

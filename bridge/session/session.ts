@@ -21,13 +21,11 @@ import { Lifetime } from "./lifetime.ts";
 import type { Message } from "./message.ts";
 import { Outbound, type OutboundEffect } from "./outbound.ts";
 import type { Past, StoredSession } from "./record.ts";
-import type { SizeOf } from "./sender.ts";
 import { type MayRead, Subscriptions } from "./subscriptions.ts";
 import type { Budget } from "./window.ts";
 
 /** What a session is given. Functions that read, and nothing that acts. */
 export interface SessionDeps {
-  readonly sizeOf: SizeOf;
   readonly budget: Budget;
   readonly tailOf: TailOf;
 }
@@ -66,7 +64,7 @@ export class Session {
     this.#deps = deps;
     this.subscriptions = new Subscriptions(stored?.subscriptions);
     this.inbound = new Inbound(clientId, past?.inboundIds);
-    this.outbound = new Outbound(deps.sizeOf, deps.budget, stored?.outbound ?? null, this.#tickets);
+    this.outbound = new Outbound(deps.budget, stored?.outbound ?? null, this.#tickets);
     const expirySeconds = stored?.expirySeconds ?? 0;
     const expiresAt = stored === null ? null : (stored.expiresAt ?? now + expirySeconds * second);
     this.#life = new Lifetime(clientId, expirySeconds, expiresAt);

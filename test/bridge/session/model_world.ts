@@ -1,14 +1,18 @@
 // A hub reduced to what sessions need of it (a log, stores that end later, a tree), with crashes; drives real sessions.
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { FilterTree } from "../../../bridge/match/filter_tree.ts";
 import { admit } from "../../../bridge/session/admit.ts";
 import { checkConnect } from "../../../bridge/session/connect.ts";
 import type { SessionEffect } from "../../../bridge/session/effects.ts";
 import type { Cursor } from "../../../bridge/session/flight.ts";
-import type { Message } from "../../../bridge/session/message.ts";
+import { type Message, outgoing } from "../../../bridge/session/message.ts";
 import { decodeSession, encodeSession } from "../../../bridge/session/record.ts";
+import type { Terms } from "../../../bridge/session/sender.ts";
 import { Session } from "../../../bridge/session/session.ts";
-import type { Packet, Qos } from "../../../bridge/wire/packet.ts";
+import { decodePacket } from "../../../bridge/wire/decode.ts";
+import { FrameBatch } from "../../../bridge/wire/outgoing.ts";
+import type { Packet, Qos, Version } from "../../../bridge/wire/packet.ts";
 import type { ModelClient } from "./model_client.ts";
 
 export const partitions = 3;
@@ -243,7 +247,7 @@ export class World {
 
   #deps() {
     const tailOf = ({ partition }: Cursor): number => this.#tails[partition]!;
-    return { sizeOf: () => 50, budget: { used: 0, max: 1e6 }, tailOf };
+    return { budget: { used: 0, max: 1e6 }, tailOf };
   }
 
   #restore(clientId: string): Session | null {
@@ -311,6 +315,10 @@ export class World {
         case "send":
           if (line !== null && !line.closing) line.down.push(effect.packet);
           break;
+        case "publish":
+          if (line !== null && !line.closing)
+            line.down.push(throughTheWire(effect.message, effect.terms, line.client.version));
+          break;
         case "close":
           if (line !== null) line.closing = true;
           break;
@@ -353,4 +361,13 @@ export class World {
 
 export function partitionOf(topic: string): number {
   return topic.charCodeAt(topic.length - 1) % partitions;
+}
+
+/** The packet as the client reads it from the bytes. */
+function throughTheWire(message: Message, terms: Terms, version: Version): Packet {
+  const batch = new FrameBatch();
+  assert.ok(batch.publish(outgoing(message), version, terms));
+  const bytes = Buffer.concat(batch.take());
+  const body = bytes[1]! < 0x80 ? 2 : 3; // the model's packets are small
+  return decodePacket(bytes[0]! >> 4, bytes[0]! & 15, bytes, body, bytes.length, version, "server");
 }

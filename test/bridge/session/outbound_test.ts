@@ -32,11 +32,7 @@ class Side {
   now = 0;
 
   constructor(stored: StoredOutbound | null = null) {
-    this.outbound = new Outbound(
-      (packet) => ("payload" in packet ? packet.payload.length : 0) + 10,
-      this.budget,
-      stored,
-    );
+    this.outbound = new Outbound(this.budget, stored);
     this.cursor = this.outbound.cursors.open("h", 0, 0)!;
   }
 
@@ -48,11 +44,13 @@ class Side {
       if (effect.kind === "fetch")
         return `fetch ${effect.wants.map(({ packetId, offset }) => `${packetId}@${offset}`)}`;
       if (effect.kind === "more") return "more";
-      const { packet } = effect;
-      if (packet.kind !== "publish") return `${packet.kind} ${packet.packetId} ${packet.code.toString(16)}`;
-      const { qos, packetId, dup, payload, topic, properties } = packet;
-      const { topicAlias: alias, messageExpiry: expiry } = properties;
-      const extra = `${alias === undefined ? "" : ` ${topic}=${alias}`}${expiry === undefined ? "" : ` for ${expiry}`}`;
+      if (effect.kind === "send") {
+        const { kind, packetId, code } = effect.packet;
+        return `${kind} ${packetId} ${code.toString(16)}`;
+      }
+      const { topic, payload } = effect.message;
+      const { qos, packetId, dup, topicAlias: alias, topicKnown, messageExpiry: expiry } = effect.terms;
+      const extra = `${alias === 0 ? "" : ` ${topicKnown ? "" : topic}=${alias}`}${expiry === undefined ? "" : ` for ${expiry}`}`;
       return `q${qos} ${packetId}${dup ? " dup" : ""} ${text(payload)}${extra}`;
     });
   }
@@ -363,10 +361,10 @@ test("many expired messages in a row do not stop those behind them", () => {
 
 test("a message over the client's packet size counts as sent [MQTT-3.1.2-25]", () => {
   const side = new Side();
-  side.connect({ packetBytesMax: 15 });
+  side.connect({ packetBytesMax: 13 });
   assert.deepEqual(side.offer("123456", 1), []);
   assert.deepEqual(side.offer("12345", 1), ["q1 2 12345"]);
-  assert.deepEqual(side.offer("123456", 0), []);
+  assert.deepEqual(side.offer("12345678", 0), []);
   assert.equal(side.outbound.counts.tooLarge, 2);
   assert.equal(side.outbound.inFlight, 1);
 });

@@ -19,7 +19,7 @@ import { limits } from "../../../hub/mod.ts";
 
 const will: Will = { topic: "w", payload: Uint8Array.of(1), qos: 1, retain: false, properties: {} };
 const delayed = (willDelay: number): Will => ({ ...will, properties: { willDelay } });
-const deps = { sizeOf: () => 10, budget: { used: 0, max: 1e6 }, tailOf: () => 0 };
+const deps = { budget: { used: 0, max: 1e6 }, tailOf: () => 0 };
 
 /** One client id, whose stores end at once unless they are held. */
 class Client {
@@ -36,8 +36,6 @@ class Client {
           const code = "code" in packet && packet.code !== 0 ? ` ${packet.code.toString(16)}` : "";
           if (packet.kind === "connack") return `connack${packet.sessionPresent ? " present" : ""}${code}`;
           if (packet.kind === "suback" || packet.kind === "unsuback") return `${packet.kind} ${packet.codes}`;
-          if (packet.kind === "publish")
-            return `publish ${packet.topic} q${packet.qos}${packet.retain ? " retain" : ""}`;
           return `${packet.kind}${code}`;
         }
         case "store": {
@@ -48,6 +46,10 @@ class Client {
           const more: SessionEffect[] = [];
           this.session?.onStored(effect.ticket, this.now, more);
           return this.shown(more);
+        }
+        case "publish": {
+          const { message, terms } = effect;
+          return `publish ${message.topic} q${terms.qos}${terms.retain ? " retain" : ""}`;
         }
         case "publishWill":
           return `will ${effect.message.topic}`;
