@@ -232,3 +232,11 @@ test("a message carries its lifetime and the properties that go on, not those of
   assert.equal(effect.message.publisher, "me");
   assert.deepEqual(effect.message.properties, { contentType: "x", userProperties: [["a", "b"]] });
 });
+
+test("a message whose lifetime is over when it comes is acknowledged like any other [MQTT-4.3.3-13]", () => {
+  const client = open();
+  client.publish(publish(1, 2, { properties: { messageExpiry: 0 } }));
+  assert.deepEqual(client.commit([1, 0]), ["pubrec 1 0"]);
+  client.pubrel(1);
+  assert.deepEqual(client.released(1), ["pubcomp 1 0"]);
+});

@@ -440,3 +440,12 @@ test("a will that outlived its hub waits for its delay, and is not sent when the
   open(delayed(5), null, false);
   assert.deepEqual(client.after(0), ["will w", "dropWill", "ended"]);
 });
+
+test("after DISCONNECT and the end nothing is sent, and nothing is heard [MQTT-3.14.4-1]", () => {
+  const client = new Client();
+  client.connect(5, kept(10));
+  const packets: Packet[] = [{ kind: "disconnect", code: 0, properties: {} }, { kind: "pingreq" }];
+  assert.deepEqual(client.send(...packets), ["close"]);
+  assert.deepEqual(client.send({ kind: "pingreq" }), []);
+  assert.deepEqual(client.after(1), []);
+});
