@@ -21,7 +21,7 @@ export interface Message {
   encoded?: OutgoingMessage;
 }
 
-/** What is the same for all subscribers, encoded once. Whoever makes messages sees to it that the topic is a legal one. */
+/** What is the same for all subscribers, encoded once. Whoever makes messages sees to it that the topic is legal. */
 export function outgoing(message: Message): OutgoingMessage {
   const { topic, payload, properties } = message;
   message.encoded ??= new OutgoingMessage(topic, payload, properties);

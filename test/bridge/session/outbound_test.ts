@@ -305,7 +305,7 @@ test("while a session is behind, the shared tail gives it nothing", () => {
   assert.equal(side.outbound.cursors.attach(side.cursor, 5), true);
 });
 
-test("QoS 0 is skipped while the socket is full, QoS 1 waits [mqtt.md 4]", () => {
+test("QoS 0 is skipped while the socket is full, QoS 1 waits", () => {
   const side = new Side();
   side.connect();
   side.run((out) => side.outbound.onWritable(false, 0, out));
