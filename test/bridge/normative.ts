@@ -13,7 +13,7 @@ export interface Statement {
   readonly id: string;
   readonly text: string;
   readonly keeper: Keeper;
-  /** Titles of the tests that show it; of the codec's statements at least one. */
+  /** Titles of the tests that show it; at least one, but for the broker's. */
   readonly tests: readonly string[];
 }
 
@@ -60,24 +60,24 @@ export const statements311 = parse(
 2.2.2-1 | codec | reserved flags are sent with their fixed values | decodePacket and encodePacket know the bytes of the standards' figures
 2.2.2-2 | codec | other values of reserved flags close the connection | refused: reserved flags of CONNECT && refused: reserved flags of PUBACK && refused: reserved flags of PUBREC && refused: reserved flags of PUBCOMP && refused: reserved flags of PINGREQ
 2.3.1-1 | codec | SUBSCRIBE, UNSUBSCRIBE and PUBLISH with QoS have a packet id that is not 0 | refused: PUBLISH: packet id 0 && refused: PUBLISH: no packet id && refused: SUBSCRIBE: packet id 0 && refused: UNSUBSCRIBE: packet id 0 && encodePacket throws RangeError for what no packet can say
-2.3.1-4 | session | a PUBLISH of the server with QoS takes a free packet id, keeps it when sent again, and frees it when acknowledged
+2.3.1-4 | session | a PUBLISH of the server with QoS takes a free packet id, keeps it when sent again, and frees it when acknowledged | packet ids go round and pass over those in use [MQTT-2.2.1-4] && after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
 2.3.1-5 | codec | a PUBLISH with QoS 0 has no packet id | encodePacket throws RangeError for what no packet can say && FrameBatch.publish refuses what no PUBLISH can say
-2.3.1-6 | session | acknowledgements of a PUBLISH name its packet id
-2.3.1-7 | session | SUBACK and UNSUBACK name the packet id they answer
-3.1.0-1 | session | the first packet of a client is CONNECT
-3.1.0-2 | session | a second CONNECT ends the connection
+2.3.1-6 | session | acknowledgements of a PUBLISH name its packet id | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 0, 1 and 2 take their ways and give their ids back
+2.3.1-7 | session | SUBACK and UNSUBACK name the packet id they answer | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.1.0-1 | broker | the first packet of a client is CONNECT
+3.1.0-2 | session | a second CONNECT ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 3.1.2-1 | codec | a protocol name other than MQTT is not served as 3.1.1 | connectRefusal says nothing to what is not MQTT && refused: CONNECT: the protocol is not MQTT
 3.1.2-2 | codec | a level that is not served gets return code 1, and the end | connectRefusal answers a level that is not served with the 0x01 of 3.1.1 && refused: CONNECT: the level is not served
 3.1.2-3 | codec | the reserved connect flag is checked to be 0 | refused: CONNECT: the reserved flag
-3.1.2-4 | session | without clean session the stored session goes on, or one is made that outlives the connection
-3.1.2-5 | session | messages with QoS that come while such a client is away are kept for it
-3.1.2-6 | session | clean session forgets the one before, and ends with its connection
+3.1.2-4 | session | without clean session the stored session goes on, or one is made that outlives the connection | 3.1.1: Clean Session ends with the connection, the other one stays
+3.1.2-5 | session | messages with QoS that come while such a client is away are kept for it | sessions keep their promises over cuts, takeovers and crashes && a session that does not keep up is refused, reads by itself and joins the tail again, nothing lost
+3.1.2-6 | session | clean session forgets the one before, and ends with its connection | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.2.7 | broker | retained messages outlive sessions
-3.1.2-8 | session | a will is kept and published when the connection ends without DISCONNECT
+3.1.2-8 | session | a will is kept and published when the connection ends without DISCONNECT | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.1.2-9 | codec | the will flag: will topic and will message are there | refused: CONNECT: the flags promise a will that is not there
-3.1.2-10 | session | a will that was published or called off is forgotten
+3.1.2-10 | session | a will that was published or called off is forgotten | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.1.2-11 | codec | no will flag: no will fields | refused: CONNECT: a will that the flags do not promise && refused: CONNECT: a will QoS without a will && refused: CONNECT: a will retain without a will
-3.1.2-12 | session | no will flag: nothing is published when the connection ends
+3.1.2-12 | session | no will flag: nothing is published when the connection ends | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.2-13 | codec | no will flag: will QoS 0 | refused: CONNECT: a will QoS without a will
 3.1.2-14 | codec | will QoS is 0, 1 or 2 | refused: CONNECT: will QoS 3
 3.1.2-15 | codec | no will flag: no will retain | refused: CONNECT: a will retain without a will
@@ -88,33 +88,33 @@ export const statements311 = parse(
 3.1.2-20 | codec | no password flag: no password | refused: CONNECT: a password that the flags do not promise
 3.1.2-21 | codec | the password flag: a password | refused: CONNECT: the flags promise a password that is not there
 3.1.2-22 | codec | no user name flag: no password flag | refused: CONNECT: a password without a user name (3.1.1)
-3.1.2-24 | session | silence of one and a half keep alives ends the connection
+3.1.2-24 | session | silence of one and a half keep alives ends the connection | keep alive: nothing for one and a half is the end [MQTT-3.1.2-22]
 3.1.3-1 | codec | the fields of CONNECT stand in their order | decodeConnect takes fields in the standard's order
-3.1.3-2 | session | state is held by client id
+3.1.3-2 | session | state is held by client id | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.3-3 | codec | a client id is there, and is the first field | refused: CONNECT: no client id
 3.1.3-4 | codec | the client id is UTF-8 | refused: CONNECT: a client id that is not UTF-8
-3.1.3-5 | session | client ids of 1 to 23 letters and digits are allowed
-3.1.3-6 | session | a client without id, where taken, gets one of its own and is served as if it had sent it
+3.1.3-5 | session | client ids of 1 to 23 letters and digits are allowed | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+3.1.3-6 | session | a client without id, where taken, gets one of its own and is served as if it had sent it | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
 3.1.3-7 | codec | no client id only with clean session | decodeConnect takes an empty client id where it may be given one && refused: CONNECT: an empty client id without a clean session (3.1.1)
 3.1.3-8 | codec | no client id without clean session gets return code 2, and the end | connectRefusal answers an empty client id of a session that stays with 0x02 in 3.1.1 && refused: CONNECT: an empty client id without a clean session (3.1.1)
-3.1.3-9 | session | a client id that is refused gets return code 2, and the end
+3.1.3-9 | session | a client id that is refused gets return code 2, and the end | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7] && refusals: reason codes in 5, return codes in 3.1.1, and where to go instead
 3.1.3-10 | codec | the will topic is UTF-8 | refused: CONNECT: a will topic that is not UTF-8
 3.1.3-11 | codec | the user name is UTF-8 | refused: CONNECT: a user name that is not UTF-8
 3.1.4-1 | codec | a CONNECT that is not of the form ends the connection without a CONNACK | connectRefusal closes a malformed CONNECT of 3.1.1 without a CONNACK, and tells a client of 5 why
 3.1.4-2 | broker | a client that connects ends the connection of the one with its id
-3.1.4-3 | session | clean session is processed
-3.1.4-4 | session | a CONNECT that is taken gets CONNACK 0
-3.1.4-5 | session | after a CONNECT that is refused nothing is processed
-3.2.0-1 | session | the first packet to a client is CONNACK
-3.2.2-1 | session | clean session: no session present
-3.2.2-2 | session | a session that was stored: session present
-3.2.2-3 | session | none was stored: no session present
+3.1.4-3 | session | clean session is processed | 3.1.1: Clean Session ends with the connection, the other one stays
+3.1.4-4 | session | a CONNECT that is taken gets CONNACK 0 | 3.1.1: Clean Session ends with the connection, the other one stays
+3.1.4-5 | broker | after a CONNECT that is refused nothing is processed
+3.2.0-1 | session | the first packet to a client is CONNACK | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
+3.2.2-1 | session | clean session: no session present | 3.1.1: Clean Session ends with the connection, the other one stays
+3.2.2-2 | session | a session that was stored: session present | 3.1.1: Clean Session ends with the connection, the other one stays
+3.2.2-3 | session | none was stored: no session present | 3.1.1: Clean Session ends with the connection, the other one stays
 3.2.2-4 | codec | a CONNACK that refuses says that no session is present | encodePacket throws RangeError for what no packet can say && refused: CONNACK: a session present though refused
-3.2.2-5 | session | a CONNACK that refuses is followed by the end
+3.2.2-5 | broker | a CONNACK that refuses is followed by the end
 3.2.2-6 | codec | where no return code fits, the connection ends without a CONNACK | encodePacket says in 3.1.1 what 3.1.1 can say && returnCodeOf says in 3.1.1 what it can say, and null for the rest
-3.3.1-1 | session | DUP is set on what is delivered again
+3.3.1-1 | session | DUP is set on what is delivered again | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
 3.3.1-2 | codec | DUP is not set on QoS 0 | refused: PUBLISH: DUP on QoS 0 && FrameBatch.publish refuses what no PUBLISH can say
-3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP
+3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && a message carries its lifetime and the properties that go on, not those of the hop
 3.3.1-4 | codec | both QoS bits close the connection | refused: PUBLISH: both QoS bits
 3.3.1-5 | broker | a retained message is stored with its QoS for subscribers to come
 3.3.1-6 | broker | a new subscription gets the retained messages it matches
@@ -127,7 +127,7 @@ export const statements311 = parse(
 3.3.2-1 | codec | the topic is the first field of PUBLISH, and UTF-8 | refused: PUBLISH: no topic && refused: PUBLISH: the topic is longer than the packet && refused: PUBLISH: a topic with a surrogate
 3.3.2-2 | codec | the topic of a PUBLISH has no wildcards | refused: PUBLISH: a topic with + && refused: PUBLISH: a topic with # && refused: CONNECT: a will topic with a wildcard
 3.3.2-3 | broker | the topic of a delivery matches the filter
-3.3.4-1 | session | a PUBLISH is answered as its QoS says
+3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
 3.3.5-1 | broker | overlapping subscriptions: the highest of their QoS holds
 3.3.5-2 | broker | a PUBLISH that is not allowed is acknowledged, or ends the connection
 3.6.1-1 | codec | the flags of PUBREL are 0010 | refused: reserved flags of PUBREL
@@ -136,36 +136,36 @@ export const statements311 = parse(
 3.8.3-2 | broker | a server without wildcards refuses filters that have them
 3.8.3-3 | codec | a SUBSCRIBE names at least one filter | refused: SUBSCRIBE: no filter
 3-8.3-4 | codec | reserved bits beside the requested QoS, and QoS 3, close the connection | refused: SUBSCRIBE: reserved option bits && refused: SUBSCRIBE: QoS 3
-3.8.4-1 | session | SUBSCRIBE is answered by SUBACK
-3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE
+3.8.4-1 | session | SUBSCRIBE is answered by SUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.8.4-3 | broker | the same filter again replaces the subscription, sends retained messages again and loses nothing
-3.8.4-4 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer
-3.8.4-5 | session | SUBACK has a code for each filter: the QoS granted, or failure
+3.8.4-4 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
+3.8.4-5 | session | SUBACK has a code for each filter: the QoS granted, or failure | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.8.4-6 | broker | a delivery has the lesser QoS of message and subscription
-3.9.3-1 | session | the codes of SUBACK stand in the order of the filters
+3.9.3-1 | session | the codes of SUBACK stand in the order of the filters | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.9.3-2 | codec | SUBACK has no codes but 0, 1, 2 and 0x80 | encodePacket says in 3.1.1 what 3.1.1 can say && subackCode makes one failure of all in 3.1.1 && refused: SUBACK: a reserved return code (3.1.1)
 3.10.1-1 | codec | the flags of UNSUBSCRIBE are 0010 | refused: reserved flags of UNSUBSCRIBE
 3.10.3-1 | codec | filters of an UNSUBSCRIBE are UTF-8 | refused: UNSUBSCRIBE: a filter that is not UTF-8
 3.10.3-2 | codec | an UNSUBSCRIBE names at least one filter | refused: UNSUBSCRIBE: no filter
 3.10.4-1 | broker | a filter that is the same character by character is deleted
 3.10.4-2 | broker | nothing new is delivered for a deleted subscription
-3.10.4-3 | session | deliveries with QoS that began are finished all the same
-3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK with its packet id
-3.10.4-5 | session | also where nothing was deleted
-3.10.4-6 | session | many filters in one UNSUBSCRIBE are as many UNSUBSCRIBEs with one answer
-3.12.4-1 | session | PINGREQ is answered by PINGRESP
+3.10.4-3 | session | deliveries with QoS that began are finished all the same | sessions keep their promises over cuts, takeovers and crashes
+3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK with its packet id | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.10.4-5 | session | also where nothing was deleted | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.10.4-6 | session | many filters in one UNSUBSCRIBE are as many UNSUBSCRIBEs with one answer | UNSUBSCRIBE: gone, not there, none [MQTT-3.11.3-1]
+3.12.4-1 | session | PINGREQ is answered by PINGRESP | keep alive: nothing for one and a half is the end [MQTT-3.1.2-22]
 3.14.1-1 | codec | reserved flags of DISCONNECT are checked | refused: reserved flags of DISCONNECT
-3.14.4-3 | session | DISCONNECT calls the will off
-4.1.0-1 | session | the state of a session is kept as long as the session
-4.1.0-2 | session | a session lasts at least as long as its connection
-4.3.1-1 | session | a delivery with QoS 0 has no DUP
-4.3.2-1 | session | sending with QoS 1: a free id, no DUP at first, unacknowledged until PUBACK
-4.3.2-2 | session | receiving with QoS 1: PUBACK once it is ours; the same id after that is a new message
-4.3.3-1 | session | sending with QoS 2: a free id, PUBREL after PUBREC, no PUBLISH after PUBREL, until PUBCOMP
-4.3.3-2 | session | receiving with QoS 2: PUBREC for the id as often as it comes, one delivery, PUBCOMP for PUBREL
-4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back
+3.14.4-3 | session | DISCONNECT calls the will off | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
+4.1.0-1 | session | the state of a session is kept as long as the session | 3.1.1: Clean Session ends with the connection, the other one stays
+4.1.0-2 | session | a session lasts at least as long as its connection | 3.1.1: Clean Session ends with the connection, the other one stays
+4.3.1-1 | session | a delivery with QoS 0 has no DUP | QoS 0, 1 and 2 take their ways and give their ids back && sessions keep their promises over cuts, takeovers and crashes
+4.3.2-1 | session | sending with QoS 1: a free id, no DUP at first, unacknowledged until PUBACK | packet ids go round and pass over those in use [MQTT-2.2.1-4] && QoS 0, 1 and 2 take their ways and give their ids back && after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.2-2 | session | receiving with QoS 1: PUBACK once it is ours; the same id after that is a new message | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && an old connection's QoS 1 commit acknowledges nothing on the new one
+4.3.3-1 | session | sending with QoS 2: a free id, PUBREL after PUBREC, no PUBLISH after PUBREL, until PUBCOMP | packet ids go round and pass over those in use [MQTT-2.2.1-4] && QoS 0, 1 and 2 take their ways and give their ids back && after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.3-2 | session | receiving with QoS 2: PUBREC for the id as often as it comes, one delivery, PUBCOMP for PUBREL | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
+4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
 4.5.0-1 | broker | a message that was taken goes to every session with a matching subscription
-4.6.0-1 | session | PUBLISHes that are sent again keep their order
+4.6.0-1 | session | PUBLISHes that are sent again keep their order | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
 4.6.0-5 | broker | every topic is ordered unless an operator says otherwise
 4.6.0-6 | broker | a topic's messages of one client and QoS arrive in their order
 4.7.1-1 | codec | no wildcards in topic names | topicNameProblem: at least one character, no wildcard, no U+0000
@@ -176,8 +176,8 @@ export const statements311 = parse(
 4.7.3-2 | codec | names and filters have no U+0000 | topicNameProblem: at least one character, no wildcard, no U+0000 && refused: PUBLISH: a topic with U+0000
 4.7.3-3 | codec | names and filters have at most 65,535 bytes | Writer refuses what MQTT cannot carry && encodePacket throws RangeError for what no packet can say
 4.7.3-4 | broker | matching compares characters as they are
-4.8.0-1 | session | a protocol violation ends the connection it came on
-4.8.0-2 | session | a passing error while a packet is processed ends the connection it came on
+4.8.0-1 | session | a protocol violation ends the connection it came on | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
+4.8.0-2 | session | a passing error while a packet is processed ends the connection it came on | a store that fails ends the connection
 6.0.0-1 | broker | WebSocket: binary frames only, others end the connection
 6.0.0-2 | codec | packets and WebSocket frames need not coincide | FrameScanner finds the same packets however the bytes are cut
 6.0.0-4 | broker | WebSocket: the subprotocol is mqtt
@@ -198,22 +198,22 @@ export const statements5 = parse(
 2.1.3-1 | codec | reserved flags have their fixed values | refused: reserved flags of CONNECT && refused: reserved flags of PUBACK && refused: reserved flags of PUBREC && refused: reserved flags of PUBCOMP && refused: reserved flags of PINGREQ
 2.2.1-2 | codec | a PUBLISH with QoS 0 has no packet id | encodePacket throws RangeError for what no packet can say && FrameBatch.publish refuses what no PUBLISH can say
 2.2.1-3 | codec | SUBSCRIBE, UNSUBSCRIBE and PUBLISH with QoS of a client have a packet id that is not 0 (and free, which is the client's) | refused: PUBLISH: packet id 0 && refused: PUBLISH: no packet id && refused: SUBSCRIBE: packet id 0 && refused: UNSUBSCRIBE: packet id 0
-2.2.1-4 | session | a PUBLISH of the server with QoS has a packet id that is not 0 and free
-2.2.1-5 | session | acknowledgements of a PUBLISH name its packet id
-2.2.1-6 | session | SUBACK and UNSUBACK name the packet id they answer
+2.2.1-4 | session | a PUBLISH of the server with QoS has a packet id that is not 0 and free | packet ids go round and pass over those in use [MQTT-2.2.1-4]
+2.2.1-5 | session | acknowledgements of a PUBLISH name its packet id | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 0, 1 and 2 take their ways and give their ids back
+2.2.1-6 | session | SUBACK and UNSUBACK name the packet id they answer | SUBSCRIBE and UNSUBSCRIBE of both versions
 2.2.2-1 | codec | no properties: a property length of 0 | decodePacket and encodePacket know the bytes of the standards' figures && refused: PUBLISH: no property length
-3.1.0-1 | session | the first packet of a client is CONNECT
-3.1.0-2 | session | a second CONNECT is a protocol error and ends the connection
+3.1.0-1 | broker | the first packet of a client is CONNECT
+3.1.0-2 | session | a second CONNECT is a protocol error and ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 3.1.2-1 | codec | the protocol name is MQTT; others are not served, and may be told 0x84 | refused: CONNECT: the protocol is not MQTT && connectRefusal says nothing to what is not MQTT
 3.1.2-2 | codec | a version that is not served may be told 0x84, and is closed | refused: CONNECT: the level is not served && connectRefusal answers a level that is not served with the 0x01 of 3.1.1
 3.1.2-3 | codec | the reserved connect flag is checked to be 0 | refused: CONNECT: the reserved flag
-3.1.2-4 | session | clean start forgets the session that was there
-3.1.2-5 | session | without clean start the session that is there goes on
-3.1.2-6 | session | without clean start and without a session one is made
-3.1.2-7 | session | a will is kept with the session
-3.1.2-8 | session | the will is published after the end, when its delay or the session is over, unless it was called off or the client came back
+3.1.2-4 | session | clean start forgets the session that was there | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9] && takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
+3.1.2-5 | session | without clean start the session that is there goes on | a session with an expiry is found again within it, and not after
+3.1.2-6 | session | without clean start and without a session one is made | a session with an expiry is found again within it, and not after
+3.1.2-7 | session | a will is kept with the session | a will is published when the connection is lost, once, and not after DISCONNECT 0x00 && a will that outlived its hub waits for its delay, and is not sent when the client is back
+3.1.2-8 | session | the will is published after the end, when its delay or the session is over, unless it was called off or the client came back | a will is published when the connection is lost, once, and not after DISCONNECT 0x00 && a will waits for its delay, or for the end of its session && a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9]
 3.1.2-9 | codec | the will flag: will properties, topic and payload are there | refused: CONNECT: the flags promise a will that is not there && refused: CONNECT: a will that the flags do not promise
-3.1.2-10 | session | a will that was published or called off is forgotten
+3.1.2-10 | session | a will that was published or called off is forgotten | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.1.2-11 | codec | no will flag: will QoS 0 | refused: CONNECT: a will QoS without a will
 3.1.2-12 | codec | will QoS is 0, 1 or 2 | refused: CONNECT: will QoS 3
 3.1.2-13 | codec | no will flag: no will retain | refused: CONNECT: a will retain without a will
@@ -223,52 +223,52 @@ export const statements5 = parse(
 3.1.2-17 | codec | the user name flag: a user name | refused: CONNECT: the flags promise a user name that is not there
 3.1.2-18 | codec | no password flag: no password | refused: CONNECT: a password that the flags do not promise
 3.1.2-19 | codec | the password flag: a password | refused: CONNECT: the flags promise a password that is not there && decodePacket and encodePacket know the bytes of the standards' figures
-3.1.2-22 | session | silence of one and a half keep alives ends the connection
-3.1.2-23 | session | a session with an expiry above 0 outlives its connection
+3.1.2-22 | session | silence of one and a half keep alives ends the connection | keep alive: nothing for one and a half is the end [MQTT-3.1.2-22]
+3.1.2-23 | session | a session with an expiry above 0 outlives its connection | a session with an expiry is found again within it, and not after
 3.1.2-24 | codec | no packet is larger than the client's maximum | encodePacket keeps user properties of packets that are not explanations, and says that they do not fit && FrameBatch.publish adds nothing that the receiver does not take
-3.1.2-25 | session | a PUBLISH that is too large counts as delivered
-3.1.2-26 | session | no topic alias above the client's maximum
-3.1.2-27 | session | no topic alias where the client has no maximum
-3.1.2-28 | session | no response information unless it was asked for
+3.1.2-25 | session | a PUBLISH that is too large counts as delivered | a message over the client's packet size counts as sent [MQTT-3.1.2-25]
+3.1.2-26 | session | no topic alias above the client's maximum | topic aliases within the client's maximum; the least recently used goes; none over a reconnect
+3.1.2-27 | session | no topic alias where the client has no maximum | topic aliases within the client's maximum; the least recently used goes; none over a reconnect
+3.1.2-28 | session | no response information unless it was asked for | CONNACK tells our bounds in 5 and nothing in 3.1.1
 3.1.2-29 | codec | no reason string and user properties, but on PUBLISH, CONNACK and DISCONNECT, where the client wants none | encodePacket sends no explanation to a client that asked for none, but on CONNACK and DISCONNECT
 3.1.3-1 | codec | the fields of CONNECT stand in their order | decodeConnect takes fields in the standard's order
-3.1.3-2 | session | state is held by client id
+3.1.3-2 | session | state is held by client id | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.3-3 | codec | a client id is there, and is the first field | refused: CONNECT: no client id
 3.1.3-4 | codec | the client id is UTF-8 | refused: CONNECT: a client id that is not UTF-8
-3.1.3-5 | session | client ids of 1 to 23 letters and digits are allowed
-3.1.3-6 | session | a client without id, where taken, gets one of its own
-3.1.3-7 | session | it is served as if it had sent that id, and told it in the CONNACK
-3.1.3-8 | session | a client id that is refused may be told 0x85, and is closed
-3.1.3-9 | session | a client that is back before its will delay is over has its will not published
+3.1.3-5 | session | client ids of 1 to 23 letters and digits are allowed | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+3.1.3-6 | session | a client without id, where taken, gets one of its own | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+3.1.3-7 | session | it is served as if it had sent that id, and told it in the CONNACK | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+3.1.3-8 | session | a client id that is refused may be told 0x85, and is closed | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+3.1.3-9 | session | a client that is back before its will delay is over has its will not published | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9]
 3.1.3-10 | broker | the user properties of a will keep their order when it is published
 3.1.3-11 | codec | the will topic is UTF-8 | refused: CONNECT: a will topic that is not UTF-8
 3.1.3-12 | codec | the user name is UTF-8 | refused: CONNECT: a user name that is not UTF-8
 3.1.4-1 | codec | a CONNECT that is not of the form ends the connection | connectRefusal closes a malformed CONNECT of 3.1.1 without a CONNACK, and tells a client of 5 why
-3.1.4-2 | session | a CONNECT that further checks refuse ends the connection
+3.1.4-2 | broker | a CONNECT that further checks refuse ends the connection
 3.1.4-3 | broker | a client that connects ends the connection of the one with its id, which is told 0x8E
-3.1.4-4 | session | clean start is processed
-3.1.4-5 | session | a CONNECT that is taken gets CONNACK 0
-3.1.4-6 | session | after a CONNECT that is refused nothing but AUTH is processed
-3.2.0-1 | session | nothing but AUTH is sent before CONNACK 0
-3.2.0-2 | session | one CONNACK a connection
+3.1.4-4 | session | clean start is processed | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9] && takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
+3.1.4-5 | session | a CONNECT that is taken gets CONNACK 0 | a session with an expiry is found again within it, and not after
+3.1.4-6 | broker | after a CONNECT that is refused nothing but AUTH is processed
+3.2.0-1 | session | nothing but AUTH is sent before CONNACK 0 | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
+3.2.0-2 | session | one CONNACK a connection | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
 3.2.2-1 | codec | reserved acknowledge flags are 0 | refused: CONNACK: reserved flags
-3.2.2-2 | session | clean start: no session present
-3.2.2-3 | session | without clean start: session present says whether one was there
+3.2.2-2 | session | clean start: no session present | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9]
+3.2.2-3 | session | without clean start: session present says whether one was there | a session with an expiry is found again within it, and not after
 3.2.2-6 | codec | a CONNACK that refuses says that no session is present | encodePacket throws RangeError for what no packet can say && refused: CONNACK: a session present though refused
-3.2.2-7 | session | a CONNACK of 0x80 or more is followed by the end
+3.2.2-7 | broker | a CONNACK of 0x80 or more is followed by the end
 3.2.2-8 | codec | CONNACK has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: CONNACK: a reason code of another packet && encodePacket throws RangeError for what no packet can say
-3.2.2-9 | session | a server without QoS 1 or 2 says so in the CONNACK
-3.2.2-10 | session | such a server takes SUBSCRIBEs of any QoS
-3.2.2-12 | session | a will QoS that is not supported refuses the CONNECT
-3.2.2-13 | session | a will retain that is not supported refuses the CONNECT
+3.2.2-9 | session | a server without QoS 1 or 2 says so in the CONNACK | CONNACK tells our bounds in 5 and nothing in 3.1.1
+3.2.2-10 | session | such a server takes SUBSCRIBEs of any QoS | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
+3.2.2-12 | session | a will QoS that is not supported refuses the CONNECT | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
+3.2.2-13 | session | a will retain that is not supported refuses the CONNECT | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.2.2-15 | codec | packets above the server's maximum are not to be sent, and are refused | FrameScanner refuses a packet that is too large at its header, before its body
-3.2.2-16 | session | an assigned client id is in the CONNACK, and no other session has it
+3.2.2-16 | session | an assigned client id is in the CONNACK, and no other session has it | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
 3.2.2-19 | codec | the reason string of a CONNACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.2.2-20 | codec | user properties of a CONNACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
-3.2.2-22 | session | without a keep alive of the server, the client's holds
-3.3.1-1 | session | DUP is set on what is delivered again
+3.2.2-22 | session | without a keep alive of the server, the client's holds | keep alive: ours instead of none or too much in 5; 3.1.1 cannot be told
+3.3.1-1 | session | DUP is set on what is delivered again | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
 3.3.1-2 | codec | DUP is not set on QoS 0 | refused: PUBLISH: DUP on QoS 0 && FrameBatch.publish refuses what no PUBLISH can say
-3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP
+3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && a message carries its lifetime and the properties that go on, not those of the hop
 3.3.1-4 | codec | not both QoS bits | refused: PUBLISH: both QoS bits
 3.3.1-5 | broker | a retained message replaces the stored one of its topic
 3.3.1-6 | broker | an empty retained message is processed and removes the stored one
@@ -285,10 +285,10 @@ export const statements5 = parse(
 3.3.2-4 | broker | the payload format is forwarded as it is
 3.3.2-5 | broker | a message that expired before its delivery began is not delivered
 3.3.2-6 | broker | the expiry of a delivery is less what the message waited
-3.3.2-7 | session | topic aliases end with their connection
+3.3.2-7 | session | topic aliases end with their connection | topic aliases: set, used, set anew, forgotten with the connection [MQTT-3.3.2-7] && topic aliases within the client's maximum; the least recently used goes; none over a reconnect
 3.3.2-8 | codec | no topic alias 0 | refused: PUBLISH: topic alias 0 && encodePacket throws RangeError for what no packet can say
-3.3.2-11 | session | no topic alias above the client's maximum
-3.3.2-12 | session | every topic alias up to the server's maximum is taken
+3.3.2-11 | session | no topic alias above the client's maximum | topic aliases within the client's maximum; the least recently used goes; none over a reconnect
+3.3.2-12 | session | every topic alias up to the server's maximum is taken | topic aliases: set, used, set anew, forgotten with the connection [MQTT-3.3.2-7]
 3.3.2-13 | codec | the response topic is UTF-8 | refused: PUBLISH: a response topic that is not UTF-8
 3.3.2-14 | codec | the response topic has no wildcards | refused: PUBLISH: a response topic with a wildcard
 3.3.2-15 | broker | the response topic is forwarded as it is
@@ -297,14 +297,14 @@ export const statements5 = parse(
 3.3.2-18 | codec | user properties keep their order | decodePacket takes the properties of 5 in any order, a user property as often as it comes && FrameBatch.publish writes what encodePacket writes, with the delivery's own parts
 3.3.2-19 | codec | the content type is UTF-8 | refused: PUBLISH: a content type that is not UTF-8
 3.3.2-20 | broker | the content type is forwarded as it is
-3.3.4-1 | session | a PUBLISH is answered as its QoS says
+3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
 3.3.4-2 | broker | overlapping subscriptions: the highest of their QoS holds
 3.3.4-3 | broker | overlapping subscriptions: their subscription ids are sent
 3.3.4-4 | broker | one copy for overlapping subscriptions has all their subscription ids
 3.3.4-5 | broker | each of several copies has the subscription id of its subscription
 3.3.4-6 | codec | a PUBLISH of a client has no subscription id | refused: PUBLISH: a subscription id from a client
-3.3.4-9 | session | no more unacknowledged PUBLISHes with QoS than the client's receive maximum
-3.3.4-10 | session | that holds back no other packets
+3.3.4-9 | session | no more unacknowledged PUBLISHes with QoS than the client's receive maximum | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
+3.3.4-10 | session | that holds back no other packets | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
 3.4.2-1 | codec | PUBACK has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: PUBACK: a reason code of another packet
 3.4.2-2 | codec | the reason string of a PUBACK only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.4.2-3 | codec | user properties of a PUBACK only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
@@ -324,69 +324,69 @@ export const statements5 = parse(
 3.8.3-3 | broker | no local: a client does not get what it published itself
 3.8.3-4 | codec | no local is a protocol error on a shared subscription | refused: SUBSCRIBE: no local on a shared subscription
 3.8.3-5 | codec | reserved option bits are malformed | refused: SUBSCRIBE: reserved option bits
-3.8.4-1 | session | SUBSCRIBE is answered by SUBACK
-3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE
+3.8.4-1 | session | SUBSCRIBE is answered by SUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.8.4-3 | broker | the same filter again replaces the subscription
 3.8.4-4 | broker | retain handling 0 sends retained messages again then, and no message is lost
-3.8.4-5 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer
-3.8.4-6 | session | SUBACK has a code for each filter
-3.8.4-7 | session | the code is the QoS granted, or failure
+3.8.4-5 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
+3.8.4-6 | session | SUBACK has a code for each filter | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
+3.8.4-7 | session | the code is the QoS granted, or failure | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.8.4-8 | broker | a delivery has the lesser QoS of message and subscription
 3.9.2-1 | codec | the reason string of a SUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.9.2-2 | codec | user properties of a SUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
-3.9.3-1 | session | the codes of SUBACK stand in the order of the filters
+3.9.3-1 | session | the codes of SUBACK stand in the order of the filters | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.9.3-2 | codec | SUBACK has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: SUBACK: a reason code of another packet && encodePacket throws RangeError for what no packet can say
 3.10.1-1 | codec | the flags of UNSUBSCRIBE are 0010 | refused: reserved flags of UNSUBSCRIBE
 3.10.3-1 | codec | filters of an UNSUBSCRIBE are UTF-8 | refused: UNSUBSCRIBE: a filter that is not UTF-8
 3.10.3-2 | codec | an UNSUBSCRIBE names at least one filter | refused: UNSUBSCRIBE: no filter
 3.10.4-1 | broker | a filter that is the same character by character is deleted
 3.10.4-2 | broker | nothing new is delivered for a deleted subscription
-3.10.4-3 | session | deliveries with QoS that began are finished all the same
-3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK
-3.10.4-5 | session | UNSUBACK has the packet id of its UNSUBSCRIBE, and comes also where nothing was deleted
-3.10.4-6 | session | many filters in one UNSUBSCRIBE are as many UNSUBSCRIBEs with one answer
+3.10.4-3 | session | deliveries with QoS that began are finished all the same | sessions keep their promises over cuts, takeovers and crashes
+3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.10.4-5 | session | UNSUBACK has the packet id of its UNSUBSCRIBE, and comes also where nothing was deleted | SUBSCRIBE and UNSUBSCRIBE of both versions
+3.10.4-6 | session | many filters in one UNSUBSCRIBE are as many UNSUBSCRIBEs with one answer | UNSUBSCRIBE: gone, not there, none [MQTT-3.11.3-1]
 3.11.2-1 | codec | the reason string of an UNSUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.11.2-2 | codec | user properties of an UNSUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
-3.11.3-1 | session | the codes of UNSUBACK stand in the order of the filters
+3.11.3-1 | session | the codes of UNSUBACK stand in the order of the filters | UNSUBSCRIBE: gone, not there, none [MQTT-3.11.3-1]
 3.11.3-2 | codec | UNSUBACK has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: UNSUBACK: a reason code of another packet
-3.12.4-1 | session | PINGREQ is answered by PINGRESP
-3.14.0-1 | session | a server sends no DISCONNECT before it sent a CONNACK below 0x80
+3.12.4-1 | session | PINGREQ is answered by PINGRESP | keep alive: nothing for one and a half is the end [MQTT-3.1.2-22]
+3.14.0-1 | session | a server sends no DISCONNECT before it sent a CONNACK below 0x80 | a store that fails ends the connection
 3.14.1-1 | codec | reserved flags of DISCONNECT are malformed | refused: reserved flags of DISCONNECT
 3.14.2-1 | codec | DISCONNECT has codes of its table and side alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: DISCONNECT: a reason code of a server from a client && refused: DISCONNECT: a reason code of a client from a server
 3.14.2-2 | codec | a DISCONNECT of a server has no session expiry | refused: DISCONNECT: a session expiry from a server
 3.14.2-3 | codec | the reason string of a DISCONNECT only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.14.2-4 | codec | user properties of a DISCONNECT only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
-3.14.4-1 | session | nothing is sent after a DISCONNECT
-3.14.4-2 | session | a DISCONNECT that was sent is followed by the end
-3.14.4-3 | session | DISCONNECT 0 of a client calls the will off
+3.14.4-1 | session | nothing is sent after a DISCONNECT | after DISCONNECT and the end nothing is sent, and nothing is heard [MQTT-3.14.4-1]
+3.14.4-2 | session | a DISCONNECT that was sent is followed by the end | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7] && takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
+3.14.4-3 | session | DISCONNECT 0 of a client calls the will off | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.15.1-1 | codec | the flags of AUTH are 0; others are malformed | refused: reserved flags of AUTH
 3.15.2-1 | codec | AUTH has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: AUTH: a reason code of another packet && refused: AUTH: success from a client
 3.15.2-2 | codec | the reason string of an AUTH only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.15.2-3 | codec | user properties of an AUTH only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
-4.1.0-1 | session | the state of a session is kept while its connection is open
-4.1.0-2 | session | the state of a session goes when its connection is closed and its expiry is over
+4.1.0-1 | session | the state of a session is kept while its connection is open | a session with an expiry is found again within it, and not after
+4.1.0-2 | session | the state of a session goes when its connection is closed and its expiry is over | a session with an expiry is found again within it, and not after
 4.2.0-1 | broker | at least one transport of ordered bytes without loss
-4.3.1-1 | session | a delivery with QoS 0 has no DUP
-4.3.2-1 | session | sending with QoS 1: a free id for each new message
-4.3.2-2 | session | sending with QoS 1: no DUP at first
-4.3.2-3 | session | sending with QoS 1: unacknowledged until PUBACK
-4.3.2-4 | session | receiving with QoS 1: PUBACK once the message is ours
-4.3.2-5 | session | receiving with QoS 1: the same id after PUBACK is a new message, whatever its DUP
-4.3.3-1 | session | sending with QoS 2: a free id for each new message
-4.3.3-2 | session | sending with QoS 2: no DUP at first
-4.3.3-3 | session | sending with QoS 2: unacknowledged until PUBREC
-4.3.3-4 | session | sending with QoS 2: PUBREL with the same id for a PUBREC below 0x80
-4.3.3-5 | session | sending with QoS 2: PUBREL is unacknowledged until PUBCOMP
-4.3.3-6 | session | sending with QoS 2: no PUBLISH after its PUBREL
-4.3.3-7 | session | sending with QoS 2: a message that was sent does not expire
-4.3.3-8 | session | receiving with QoS 2: PUBREC once the message is ours
-4.3.3-9 | session | receiving with QoS 2: the same id after a PUBREC of 0x80 or more is a new message
-4.3.3-10 | session | receiving with QoS 2: until PUBREL the same id gets PUBREC, and is not delivered twice
-4.3.3-11 | session | receiving with QoS 2: PUBREL is answered by PUBCOMP with its id
-4.3.3-12 | session | receiving with QoS 2: the same id after PUBCOMP is a new message
-4.3.3-13 | session | receiving with QoS 2: the exchange goes on for a message that expired
-4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back, and at no other time
-4.4.0-2 | session | a PUBLISH that was answered 0x80 or more is not sent again
+4.3.1-1 | session | a delivery with QoS 0 has no DUP | QoS 0, 1 and 2 take their ways and give their ids back && sessions keep their promises over cuts, takeovers and crashes
+4.3.2-1 | session | sending with QoS 1: a free id for each new message | packet ids go round and pass over those in use [MQTT-2.2.1-4]
+4.3.2-2 | session | sending with QoS 1: no DUP at first | QoS 0, 1 and 2 take their ways and give their ids back
+4.3.2-3 | session | sending with QoS 1: unacknowledged until PUBACK | QoS 0, 1 and 2 take their ways and give their ids back && after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.2-4 | session | receiving with QoS 1: PUBACK once the message is ours | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2]
+4.3.2-5 | session | receiving with QoS 1: the same id after PUBACK is a new message, whatever its DUP | an old connection's QoS 1 commit acknowledges nothing on the new one
+4.3.3-1 | session | sending with QoS 2: a free id for each new message | packet ids go round and pass over those in use [MQTT-2.2.1-4]
+4.3.3-2 | session | sending with QoS 2: no DUP at first | QoS 0, 1 and 2 take their ways and give their ids back
+4.3.3-3 | session | sending with QoS 2: unacknowledged until PUBREC | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.3-4 | session | sending with QoS 2: PUBREL with the same id for a PUBREC below 0x80 | QoS 0, 1 and 2 take their ways and give their ids back
+4.3.3-5 | session | sending with QoS 2: PUBREL is unacknowledged until PUBCOMP | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.3-6 | session | sending with QoS 2: no PUBLISH after its PUBREL | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
+4.3.3-7 | session | sending with QoS 2: a message that was sent does not expire | a message that expired before it was sent is dropped, one that was sent is not [MQTT-4.3.3-7]
+4.3.3-8 | session | receiving with QoS 2: PUBREC once the message is ours | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10] && acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2]
+4.3.3-9 | session | receiving with QoS 2: the same id after a PUBREC of 0x80 or more is a new message | a refused commit is told in 5 and withheld in 3.1.1, and others go on
+4.3.3-10 | session | receiving with QoS 2: until PUBREL the same id gets PUBREC, and is not delivered twice | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
+4.3.3-11 | session | receiving with QoS 2: PUBREL is answered by PUBCOMP with its id | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
+4.3.3-12 | session | receiving with QoS 2: the same id after PUBCOMP is a new message | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
+4.3.3-13 | session | receiving with QoS 2: the exchange goes on for a message that expired | a message whose lifetime is over when it comes is acknowledged like any other [MQTT-4.3.3-13]
+4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back, and at no other time | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
+4.4.0-2 | session | a PUBLISH that was answered 0x80 or more is not sent again | a failing PUBACK or PUBREC acknowledges all the same [MQTT-4.4.0-2]
 4.5.0-1 | broker | a message that was taken goes to every session with a matching subscription
 4.6.0-5 | broker | a topic's messages of one client and QoS arrive in their order
 4.6.0-6 | broker | every topic is ordered for subscriptions that are not shared
@@ -404,17 +404,17 @@ export const statements5 = parse(
 4.8.2-4 | broker | a shared delivery with QoS 2 that a broken connection cut is finished with the same client
 4.8.2-5 | broker | if that session ends first, no other client gets the message
 4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other
-4.9.0-1 | session | the send quota begins at most at the receive maximum, and not at 0
-4.9.0-2 | session | at quota 0 no PUBLISH with QoS is sent
-4.9.0-3 | session | at quota 0 everything else goes on
-4.12.0-1 | session | an authentication method that is not supported ends the connection, and may be told 0x8C or 0x87
-4.12.0-2 | session | a server that needs more sends AUTH 0x18
-4.12.0-4 | session | authentication that is refused ends the connection
-4.12.0-5 | session | AUTH and CONNACK have the authentication method of the CONNECT
-4.12.0-6 | session | without a method in the CONNECT the server sends no AUTH, and no method in the CONNACK
-4.12.1-2 | session | authentication again that fails ends the connection
-4.13.1-1 | session | a malformed packet or a protocol error ends the connection
-4.13.2-1 | session | CONNACK or DISCONNECT of 0x80 or more end the connection, sent or not
+4.9.0-1 | session | the send quota begins at most at the receive maximum, and not at 0 | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
+4.9.0-2 | session | at quota 0 no PUBLISH with QoS is sent | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
+4.9.0-3 | session | at quota 0 everything else goes on | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
+4.12.0-1 | session | an authentication method that is not supported ends the connection, and may be told 0x8C or 0x87 | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1]
+4.12.0-2 | session | a server that needs more sends AUTH 0x18 | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1]
+4.12.0-4 | session | authentication that is refused ends the connection | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1]
+4.12.0-5 | session | AUTH and CONNACK have the authentication method of the CONNECT | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1]
+4.12.0-6 | session | without a method in the CONNECT the server sends no AUTH, and no method in the CONNACK | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1] && CONNACK tells our bounds in 5 and nothing in 3.1.1
+4.12.1-2 | session | authentication again that fails ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
+4.13.1-1 | session | a malformed packet or a protocol error ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
+4.13.2-1 | session | CONNACK or DISCONNECT of 0x80 or more end the connection, sent or not | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 6.0.0-1 | broker | WebSocket: binary frames only, others end the connection
 6.0.0-2 | codec | packets and WebSocket frames need not coincide | FrameScanner finds the same packets however the bytes are cut
 6.0.0-4 | broker | WebSocket: the subprotocol is mqtt
