@@ -27,24 +27,24 @@ export class Cursors {
     return this.#byKey.values();
   }
 
-  get(topic: string, partition: number): Cursor | undefined {
-    return this.#byKey.get(`${topic}/${partition}`);
+  get(topic: string, partition: number, group = ""): Cursor | undefined {
+    return this.#byKey.get(keyOf(topic, partition, group));
   }
 
   /** The cursor of a partition, made at `next` if there is none; null: the session has too many. */
-  open(topic: string, partition: number, next: number): Cursor | null {
-    const key = `${topic}/${partition}`;
+  open(topic: string, partition: number, next: number, group = ""): Cursor | null {
+    const key = keyOf(topic, partition, group);
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     if (this.#byKey.size >= limits.mqttPositionsPerSessionMax) return null;
-    const cursor: Cursor = { topic, partition, next, liveFrom: next, attached: false };
+    const cursor: Cursor = { topic, partition, group, next, liveFrom: next, attached: false };
     this.#byKey.set(key, cursor);
     return cursor;
   }
 
   /** No subscription reads the partition any more. */
   close(cursor: Cursor): void {
-    const key = `${cursor.topic}/${cursor.partition}`;
+    const key = keyOf(cursor.topic, cursor.partition, cursor.group);
     if (this.#byKey.get(key) === cursor) this.#byKey.delete(key);
   }
 
@@ -73,6 +73,10 @@ export class Cursors {
   }
 }
 
+function keyOf(topic: string, partition: number, group: string): string {
+  return `${topic}/${partition}/${group}`;
+}
+
 /** The record at `offset` is read again, and what comes after it: the session is behind. */
 export function giveBack(cursor: Cursor, offset: number): void {
   cursor.next = cursor.attached ? offset : Math.min(cursor.next, offset);
@@ -94,6 +98,44 @@ export function wantsOf(flights: readonly Flight[]): Want[] {
   return wants;
 }
 
+/** Where the next member of a group goes on. */
+export interface HandOver {
+  readonly next: number;
+  /** Offsets from `next` on that the client has at QoS 2: they go to nobody else ([MQTT-4.8.2-4], [MQTT-4.8.2-5]). */
+  readonly taken: readonly number[];
+}
+
+/** The lowest offset of a cursor that is not settled. */
+export function settledOf(
+  cursor: Cursor,
+  flights: Iterable<Flight>,
+  waiting: readonly Delivery[],
+  tailOf: TailOf,
+): number {
+  let lowest = positionOf(cursor, tailOf);
+  for (const one of [...flights, ...waiting]) {
+    if (one.cursor === cursor && one.offset < lowest) lowest = one.offset;
+  }
+  return lowest;
+}
+
+export function handOverOf(
+  cursor: Cursor,
+  flights: Iterable<Flight>,
+  waiting: readonly Delivery[],
+  tailOf: TailOf,
+): HandOver {
+  const own = [...flights].filter((flight) => flight.cursor === cursor);
+  const once = own.filter(({ qos, sent }) => qos === 2 && sent);
+  const next = settledOf(
+    cursor,
+    own.filter((flight) => !once.includes(flight)),
+    waiting,
+    tailOf,
+  );
+  return { next, taken: once.map(({ offset }) => offset).filter((offset) => offset >= next) };
+}
+
 /** Everything before `next` of a position is settled, except for flights: what waits is read again. */
 export function snapshotOf(
   cursors: Cursors,
@@ -108,9 +150,9 @@ export function snapshotOf(
   const place = (cursor: Cursor): number => {
     const known = places.get(cursor);
     if (known !== undefined) return known;
-    const { topic, partition } = cursor;
+    const { topic, partition, group } = cursor;
     places.set(cursor, positions.length);
-    positions.push({ topic, partition, next: first.get(cursor) ?? positionOf(cursor, tailOf) });
+    positions.push({ topic, partition, group, next: first.get(cursor) ?? positionOf(cursor, tailOf) });
     return positions.length - 1;
   };
   for (const cursor of cursors.values()) place(cursor);
@@ -130,9 +172,12 @@ export function snapshotOf(
   return { positions, flights: [...released.map(([, flight]) => flight), ...others] };
 }
 
-/** The other way round. Positions that only flights name (their subscription is gone) become cursors of no use. */
+/** The other way round. A group's partition is not read again by this session before the group says so. */
 export function restoreFlights({ positions, flights }: StoredOutbound, cursors: Cursors): Flight[] {
-  const places = positions.map(({ topic, partition, next }) => cursors.open(topic, partition, next));
+  const places = positions.map(({ topic, partition, group, next }) => {
+    if (group === "") return cursors.open(topic, partition, next);
+    return { topic, partition, group, next, liveFrom: next, attached: false };
+  });
   return flights.map(({ packetId, qos, retain, released, position, offset }, at) => ({
     packetId,
     qos,

@@ -1,15 +1,27 @@
 // What a session asks the shell around it to do.
 import type { Options } from "../match/merged.ts";
-import type { Packet, Will } from "../wire/packet.ts";
+import type { Acknowledgement, Packet, Will } from "../wire/packet.ts";
+import type { Want } from "./cursors.ts";
 import type { InboundEffect } from "./inbound.ts";
 import type { Message } from "./message.ts";
-import type { OutboundEffect } from "./outbound.ts";
+import type { Terms } from "./sender.ts";
 import type { Subscribed } from "./subscriptions.ts";
 
 /** Where a machine puts its effects, in order. */
 export interface Sink<E> {
   push(effect: E): unknown;
 }
+
+export type OutboundEffect =
+  | { readonly kind: "send"; readonly packet: Acknowledgement }
+  /** A PUBLISH: `outgoing(message)` with these terms. */
+  | { readonly kind: "publish"; readonly message: Message; readonly terms: Terms }
+  /** Store the session as `snapshot` gives it now, then tell `onStored` with the ticket. */
+  | { readonly kind: "store"; readonly ticket: number }
+  /** Read these records again, then tell `onFetched` for each. */
+  | { readonly kind: "fetch"; readonly wants: readonly Want[] }
+  /** An offer was refused; there is room again. */
+  | { readonly kind: "more" };
 
 export type SessionEffect =
   | InboundEffect

@@ -6,6 +6,8 @@ import type { Message } from "./message.ts";
 export interface Cursor {
   readonly topic: string;
   readonly partition: number;
+  /** Empty: the session's own. Else the shared subscription whose partition this session reads for its group. */
+  readonly group: string;
   /** Offset of the next record to be read for the session; while `attached` the hub's shared tail knows it. */
   next: number;
   /**
@@ -73,6 +75,8 @@ export interface StoredFlight {
 export interface StoredPosition {
   readonly topic: string;
   readonly partition: number;
+  /** Of a group its own offset counts, not `next`; the position is there for its flights. */
+  readonly group: string;
   /** All records before it are settled, but for those of the flights. */
   readonly next: number;
 }
@@ -100,4 +104,9 @@ export interface OutboundCounts {
 
 export function noCounts(): OutboundCounts {
   return { expired: 0, tooLarge: 0, skipped: 0, dropped: 0, refused: 0, lost: 0, strays: 0 };
+}
+
+/** Numbers of the session's stores. */
+export interface Tickets {
+  last: number;
 }

@@ -1,28 +1,30 @@
 // What is sent to one client: its window, packet ids, acknowledgements, resending, and its cursors in the log. Pure.
 import { limits } from "../../hub/mod.ts";
 import { type Acknowledgement, MqttProblem, noProperties, Reason } from "../wire/packet.ts";
-import { Cursors, giveBack, restoreFlights, snapshotOf, type TailOf, type Want, wantsOf } from "./cursors.ts";
-import type { Sink } from "./effects.ts";
-import { type Content, type Delivery, type Flight, noCounts, type StoredOutbound } from "./flight.ts";
-import { hasExpired, type Message, weight } from "./message.ts";
-import { type OutboundOptions, Sender, type Terms } from "./sender.ts";
+import {
+  Cursors,
+  giveBack,
+  type HandOver,
+  handOverOf,
+  restoreFlights,
+  settledOf,
+  snapshotOf,
+  type TailOf,
+  wantsOf,
+} from "./cursors.ts";
+import type { OutboundEffect, Sink } from "./effects.ts";
+import {
+  type Content,
+  type Cursor,
+  type Delivery,
+  type Flight,
+  noCounts,
+  type StoredOutbound,
+  type Tickets,
+} from "./flight.ts";
+import { hasExpired, weight } from "./message.ts";
+import { type OutboundOptions, Sender } from "./sender.ts";
 import { type Budget, hasRoom, Queued, Waiting } from "./window.ts";
-
-export type OutboundEffect =
-  | { readonly kind: "send"; readonly packet: Acknowledgement }
-  /** A PUBLISH: `outgoing(message)` with these terms. */
-  | { readonly kind: "publish"; readonly message: Message; readonly terms: Terms }
-  /** Store the session as `snapshot` gives it now, then tell `onStored` with the ticket. */
-  | { readonly kind: "store"; readonly ticket: number }
-  /** Read these records again, then tell `onFetched` for each. */
-  | { readonly kind: "fetch"; readonly wants: readonly Want[] }
-  /** An offer was refused; there is room again. */
-  | { readonly kind: "more" };
-
-/** Numbers of the session's stores. */
-export interface Tickets {
-  last: number;
-}
 
 const idMax = 65_535;
 
@@ -202,6 +204,22 @@ export class Outbound {
   /** The session's record: what is not settled. */
   snapshot(tailOf: TailOf): StoredOutbound {
     return snapshotOf(this.cursors, this.#flights.values(), this.#pending.list(), tailOf);
+  }
+
+  /** Everything of the cursor before this offset is settled: what a shared subscription commits for its group. */
+  settled(cursor: Cursor, tailOf: TailOf): number {
+    return settledOf(cursor, this.#flights.values(), this.#pending.list(), tailOf);
+  }
+
+  /** Another member of the group goes on where this session was: by its client's absence, or by a rebalance. */
+  handOver(cursor: Cursor, tailOf: TailOf): HandOver {
+    this.#pending.remove(cursor);
+    const over = handOverOf(cursor, this.#flights.values(), this.#pending.list(), tailOf);
+    for (const flight of [...this.#flights.values()]) {
+      if (flight.cursor === cursor && flight.qos === 1 && this.#sender === null) this.#settle(flight);
+    }
+    this.cursors.close(cursor);
+    return over;
   }
 
   /** The session ends: gives its share of the memory back. */

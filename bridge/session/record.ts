@@ -65,9 +65,10 @@ export function encodeSession(session: StoredSession): Uint8Array {
   }
   const { positions, flights } = session.outbound;
   writer.uvarint(positions.length);
-  for (const { topic, partition, next } of positions) {
+  for (const { topic, partition, group, next } of positions) {
     writer.string(topic, true);
     writer.uvarint(partition);
+    writer.string(group, true);
     writer.uvarint(next);
   }
   writer.uvarint(flights.length);
@@ -173,7 +174,7 @@ function readSubscription(reader: Reader): Subscription {
 }
 
 function readPosition(reader: Reader): StoredPosition {
-  return { topic: readString(reader), partition: reader.uvarint(), next: reader.uvarint() };
+  return { topic: readString(reader), partition: reader.uvarint(), group: readString(reader), next: reader.uvarint() };
 }
 
 function readFlight(reader: Reader, positions: number): StoredFlight {

@@ -19,7 +19,7 @@ import type { Cursor } from "./flight.ts";
 import { type Committed, Inbound, type InboundEffect } from "./inbound.ts";
 import { Lifetime } from "./lifetime.ts";
 import type { Message } from "./message.ts";
-import { Outbound, type OutboundEffect } from "./outbound.ts";
+import { Outbound } from "./outbound.ts";
 import type { Past, StoredSession } from "./record.ts";
 import { type MayRead, Subscriptions } from "./subscriptions.ts";
 import type { Budget } from "./window.ts";

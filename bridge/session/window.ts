@@ -1,6 +1,7 @@
 // Deliveries that wait: those handed over for a connection, and those that are in no log; bounded. Pure.
 import { limits } from "../../hub/mod.ts";
-import type { Delivery } from "./flight.ts";
+import { giveBack } from "./cursors.ts";
+import type { Cursor, Delivery } from "./flight.ts";
 import { weight } from "./message.ts";
 
 /** Bytes that all sessions of a hub share. */
@@ -42,6 +43,15 @@ export class Waiting {
       this.#head = 0;
     }
     return delivery;
+  }
+
+  /** Takes out what comes from one cursor; it was put back there. */
+  remove(cursor: Cursor): void {
+    const held = this.drain();
+    for (const delivery of held) {
+      if (delivery.cursor !== cursor) this.push(delivery);
+      else giveBack(cursor, delivery.offset);
+    }
   }
 
   /** Empties it; what it held. */

@@ -101,7 +101,7 @@ export const statements311 = parse(
 3.1.3-10 | codec | the will topic is UTF-8 | refused: CONNECT: a will topic that is not UTF-8
 3.1.3-11 | codec | the user name is UTF-8 | refused: CONNECT: a user name that is not UTF-8
 3.1.4-1 | codec | a CONNECT that is not of the form ends the connection without a CONNACK | connectRefusal closes a malformed CONNECT of 3.1.1 without a CONNACK, and tells a client of 5 why
-3.1.4-2 | broker | a client that connects ends the connection of the one with its id
+3.1.4-2 | session | a client that connects ends the connection of the one with its id | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-3 | session | clean session is processed | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.4-4 | session | a CONNECT that is taken gets CONNACK 0 | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.4-5 | broker | after a CONNECT that is refused nothing is processed
@@ -126,9 +126,9 @@ export const statements311 = parse(
 3.3.1-12 | broker | a message that is not retained changes no stored one
 3.3.2-1 | codec | the topic is the first field of PUBLISH, and UTF-8 | refused: PUBLISH: no topic && refused: PUBLISH: the topic is longer than the packet && refused: PUBLISH: a topic with a surrogate
 3.3.2-2 | codec | the topic of a PUBLISH has no wildcards | refused: PUBLISH: a topic with + && refused: PUBLISH: a topic with # && refused: CONNECT: a will topic with a wildcard
-3.3.2-3 | broker | the topic of a delivery matches the filter
+3.3.2-3 | session | the topic of a delivery matches the filter | sessions keep their promises over cuts, takeovers and crashes && FilterTree agrees with a list of subscriptions after any changes, from memory too
 3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
-3.3.5-1 | broker | overlapping subscriptions: the highest of their QoS holds
+3.3.5-1 | session | overlapping subscriptions: the highest of their QoS holds | merge takes the highest QoS and every identifier once
 3.3.5-2 | broker | a PUBLISH that is not allowed is acknowledged, or ends the connection
 3.6.1-1 | codec | the flags of PUBREL are 0010 | refused: reserved flags of PUBREL
 3.8.1-1 | codec | the flags of SUBSCRIBE are 0010 | refused: reserved flags of SUBSCRIBE
@@ -138,17 +138,17 @@ export const statements311 = parse(
 3-8.3-4 | codec | reserved bits beside the requested QoS, and QoS 3, close the connection | refused: SUBSCRIBE: reserved option bits && refused: SUBSCRIBE: QoS 3
 3.8.4-1 | session | SUBSCRIBE is answered by SUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE | SUBSCRIBE and UNSUBSCRIBE of both versions
-3.8.4-3 | broker | the same filter again replaces the subscription, sends retained messages again and loses nothing
+3.8.4-3 | session | the same filter again replaces the subscription, sends retained messages again and loses nothing | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11 && replacing keeps its place in time, and takes the new options [MQTT-3.8.4-3]
 3.8.4-4 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.8.4-5 | session | SUBACK has a code for each filter: the QoS granted, or failure | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
-3.8.4-6 | broker | a delivery has the lesser QoS of message and subscription
+3.8.4-6 | session | a delivery has the lesser QoS of message and subscription | deliveries: QoS and RETAIN by the subscription, own ones by No Local, retained ones with RETAIN
 3.9.3-1 | session | the codes of SUBACK stand in the order of the filters | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.9.3-2 | codec | SUBACK has no codes but 0, 1, 2 and 0x80 | encodePacket says in 3.1.1 what 3.1.1 can say && subackCode makes one failure of all in 3.1.1 && refused: SUBACK: a reserved return code (3.1.1)
 3.10.1-1 | codec | the flags of UNSUBSCRIBE are 0010 | refused: reserved flags of UNSUBSCRIBE
 3.10.3-1 | codec | filters of an UNSUBSCRIBE are UTF-8 | refused: UNSUBSCRIBE: a filter that is not UTF-8
 3.10.3-2 | codec | an UNSUBSCRIBE names at least one filter | refused: UNSUBSCRIBE: no filter
-3.10.4-1 | broker | a filter that is the same character by character is deleted
-3.10.4-2 | broker | nothing new is delivered for a deleted subscription
+3.10.4-1 | session | a filter that is the same character by character is deleted | UNSUBSCRIBE: gone, not there, none [MQTT-3.11.3-1]
+3.10.4-2 | session | nothing new is delivered for a deleted subscription | sessions keep their promises over cuts, takeovers and crashes
 3.10.4-3 | session | deliveries with QoS that began are finished all the same | sessions keep their promises over cuts, takeovers and crashes
 3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK with its packet id | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.10.4-5 | session | also where nothing was deleted | SUBSCRIBE and UNSUBSCRIBE of both versions
@@ -164,18 +164,18 @@ export const statements311 = parse(
 4.3.3-1 | session | sending with QoS 2: a free id, PUBREL after PUBREC, no PUBLISH after PUBREL, until PUBCOMP | packet ids go round and pass over those in use [MQTT-2.2.1-4] && QoS 0, 1 and 2 take their ways and give their ids back && after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
 4.3.3-2 | session | receiving with QoS 2: PUBREC for the id as often as it comes, one delivery, PUBCOMP for PUBREL | QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
 4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
-4.5.0-1 | broker | a message that was taken goes to every session with a matching subscription
+4.5.0-1 | session | a message that was taken goes to every session with a matching subscription | sessions keep their promises over cuts, takeovers and crashes
 4.6.0-1 | session | PUBLISHes that are sent again keep their order | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
 4.6.0-5 | broker | every topic is ordered unless an operator says otherwise
-4.6.0-6 | broker | a topic's messages of one client and QoS arrive in their order
+4.6.0-6 | session | a topic's messages of one client and QoS arrive in their order | sessions keep their promises over cuts, takeovers and crashes
 4.7.1-1 | codec | no wildcards in topic names | topicNameProblem: at least one character, no wildcard, no U+0000
 4.7.1-2 | codec | # alone or after a separator, and last | refused: SUBSCRIBE: # not at the end && filterProblem: wildcards fill their level, # is the last && refused: UNSUBSCRIBE: a filter that is not legal
 4.7.1-3 | codec | + fills its level | refused: SUBSCRIBE: + in a level with other characters && filterProblem: wildcards fill their level, # is the last
-4.7.2-1 | broker | filters that begin with a wildcard do not match topics that begin with $
+4.7.2-1 | session | filters that begin with a wildcard do not match topics that begin with $ | filterMatches follows 4.7 && FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.7.3-1 | codec | names and filters have at least one character | refused: PUBLISH: an empty topic && refused: SUBSCRIBE: an empty filter && refused: CONNECT: an empty will topic
 4.7.3-2 | codec | names and filters have no U+0000 | topicNameProblem: at least one character, no wildcard, no U+0000 && refused: PUBLISH: a topic with U+0000
 4.7.3-3 | codec | names and filters have at most 65,535 bytes | Writer refuses what MQTT cannot carry && encodePacket throws RangeError for what no packet can say
-4.7.3-4 | broker | matching compares characters as they are
+4.7.3-4 | session | matching compares characters as they are | FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.8.0-1 | session | a protocol violation ends the connection it came on | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 4.8.0-2 | session | a passing error while a packet is processed ends the connection it came on | a store that fails ends the connection
 6.0.0-1 | broker | WebSocket: binary frames only, others end the connection
@@ -245,7 +245,7 @@ export const statements5 = parse(
 3.1.3-12 | codec | the user name is UTF-8 | refused: CONNECT: a user name that is not UTF-8
 3.1.4-1 | codec | a CONNECT that is not of the form ends the connection | connectRefusal closes a malformed CONNECT of 3.1.1 without a CONNACK, and tells a client of 5 why
 3.1.4-2 | broker | a CONNECT that further checks refuse ends the connection
-3.1.4-3 | broker | a client that connects ends the connection of the one with its id, which is told 0x8E
+3.1.4-3 | session | a client that connects ends the connection of the one with its id, which is told 0x8E | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-4 | session | clean start is processed | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9] && takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-5 | session | a CONNECT that is taken gets CONNACK 0 | a session with an expiry is found again within it, and not after
 3.1.4-6 | broker | after a CONNECT that is refused nothing but AUTH is processed
@@ -274,17 +274,17 @@ export const statements5 = parse(
 3.3.1-6 | broker | an empty retained message is processed and removes the stored one
 3.3.1-7 | broker | an empty retained message is not stored
 3.3.1-8 | broker | a message that is not retained changes no stored one
-3.3.1-9 | broker | retain handling 0: retained messages are sent
-3.3.1-10 | broker | retain handling 1: retained messages are sent where the subscription is new, else not
-3.3.1-11 | broker | retain handling 2: no retained messages are sent
-3.3.1-12 | broker | without retain as published RETAIN is cleared on forwarding
-3.3.1-13 | broker | with retain as published RETAIN is as it was published
+3.3.1-9 | session | retain handling 0: retained messages are sent | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
+3.3.1-10 | session | retain handling 1: retained messages are sent where the subscription is new, else not | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
+3.3.1-11 | session | retain handling 2: no retained messages are sent | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
+3.3.1-12 | session | without retain as published RETAIN is cleared on forwarding | deliveries: QoS and RETAIN by the subscription, own ones by No Local, retained ones with RETAIN
+3.3.1-13 | session | with retain as published RETAIN is as it was published | deliveries: QoS and RETAIN by the subscription, own ones by No Local, retained ones with RETAIN
 3.3.2-1 | codec | the topic is the first field of PUBLISH, and UTF-8 | refused: PUBLISH: no topic && refused: PUBLISH: the topic is longer than the packet && refused: PUBLISH: a topic with a surrogate
 3.3.2-2 | codec | the topic of a PUBLISH has no wildcards | refused: PUBLISH: a topic with + && refused: PUBLISH: a topic with # && refused: CONNECT: a will topic with a wildcard
-3.3.2-3 | broker | the topic of a delivery matches the filter
+3.3.2-3 | session | the topic of a delivery matches the filter | sessions keep their promises over cuts, takeovers and crashes && FilterTree agrees with a list of subscriptions after any changes, from memory too
 3.3.2-4 | broker | the payload format is forwarded as it is
-3.3.2-5 | broker | a message that expired before its delivery began is not delivered
-3.3.2-6 | broker | the expiry of a delivery is less what the message waited
+3.3.2-5 | session | a message that expired before its delivery began is not delivered | a message that expired before it was sent is dropped, one that was sent is not [MQTT-4.3.3-7]
+3.3.2-6 | session | the expiry of a delivery is less what the message waited | a message that expired before it was sent is dropped, one that was sent is not [MQTT-4.3.3-7]
 3.3.2-7 | session | topic aliases end with their connection | topic aliases: set, used, set anew, forgotten with the connection [MQTT-3.3.2-7] && topic aliases within the client's maximum; the least recently used goes; none over a reconnect
 3.3.2-8 | codec | no topic alias 0 | refused: PUBLISH: topic alias 0 && encodePacket throws RangeError for what no packet can say
 3.3.2-11 | session | no topic alias above the client's maximum | topic aliases within the client's maximum; the least recently used goes; none over a reconnect
@@ -298,9 +298,9 @@ export const statements5 = parse(
 3.3.2-19 | codec | the content type is UTF-8 | refused: PUBLISH: a content type that is not UTF-8
 3.3.2-20 | broker | the content type is forwarded as it is
 3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
-3.3.4-2 | broker | overlapping subscriptions: the highest of their QoS holds
-3.3.4-3 | broker | overlapping subscriptions: their subscription ids are sent
-3.3.4-4 | broker | one copy for overlapping subscriptions has all their subscription ids
+3.3.4-2 | session | overlapping subscriptions: the highest of their QoS holds | merge takes the highest QoS and every identifier once
+3.3.4-3 | session | overlapping subscriptions: their subscription ids are sent | merge takes the highest QoS and every identifier once
+3.3.4-4 | session | one copy for overlapping subscriptions has all their subscription ids | merge takes the highest QoS and every identifier once
 3.3.4-5 | broker | each of several copies has the subscription id of its subscription
 3.3.4-6 | codec | a PUBLISH of a client has no subscription id | refused: PUBLISH: a subscription id from a client
 3.3.4-9 | session | no more unacknowledged PUBLISHes with QoS than the client's receive maximum | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
@@ -321,17 +321,17 @@ export const statements5 = parse(
 3.8.1-1 | codec | the flags of SUBSCRIBE are 0010 | refused: reserved flags of SUBSCRIBE
 3.8.3-1 | codec | filters of a SUBSCRIBE are UTF-8 | refused: SUBSCRIBE: a filter that is not UTF-8
 3.8.3-2 | codec | a SUBSCRIBE names at least one filter | refused: SUBSCRIBE: no filter
-3.8.3-3 | broker | no local: a client does not get what it published itself
+3.8.3-3 | session | no local: a client does not get what it published itself | merge leaves No Local subscriptions out of what goes back to their own client && deliveries: QoS and RETAIN by the subscription, own ones by No Local, retained ones with RETAIN
 3.8.3-4 | codec | no local is a protocol error on a shared subscription | refused: SUBSCRIBE: no local on a shared subscription
 3.8.3-5 | codec | reserved option bits are malformed | refused: SUBSCRIBE: reserved option bits
 3.8.4-1 | session | SUBSCRIBE is answered by SUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.8.4-2 | session | SUBACK has the packet id of its SUBSCRIBE | SUBSCRIBE and UNSUBSCRIBE of both versions
-3.8.4-3 | broker | the same filter again replaces the subscription
-3.8.4-4 | broker | retain handling 0 sends retained messages again then, and no message is lost
+3.8.4-3 | session | the same filter again replaces the subscription | replacing keeps its place in time, and takes the new options [MQTT-3.8.4-3]
+3.8.4-4 | session | retain handling 0 sends retained messages again then, and no message is lost | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11 && replacing keeps its place in time, and takes the new options [MQTT-3.8.4-3]
 3.8.4-5 | session | many filters in one SUBSCRIBE are as many SUBSCRIBEs with one answer | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.8.4-6 | session | SUBACK has a code for each filter | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
 3.8.4-7 | session | the code is the QoS granted, or failure | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
-3.8.4-8 | broker | a delivery has the lesser QoS of message and subscription
+3.8.4-8 | session | a delivery has the lesser QoS of message and subscription | deliveries: QoS and RETAIN by the subscription, own ones by No Local, retained ones with RETAIN
 3.9.2-1 | codec | the reason string of a SUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.9.2-2 | codec | user properties of a SUBACK only as far as the client's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 3.9.3-1 | session | the codes of SUBACK stand in the order of the filters | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
@@ -339,8 +339,8 @@ export const statements5 = parse(
 3.10.1-1 | codec | the flags of UNSUBSCRIBE are 0010 | refused: reserved flags of UNSUBSCRIBE
 3.10.3-1 | codec | filters of an UNSUBSCRIBE are UTF-8 | refused: UNSUBSCRIBE: a filter that is not UTF-8
 3.10.3-2 | codec | an UNSUBSCRIBE names at least one filter | refused: UNSUBSCRIBE: no filter
-3.10.4-1 | broker | a filter that is the same character by character is deleted
-3.10.4-2 | broker | nothing new is delivered for a deleted subscription
+3.10.4-1 | session | a filter that is the same character by character is deleted | UNSUBSCRIBE: gone, not there, none [MQTT-3.11.3-1]
+3.10.4-2 | session | nothing new is delivered for a deleted subscription | sessions keep their promises over cuts, takeovers and crashes
 3.10.4-3 | session | deliveries with QoS that began are finished all the same | sessions keep their promises over cuts, takeovers and crashes
 3.10.4-4 | session | UNSUBSCRIBE is answered by UNSUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
 3.10.4-5 | session | UNSUBACK has the packet id of its UNSUBSCRIBE, and comes also where nothing was deleted | SUBSCRIBE and UNSUBSCRIBE of both versions
@@ -387,22 +387,22 @@ export const statements5 = parse(
 4.3.3-13 | session | receiving with QoS 2: the exchange goes on for a message that expired | a message whose lifetime is over when it comes is acknowledged like any other [MQTT-4.3.3-13]
 4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back, and at no other time | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
 4.4.0-2 | session | a PUBLISH that was answered 0x80 or more is not sent again | a failing PUBACK or PUBREC acknowledges all the same [MQTT-4.4.0-2]
-4.5.0-1 | broker | a message that was taken goes to every session with a matching subscription
-4.6.0-5 | broker | a topic's messages of one client and QoS arrive in their order
+4.5.0-1 | session | a message that was taken goes to every session with a matching subscription | sessions keep their promises over cuts, takeovers and crashes
+4.6.0-5 | session | a topic's messages of one client and QoS arrive in their order | sessions keep their promises over cuts, takeovers and crashes
 4.6.0-6 | broker | every topic is ordered for subscriptions that are not shared
 4.7.0-1 | codec | no wildcards in topic names | topicNameProblem: at least one character, no wildcard, no U+0000
 4.7.1-1 | codec | # alone or after a separator, and last | refused: SUBSCRIBE: # not at the end && filterProblem: wildcards fill their level, # is the last && refused: UNSUBSCRIBE: a filter that is not legal
 4.7.1-2 | codec | + fills its level | refused: SUBSCRIBE: + in a level with other characters && filterProblem: wildcards fill their level, # is the last
-4.7.2-1 | broker | filters that begin with a wildcard do not match topics that begin with $
+4.7.2-1 | session | filters that begin with a wildcard do not match topics that begin with $ | filterMatches follows 4.7 && FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.7.3-1 | codec | names and filters have at least one character | refused: PUBLISH: an empty topic && refused: PUBLISH: an empty topic without an alias && refused: SUBSCRIBE: an empty filter && refused: CONNECT: an empty will topic
 4.7.3-2 | codec | names and filters have no U+0000 | topicNameProblem: at least one character, no wildcard, no U+0000 && refused: PUBLISH: a topic with U+0000
 4.7.3-3 | codec | names and filters have at most 65,535 bytes | Writer refuses what MQTT cannot carry && encodePacket throws RangeError for what no packet can say
-4.7.3-4 | broker | matching compares characters as they are
+4.7.3-4 | session | matching compares characters as they are | FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.8.2-1 | codec | a shared filter is $share/, and a name of at least one character | refused: SUBSCRIBE: an empty share name && filterProblem: a shared subscription has a name without wildcards, and a filter
 4.8.2-2 | codec | the share name has no / + #, and is followed by / and a filter | refused: SUBSCRIBE: a share name with a wildcard && refused: SUBSCRIBE: a share name without a filter && filterProblem: a shared subscription has a name without wildcards, and a filter
 4.8.2-3 | broker | a shared delivery has at most the QoS granted to its client
-4.8.2-4 | broker | a shared delivery with QoS 2 that a broken connection cut is finished with the same client
-4.8.2-5 | broker | if that session ends first, no other client gets the message
+4.8.2-4 | session | a shared delivery with QoS 2 that a broken connection cut is finished with the same client | a partition of a group: what is settled can be committed, what is not goes to the next member
+4.8.2-5 | session | if that session ends first, no other client gets the message | a partition of a group: what is settled can be committed, what is not goes to the next member
 4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other
 4.9.0-1 | session | the send quota begins at most at the receive maximum, and not at 0 | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
 4.9.0-2 | session | at quota 0 no PUBLISH with QoS is sent | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes

@@ -1,9 +1,10 @@
 // What is sent to a client, effect by effect, against the statements of the standard.
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { OutboundEffect } from "../../../bridge/session/effects.ts";
 import type { Cursor, Delivery, StoredOutbound } from "../../../bridge/session/flight.ts";
 import type { Message } from "../../../bridge/session/message.ts";
-import { Outbound, type OutboundEffect } from "../../../bridge/session/outbound.ts";
+import { Outbound } from "../../../bridge/session/outbound.ts";
 import type { OutboundOptions } from "../../../bridge/session/sender.ts";
 import { type Acknowledgement, MqttProblem, noProperties, Reason } from "../../../bridge/wire/packet.ts";
 import { limits } from "../../../hub/mod.ts";
@@ -237,7 +238,7 @@ test("a snapshot holds what is not settled, and a session comes back from it", (
   side.ack("pubrec", 2);
   side.offer("waits", 1);
   const stored = side.snapshot();
-  assert.deepEqual(stored.positions, [{ topic: "h", partition: 0, next: 3 }]);
+  assert.deepEqual(stored.positions, [{ topic: "h", partition: 0, group: "", next: 3 }]);
   const flights = stored.flights.map(({ packetId, released, position, offset }) => [
     packetId,
     released,
@@ -440,4 +441,56 @@ test("a record that is being handed out counts as taken, though the tail has not
   side.tail = 0;
   side.run((out) => side.outbound.offer(delivery, 0, out));
   assert.equal(side.snapshot().positions[0]!.next, 1);
+});
+
+test("a partition of a group: what is settled can be committed, what is not goes to the next member", () => {
+  const side = new Side();
+  side.connect({ receiveMax: 3 });
+  const cursor = side.outbound.cursors.open("h", 0, 10, "workers")!;
+  assert.notEqual(cursor, side.cursor, "the session's own reading of the partition is another");
+  const read = (offset: number, qos: 1 | 2) => {
+    const delivery: Delivery = { ...side.delivery(`g${offset}`, qos), cursor, offset };
+    return side.run((out) => side.outbound.catchUp(delivery, 0, out));
+  };
+  const settled = () => side.outbound.settled(cursor, () => 0);
+  assert.equal(settled(), 10);
+  for (const [offset, qos] of [
+    [10, 1],
+    [11, 2],
+    [12, 1],
+    [13, 1],
+  ] as const)
+    read(offset, qos);
+  assert.equal(settled(), 10);
+  side.ack("puback", 3);
+  assert.equal(settled(), 10);
+  side.ack("puback", 1);
+  assert.equal(settled(), 11);
+  read(14, 2);
+  read(15, 1);
+  side.disconnect();
+  // 13 was never acknowledged, 15 never sent; the client completes 11 and 14 when it is back [MQTT-4.8.2-4]
+  assert.deepEqual(
+    side.outbound.handOver(cursor, () => 0),
+    { next: 13, taken: [14] },
+  );
+  assert.equal(side.outbound.cursors.get("h", 0, "workers"), undefined);
+  assert.deepEqual(side.connect(), ["fetch 2@11,5@14"]);
+  assert.equal(side.outbound.inFlight, 2);
+});
+
+test("a partition of a group that goes to another member while the client is there: nothing waits for it here", () => {
+  const side = new Side();
+  side.connect({ receiveMax: 1 });
+  const cursor = side.outbound.cursors.open("h", 0, 0, "workers")!;
+  for (const offset of [0, 1, 2]) {
+    const delivery: Delivery = { ...side.delivery("x", 1), cursor, offset };
+    side.run((out) => side.outbound.catchUp(delivery, 0, out));
+  }
+  assert.deepEqual(
+    side.outbound.handOver(cursor, () => 0),
+    { next: 0, taken: [] },
+  );
+  assert.deepEqual(side.ack("puback", 1), [], "1 and 2 went back");
+  assert.equal(side.outbound.inFlight, 0);
 });

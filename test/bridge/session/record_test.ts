@@ -25,8 +25,8 @@ const session: StoredSession = {
   ],
   outbound: {
     positions: [
-      { topic: "sensors", partition: 3, next: 2 ** 52 },
-      { topic: "commands", partition: 0, next: 0 },
+      { topic: "sensors", partition: 3, group: "", next: 2 ** 52 },
+      { topic: "commands", partition: 0, group: "workers:a/#", next: 0 },
     ],
     flights: [
       { packetId: 9, qos: 2, retain: false, released: true, position: -1, offset: 0 },
@@ -118,7 +118,7 @@ test("the largest session fits its bound, a larger one is refused when it is wri
     since: 1e15,
   }));
   const positions = Array.from({ length: limits.mqttPositionsPerSessionMax }, (_, partition) => {
-    return { topic: "t".repeat(200), partition, next: 2 ** 52 };
+    return { topic: "t".repeat(200), partition, group: "", next: 2 ** 52 };
   });
   const bytes = encodeSession({ ...session, subscriptions, outbound: { positions, flights: [] } });
   assert.ok(bytes.length <= limits.mqttSessionRecordBytesMax);
