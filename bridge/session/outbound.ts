@@ -22,21 +22,17 @@ import {
   type StoredOutbound,
   type Tickets,
 } from "./flight.ts";
-import { hasExpired, weight } from "./message.ts";
+import { Flights } from "./flights.ts";
+import { hasExpired } from "./message.ts";
 import { type OutboundOptions, Sender } from "./sender.ts";
 import { type Budget, hasRoom, Queued, Waiting } from "./window.ts";
-
-const idMax = 65_535;
 
 export class Outbound {
   readonly counts = noCounts();
   readonly cursors = new Cursors();
-  /** By packet id, in the order of their first sending. */
-  readonly #flights = new Map<number, Flight>();
-  #flightBytes = 0;
+  readonly #flights = new Flights();
   /** Not in a log; outlives the connection as long as the hub does. */
   readonly #queued: Queued;
-  #lastId = 0;
   #received = 0;
   /** Flights that wait for a store, and those whose store is under way. */
   #toStore: Flight[] = [];
@@ -50,8 +46,7 @@ export class Outbound {
   readonly #pending = new Waiting();
   /** Flights whose PUBLISH is still to be sent on this connection, in order. */
   #unsent: Flight[] = [];
-  /** Flights that count against the client's receive maximum, and what may be. */
-  #live = 0;
+  /** The client's receive maximum, or ours. */
   #quota = 0;
   #isWritable = false;
   #isStarved = false;
@@ -61,9 +56,8 @@ export class Outbound {
     this.#tickets = tickets;
     if (stored === null) return;
     for (const flight of restoreFlights(stored, this.cursors)) {
-      this.#flights.set(flight.packetId, flight);
+      this.#flights.restore(flight);
       this.#received = Math.max(this.#received, flight.received);
-      this.#lastId = flight.packetId;
     }
   }
 
@@ -84,13 +78,11 @@ export class Outbound {
     this.cursors.beLiveFrom(tailOf);
     this.#quota = Math.min(options.receiveMax, limits.mqttOutInFlightMax); // [MQTT-4.9.0-1]
     this.#unsent = [];
-    this.#live = 0;
     const releases: Flight[] = [];
-    for (const flight of this.#flights.values()) {
+    for (const flight of this.#flights.list()) {
       // one whose PUBLISH the client has holds its place until PUBCOMP, too
-      flight.live = flight.stage === "received" || flight.stage === "release";
-      if (flight.live) this.#live++;
-      else this.#unsent.push(flight);
+      this.#flights.setLive(flight, flight.stage === "received" || flight.stage === "release");
+      if (!flight.live) this.#unsent.push(flight);
       if (flight.stage === "release") releases.push(flight);
     }
     release(releases, effects);
@@ -104,20 +96,19 @@ export class Outbound {
     this.#sender = null;
     this.#isWritable = false;
     this.#unsent = [];
-    this.#live = 0;
     this.cursors.detachAll(tailOf);
     for (const delivery of this.#pending.drain()) {
       if (delivery.cursor === null) this.#keep(delivery);
       else giveBack(delivery.cursor, delivery.offset);
     }
-    for (const flight of [...this.#flights.values()]) {
-      flight.live = false;
+    for (const flight of this.#flights.list()) {
+      this.#flights.setLive(flight, false);
       if (flight.cursor === null) continue;
-      this.#forgetContent(flight);
+      this.#flights.forget(flight);
       if (flight.sent) continue;
       // the client never saw its id: it goes back to where it came from
       giveBack(flight.cursor, flight.offset);
-      this.#flights.delete(flight.packetId);
+      this.#flights.settle(flight);
     }
   }
 
@@ -164,7 +155,7 @@ export class Outbound {
     else if (flight === undefined) this.counts.strays++;
     else if (kind === "puback" ? flight.qos === 1 : flight.stage === "release") {
       if (code >= 0x80 && kind === "puback") this.counts.refused++; // it is acknowledged all the same [MQTT-4.4.0-2]
-      this.#settle(flight);
+      this.#flights.settle(flight);
     } else {
       throw new MqttProblem(Reason.protocolError, `${kind.toUpperCase()} ${packetId} answers nothing (MQTT5 4.3)`);
     }
@@ -193,30 +184,29 @@ export class Outbound {
     if (flight === undefined || this.#sender === null || flight.content !== null || flight.live) return;
     if (content === null) {
       this.counts.lost++;
-      this.#settle(flight);
+      this.#flights.settle(flight);
     } else {
-      flight.content = content;
-      this.#flightBytes += weight(content.message);
+      this.#flights.give(flight, content);
     }
     this.#pump(now, effects);
   }
 
   /** The session's record: what is not settled. */
   snapshot(tailOf: TailOf): StoredOutbound {
-    return snapshotOf(this.cursors, this.#flights.values(), this.#pending.list(), tailOf);
+    return snapshotOf(this.cursors, this.#flights.list(), this.#pending.list(), tailOf);
   }
 
   /** Everything of the cursor before this offset is settled: what a shared subscription commits for its group. */
   settled(cursor: Cursor, tailOf: TailOf): number {
-    return settledOf(cursor, this.#flights.values(), this.#pending.list(), tailOf);
+    return settledOf(cursor, this.#flights.list(), this.#pending.list(), tailOf);
   }
 
   /** Another member of the group goes on where this session was: by its client's absence, or by a rebalance. */
   handOver(cursor: Cursor, tailOf: TailOf): HandOver {
     this.#pending.remove(cursor);
-    const over = handOverOf(cursor, this.#flights.values(), this.#pending.list(), tailOf);
-    for (const flight of [...this.#flights.values()]) {
-      if (flight.cursor === cursor && flight.qos === 1 && this.#sender === null) this.#settle(flight);
+    const over = handOverOf(cursor, this.#flights.list(), this.#pending.list(), tailOf);
+    for (const flight of this.#flights.list()) {
+      if (flight.cursor === cursor && flight.qos === 1 && this.#sender === null) this.#flights.settle(flight);
     }
     this.cursors.close(cursor);
     return over;
@@ -227,11 +217,9 @@ export class Outbound {
     this.#queued.clear();
     this.#pending.drain();
     this.#flights.clear();
-    this.#flightBytes = 0;
     this.#toStore = [];
     this.#inStore = [];
     this.#unsent = [];
-    this.#live = 0;
     this.cursors.clear();
   }
 
@@ -261,12 +249,11 @@ export class Outbound {
     if (flight.stage === "release") return void effects.push(pubrel(packetId, Reason.success));
     if (code >= 0x80) {
       this.counts.refused++;
-      return this.#settle(flight); // [MQTT-4.3.3-4]
+      return this.#flights.settle(flight); // [MQTT-4.3.3-4]
     }
-    this.#forgetContent(flight); // it is never sent again [MQTT-4.3.3-6]
+    this.#flights.forget(flight); // it is never sent again [MQTT-4.3.3-6]
     flight.received = ++this.#received;
-    if (!flight.live) this.#live++;
-    flight.live = true;
+    this.#flights.setLive(flight, true);
     flight.stage = "received";
     if (this.#sender?.options.durable) this.#toStore.push(flight);
     else {
@@ -296,7 +283,9 @@ export class Outbound {
     while (sender !== null && this.#isWritable && this.#mayFly()) {
       const delivery = this.#queued.take() ?? this.#pending.shift();
       if (delivery === undefined) return;
-      this.#fly(delivery, sender.options.durable);
+      const flight = this.#flights.add(delivery, delivery.qos === 2 && sender.options.durable);
+      this.#unsent.push(flight);
+      if (flight.stage === "storing") this.#toStore.push(flight);
     }
   }
 
@@ -307,7 +296,7 @@ export class Outbound {
     for (; at < this.#unsent.length && this.#isWritable; at++) {
       const flight = this.#unsent[at]!;
       if (this.#flights.get(flight.packetId) !== flight || flight.live) continue; // settled or acknowledged meanwhile
-      if (flight.stage === "storing" || flight.content === null || this.#live >= this.#quota) break;
+      if (flight.stage === "storing" || flight.content === null || this.#flights.live >= this.#quota) break;
       if (!this.#sendFlight(flight, flight.content, sender, now, effects)) gaveUp = true;
     }
     if (at > 0) this.#unsent.splice(0, at);
@@ -321,33 +310,7 @@ export class Outbound {
   /** Whether one more message may get a packet id ([MQTT-3.3.4-9]). */
   #mayFly(): boolean {
     if (this.#flights.size >= this.#quota) return false;
-    return this.#flights.size === 0 || this.#flightBytes < limits.mqttOutInFlightBytesMax;
-  }
-
-  #fly({ message, subscriptionIds, qos, retain, cursor, offset }: Delivery, durable: boolean): void {
-    const flight: Flight = {
-      packetId: this.#freeId(),
-      qos: qos === 2 ? 2 : 1,
-      retain,
-      cursor,
-      offset,
-      stage: qos === 2 && durable ? "storing" : "publish",
-      content: { message, subscriptionIds },
-      sent: false,
-      live: false,
-      received: 0,
-    };
-    this.#flightBytes += weight(message);
-    this.#flights.set(flight.packetId, flight);
-    this.#unsent.push(flight);
-    if (flight.stage === "storing") this.#toStore.push(flight);
-  }
-
-  /** [MQTT-2.2.1-4]; one is free, as the window is smaller than the range. */
-  #freeId(): number {
-    do this.#lastId = this.#lastId >= idMax ? 1 : this.#lastId + 1;
-    while (this.#flights.has(this.#lastId));
-    return this.#lastId;
+    return this.#flights.size === 0 || this.#flights.bytes < limits.mqttOutInFlightBytesMax;
   }
 
   /** False: it is settled without being sent. */
@@ -358,13 +321,12 @@ export class Outbound {
     const terms = isOver ? null : sender.terms(content, { qos, retain, dup: sent, packetId }, now);
     if (terms === null) {
       this.counts[isOver ? "expired" : "tooLarge"]++;
-      this.#settle(flight); // too large: as if it had been sent [MQTT-3.1.2-25]
+      this.#flights.settle(flight); // too large: as if it had been sent [MQTT-3.1.2-25]
       return false;
     }
     effects.push({ kind: "publish", message: content.message, terms });
     flight.sent = true;
-    flight.live = true;
-    this.#live++;
+    this.#flights.setLive(flight, true);
     return true;
   }
 
@@ -379,20 +341,8 @@ export class Outbound {
     }
   }
 
-  #settle(flight: Flight): void {
-    this.#forgetContent(flight);
-    this.#flights.delete(flight.packetId);
-    if (flight.live) this.#live--;
-    flight.live = false;
-  }
-
   #keep(delivery: Delivery): void {
     if (!this.#queued.keep(delivery)) this.counts.dropped++;
-  }
-
-  #forgetContent(flight: Flight): void {
-    if (flight.content !== null) this.#flightBytes -= weight(flight.content.message);
-    flight.content = null;
   }
 }
 
