@@ -232,17 +232,20 @@ export class Session {
     return delivery === null || this.outbound.offer(delivery, now, effects);
   }
 
-  /** A record that the session reads by itself, matching or not. False: stop, and go on after `more`. */
+  /**
+   * A record that the session reads by itself; `both`: what it means, null: nothing. For its own cursors that comes
+   * from `subscriptions.match`, for a partition of a group it is the `single` of that subscription.
+   * False: there is no room; stop, and go on after `more`.
+   */
   catchUp(
     message: Message,
-    arrivedAt: number,
+    both: Both | null,
     cursor: Cursor,
     offset: number,
     now: number,
     effects: SessionEffect[],
   ): boolean {
     if (!this.isOpen) return false;
-    const both = this.subscriptions.match(message.topic, arrivedAt);
     const delivery = both === null ? null : deliveryOf(message, both, this.clientId, cursor, offset);
     if (delivery !== null) return this.outbound.catchUp(delivery, now, effects);
     this.outbound.advance(cursor, offset + 1);

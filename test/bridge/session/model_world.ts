@@ -278,7 +278,8 @@ export class World {
       const entry = this.logs[partition]![cursor.next]!;
       let goesOn = true;
       this.#on(session, this.#lineOf(session), (one, effects) => {
-        goesOn = one.catchUp(entry.message, entry.arrivedAt, cursor, cursor.next, this.now, effects);
+        const both = one.subscriptions.match(entry.message.topic, entry.arrivedAt);
+        goesOn = one.catchUp(entry.message, both, cursor, cursor.next, this.now, effects);
       });
       if (!goesOn) return;
     }
