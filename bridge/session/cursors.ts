@@ -13,6 +13,8 @@ export interface Want {
   readonly packetId: number;
   readonly topic: string;
   readonly partition: number;
+  /** As of the cursor. */
+  readonly group: string;
   readonly offset: number;
 }
 
@@ -93,7 +95,8 @@ export function wantsOf(flights: readonly Flight[]): Want[] {
   const wants: Want[] = [];
   for (const { packetId, content, cursor, offset } of flights) {
     if (content !== null || cursor === null) continue;
-    wants.push({ packetId, topic: cursor.topic, partition: cursor.partition, offset });
+    const { topic, partition, group } = cursor;
+    wants.push({ packetId, topic, partition, group, offset });
   }
   return wants;
 }

@@ -1,6 +1,6 @@
 // An application message on its way through the hub, and the lifetime it has. Pure.
 import { OutgoingMessage } from "../wire/outgoing.ts";
-import type { Properties, Publish, Qos, Will } from "../wire/packet.ts";
+import { noProperties, type Properties, type Publish, type Qos, type Will } from "../wire/packet.ts";
 
 const second = 1_000;
 /** Four bytes: the longest lifetime that can be told. */
@@ -46,6 +46,7 @@ function expiryOf({ messageExpiry }: Properties, now: number): number | null {
 
 /** Properties without those of one hop. */
 function kept(properties: Properties): Properties {
+  if (properties === noProperties) return properties;
   const { topicAlias, messageExpiry, subscriptionIds, willDelay, ...rest } = properties;
   return rest;
 }

@@ -267,10 +267,11 @@ export class Session {
     return this.outbound.offer({ message, qos: lower, retain: true, subscriptionIds, ...place }, now, effects);
   }
 
-  /** A record that was read again for a packet id; null: it is gone. */
-  onFetched(packetId: number, message: Message | null, now: number, effects: SessionEffect[]): void {
-    // its subscription may be gone; what was begun is completed [MQTT-3.10.4-3]
-    const both = message === null ? null : this.subscriptions.match(message.topic, Number.POSITIVE_INFINITY);
+  /**
+   * A record that was read again for a packet id; null: it is gone. `both` as for `catchUp`, but of whatever age: also
+   * when no subscription matches any more, what was begun is completed ([MQTT-3.10.4-3]).
+   */
+  onFetched(packetId: number, message: Message | null, both: Both | null, now: number, effects: SessionEffect[]): void {
     const content = message === null ? null : { message, subscriptionIds: both?.all.ids ?? [] };
     this.outbound.onFetched(packetId, content, now, effects);
   }

@@ -219,7 +219,9 @@ export class World {
     if (want === undefined || this.#lines.get(want.session.clientId) !== want.line) return;
     this.counts.refetched++;
     const { message } = this.logs[want.partition]![want.offset]!;
-    this.#on(want.session, want.line, (one, effects) => one.onFetched(want.packetId, message, this.now, effects));
+    this.#on(want.session, want.line, (one, effects) =>
+      one.onFetched(want.packetId, message, one.subscriptions.match(message.topic, this.now), this.now, effects),
+    );
   }
 
   get isQuiet(): boolean {
