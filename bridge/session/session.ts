@@ -165,6 +165,7 @@ export class Session {
 
   /** Ends the session: by expiry, by Clean Start, by an operator. A will that waits is published then. */
   end(now: number, effects: SessionEffect[]): void {
+    if (this.#connection !== null) this.disconnect(Reason.administrativeAction, "", now, effects);
     if (this.#isOver) return;
     this.#isOver = true;
     this.#life.publishWill(now, effects);

@@ -449,3 +449,13 @@ test("after DISCONNECT and the end nothing is sent, and nothing is heard [MQTT-3
   assert.deepEqual(client.send({ kind: "pingreq" }), []);
   assert.deepEqual(client.after(1), []);
 });
+
+test("a session that an operator ends while its client is there closes the connection first, and ends once", () => {
+  for (const expiry of [0, 10]) {
+    const client = new Client();
+    client.connect(5, kept(expiry));
+    const end = () => client.run((session, effects) => session.end(client.now, effects));
+    assert.deepEqual(end(), ["disconnect 98", "close", "ended"]);
+    assert.deepEqual(end(), []);
+  }
+});
