@@ -129,7 +129,7 @@ try {
     const places = led.map((partition) => ({ topic, partition }));
     const to = stage.hubs[(stage.hubs.indexOf(hub) + 1) % stage.hubs.length]!;
     for (const { error } of await admin.cluster().elect("preferred", places, to.id)) {
-      if (error !== "NONE") throw new Error(`not handed over: ${error}`);
+      if (error !== "NONE") console.log(`not handed over: ${error}`);
     }
   };
   for (let round = 0; round < rounds; round++) {
