@@ -1,6 +1,7 @@
 // What a CONNECT asks for and what it gets: refused, or admitted with the terms of its connection. Pure.
 import { limits } from "../../hub/mod.ts";
 import { isTopic } from "../match/filter.ts";
+import { returnCodeOf } from "../wire/codes.ts";
 import {
   type Connack,
   type Connect,
@@ -53,31 +54,6 @@ export function refuse(version: Version, code: ReasonCode, detail = "", referenc
     ...(reference === "" ? {} : { serverReference: reference }),
   };
   return { kind: "connack", sessionPresent: false, code, properties }; // [MQTT-3.2.2-6]
-}
-
-/** Return codes of 3.1.1 (section 3.2.2.3). */
-function returnCodeOf(code: ReasonCode): number | null {
-  switch (code) {
-    case Reason.unsupportedVersion:
-      return 1;
-    case Reason.clientIdNotValid:
-      return 2;
-    case Reason.serverUnavailable:
-    case Reason.serverBusy:
-    case Reason.serverShuttingDown:
-    case Reason.quotaExceeded:
-    case Reason.connectionRateExceeded:
-    case Reason.useAnotherServer:
-    case Reason.serverMoved:
-      return 3;
-    case Reason.badUserNameOrPassword:
-      return 4;
-    case Reason.notAuthorized:
-    case Reason.banned:
-      return 5;
-    default:
-      return null;
-  }
 }
 
 /**
