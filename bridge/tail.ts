@@ -133,10 +133,10 @@ export class Tail {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#consumer?.close().catch(() => {});
+    // both end what they wait for, a leader that is gone, say
+    await Promise.all([this.#consumer?.close().catch(() => {}), this.#admin?.close().catch(() => {})]);
     await this.#ready;
     await this.#running;
     await this.#consumer?.close().catch(() => {}); // a look may have opened another one meanwhile
-    await this.#admin?.close().catch(() => {});
   }
 }

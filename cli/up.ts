@@ -304,16 +304,17 @@ class HubProcess {
     console.error(
       `partidor: the data folder failed: ${why}. Nothing is acknowledged any more; replace or repair the disk.`,
     );
-    void this.#stopParts().then(() => this.#end(Exit.DataFolderFailed));
+    void this.#stopParts(Exit.DataFolderFailed).then(() => this.#end(Exit.DataFolderFailed));
   }
 
-  async #stopParts(): Promise<boolean> {
+  /** @param late the exit code when a part does not stop */
+  async #stopParts(late: number = Exit.Failure): Promise<boolean> {
     this.#stopping = true;
     this.#drain();
     let [good, stops] = [true, ""];
-    const late = setTimeout(() => {
+    const bound = setTimeout(() => {
       console.error(`partidor: the ${stops} does not stop; ended after ${stopMsMax / 1000} s without a clean mark`);
-      process.exit(Exit.Failure);
+      process.exit(late);
     }, stopMsMax);
     for (const part of this.#parts.splice(0).reverse()) {
       stops = part.name;
@@ -324,7 +325,7 @@ class HubProcess {
         console.error(`partidor: stopping the ${part.name}: ${sentenceOf(error)}`);
       }
     }
-    clearTimeout(late);
+    clearTimeout(bound);
     return good;
   }
 }
