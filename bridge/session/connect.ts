@@ -2,10 +2,12 @@
 import { limits } from "../../hub/mod.ts";
 import { isTopic } from "../match/filter.ts";
 import { returnCodeOf } from "../wire/codes.ts";
+import type { MayRead } from "./subscriptions.ts";
 import {
   type Connack,
   type Connect,
   noProperties,
+  type Packet,
   type Properties,
   Reason,
   type ReasonCode,
@@ -33,6 +35,17 @@ export interface Admission {
   readonly wantsProblems: boolean;
   readonly outbound: OutboundOptions;
   readonly will: Will | null;
+}
+
+/** What belongs to a session as long as its client is there. */
+export interface Connection {
+  readonly admission: Admission;
+  readonly mayRead: MayRead;
+  /** CONNACK is sent. */
+  isOpen: boolean;
+  /** Packets that came before the CONNACK left; few, as the socket is not read then. */
+  early: Packet[];
+  lastPacketAt: number;
 }
 
 export type Checked =
@@ -132,4 +145,9 @@ export function accept(admission: Admission, sessionPresent: boolean): Connack {
           ...(isKeepAliveSet ? { serverKeepAlive: keepAliveSeconds } : {}),
         };
   return { kind: "connack", sessionPresent, code: Reason.success, properties };
+}
+
+/** A reason string is left out where it might not fit ([MQTT-3.14.2-3]). */
+export function mayExplain({ outbound: { packetBytesMax } }: Admission, detail: string): boolean {
+  return packetBytesMax === null || packetBytesMax >= 3 * detail.length + 32;
 }

@@ -32,6 +32,8 @@ export type SessionEffect =
   /** Set the filter in the tree, and open cursors where it reads. */
   | ({ readonly kind: "subscribe" } & Subscribed)
   | { readonly kind: "unsubscribe"; readonly filter: string }
+  /** Tell `onReady` with the ticket once whatever is acknowledged from then on reaches the subscriptions above. */
+  | { readonly kind: "await"; readonly ticket: number }
   /** Hand the retained messages of the filter to `deliverRetained`. */
   | { readonly kind: "retained"; readonly filter: string; readonly options: Options }
   /** Keep the will where another hub finds it, should this one die; nobody waits for it. */
@@ -40,3 +42,7 @@ export type SessionEffect =
   | { readonly kind: "publishWill"; readonly message: Message }
   /** The session is over: its record goes, and so does its object. */
   | { readonly kind: "ended" };
+
+export function pushAll<E>(held: readonly E[], effects: Sink<E>): void {
+  for (const effect of held) effects.push(effect);
+}

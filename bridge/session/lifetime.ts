@@ -1,7 +1,7 @@
 // When a session's will is published and when the session ends (MQTT5 sections 3.1.2.5, 3.1.2.11.2, 3.1.3.2.2). Pure.
 import { limits } from "../../hub/mod.ts";
 import { MqttProblem, Reason, type Will } from "../wire/packet.ts";
-import type { SessionEffect } from "./effects.ts";
+import type { SessionEffect, Sink } from "./effects.ts";
 import { messageOfWill } from "./message.ts";
 import type { StoredWill } from "./record.ts";
 
@@ -42,7 +42,7 @@ export class Lifetime {
   }
 
   /** A will that waits is not sent when the session goes on ([MQTT-3.1.3-9]). */
-  connect(expirySeconds: number, will: Will | null, effects: SessionEffect[]): void {
+  connect(expirySeconds: number, will: Will | null, effects: Sink<SessionEffect>): void {
     if (this.#will !== null && will === null) effects.push({ kind: "dropWill" });
     if (will !== null) effects.push({ kind: "keepWill", will, dueAt: null });
     this.#expirySeconds = expirySeconds;
@@ -60,7 +60,7 @@ export class Lifetime {
   }
 
   /** [MQTT-3.14.4-3] */
-  discardWill(effects: SessionEffect[]): void {
+  discardWill(effects: Sink<SessionEffect>): void {
     if (this.#will === null) return;
     this.#will = null;
     this.#willAt = null;
@@ -68,7 +68,7 @@ export class Lifetime {
   }
 
   /** The connection is gone; true: the session ends with it. */
-  lose(now: number, effects: SessionEffect[]): boolean {
+  lose(now: number, effects: Sink<SessionEffect>): boolean {
     const delay = this.#will === null ? 0 : this.#delayOf(this.#will);
     if (this.#will !== null && delay > 0) {
       this.#willAt = now + delay * second;
@@ -80,7 +80,7 @@ export class Lifetime {
   }
 
   /** Once ([MQTT-3.1.2-10]). */
-  publishWill(now: number, effects: SessionEffect[]): void {
+  publishWill(now: number, effects: Sink<SessionEffect>): void {
     if (this.#will === null) return;
     effects.push({ kind: "publishWill", message: messageOfWill(this.#will, this.#clientId, now) });
     effects.push({ kind: "dropWill" });

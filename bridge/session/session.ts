@@ -11,10 +11,10 @@ import {
   type Subscribe,
   type Unsubscribe,
 } from "../wire/packet.ts";
-import { type Admission, accept } from "./connect.ts";
+import { type Admission, accept, type Connection, mayExplain } from "./connect.ts";
 import type { TailOf } from "./cursors.ts";
 import { deliveryOf } from "./delivery.ts";
-import type { SessionEffect } from "./effects.ts";
+import { pushAll, type SessionEffect, type Sink } from "./effects.ts";
 import type { Cursor } from "./flight.ts";
 import { type Committed, Inbound, type InboundEffect } from "./inbound.ts";
 import { Lifetime } from "./lifetime.ts";
@@ -28,16 +28,6 @@ import type { Budget } from "./window.ts";
 export interface SessionDeps {
   readonly budget: Budget;
   readonly tailOf: TailOf;
-}
-
-interface Connection {
-  readonly admission: Admission;
-  readonly mayRead: MayRead;
-  /** CONNACK is sent. */
-  isOpen: boolean;
-  /** Packets that came before the CONNACK left; few, as the socket is not read then. */
-  early: Packet[];
-  lastPacketAt: number;
 }
 
 const second = 1_000;
@@ -115,7 +105,7 @@ export class Session {
   }
 
   /** An admitted CONNECT; `isPresent`: the session was there before. */
-  connect(admission: Admission, mayRead: MayRead, isPresent: boolean, now: number, effects: SessionEffect[]): void {
+  connect(admission: Admission, mayRead: MayRead, isPresent: boolean, now: number, effects: Sink<SessionEffect>): void {
     const { version, expirySeconds, outbound, will } = admission;
     this.#connection = { admission, mayRead, isOpen: false, early: [], lastPacketAt: now };
     this.#life.connect(expirySeconds, will, effects);
@@ -126,7 +116,7 @@ export class Session {
   }
 
   /** Packets of the client, in order. What comes after the end of the connection is not looked at. */
-  receive(packets: readonly Packet[], now: number, effects: SessionEffect[]): void {
+  receive(packets: readonly Packet[], now: number, effects: Sink<SessionEffect>): void {
     for (const packet of packets) {
       const connection = this.#connection;
       if (connection === null) return;
@@ -137,18 +127,18 @@ export class Session {
   }
 
   /** The socket is gone, or its bytes were none ([MQTT-3.1.2-8]). */
-  connectionLost(now: number, effects: SessionEffect[]): void {
+  connectionLost(now: number, effects: Sink<SessionEffect>): void {
     if (this.#connection !== null) this.#lose(now, effects);
   }
 
   /** Another connection of the same client id takes over ([MQTT-3.1.4-3]); `clean`: the session ends with that. */
-  takeOver(clean: boolean, now: number, effects: SessionEffect[]): void {
+  takeOver(clean: boolean, now: number, effects: Sink<SessionEffect>): void {
     if (this.#connection !== null) this.disconnect(Reason.sessionTakenOver, "", now, effects);
     if (clean) this.end(now, effects);
   }
 
   /** The hub ends the connection; `reference`: where to go instead (0x9c, 0x9d). 3.1.1 is closed without a word. */
-  disconnect(code: ReasonCode, reference: string, now: number, effects: SessionEffect[], detail = ""): void {
+  disconnect(code: ReasonCode, reference: string, now: number, effects: Sink<SessionEffect>, detail = ""): void {
     const connection = this.#connection;
     if (connection === null) return;
     if (connection.isOpen && connection.admission.version === 5) {
@@ -164,7 +154,7 @@ export class Session {
   }
 
   /** Ends the session: by expiry, by Clean Start, by an operator. A will that waits is published then. */
-  end(now: number, effects: SessionEffect[]): void {
+  end(now: number, effects: Sink<SessionEffect>): void {
     if (this.#connection !== null) this.disconnect(Reason.administrativeAction, "", now, effects);
     if (this.#isOver) return;
     this.#isOver = true;
@@ -176,7 +166,7 @@ export class Session {
   }
 
   /** Does what is due at `now`. */
-  tick(now: number, effects: SessionEffect[]): void {
+  tick(now: number, effects: Sink<SessionEffect>): void {
     if (isDue(this.#keepAliveAt(), now)) {
       const detail = "nothing came for one and a half keep alive [MQTT-3.1.2-22]";
       this.disconnect(Reason.keepAliveTimeout, "", now, effects, detail);
@@ -187,35 +177,42 @@ export class Session {
   }
 
   /** A store ended: what waited for it leaves. */
-  onStored(ticket: number, now: number, effects: SessionEffect[]): void {
+  onStored(ticket: number, now: number, effects: Sink<SessionEffect>): void {
     const held = this.#held.get(ticket);
     this.#held.delete(ticket);
     if (held === undefined) this.outbound.onStored(ticket, now, effects);
     else if (this.#connection !== null) {
       const [first] = held;
       if (first?.kind === "send" && first.packet.kind === "connack") this.#open(first, now, effects);
-      else effects.push(...held);
+      else pushAll(held, effects);
     }
   }
 
+  /** The subscriptions of a SUBSCRIBE are in force: it is stored if need be, then answered. */
+  onReady(ticket: number, effects: Sink<SessionEffect>): void {
+    const held = this.#held.get(ticket);
+    this.#held.delete(ticket);
+    if (held !== undefined && this.#connection !== null) this.#answer(held, true, effects);
+  }
+
   /** A store failed: the session cannot keep its word. Its client comes back and finds what was stored before. */
-  onStoreFailed(now: number, effects: SessionEffect[]): void {
+  onStoreFailed(now: number, effects: Sink<SessionEffect>): void {
     this.disconnect(Reason.serverUnavailable, "", now, effects);
   }
 
-  onCommitted(results: readonly Committed[], now: number, effects: SessionEffect[]): void {
+  onCommitted(results: readonly Committed[], now: number, effects: Sink<SessionEffect>): void {
     const answers: InboundEffect[] = [];
     this.inbound.onCommitted(results, now, answers);
-    if (this.isOpen) effects.push(...answers); // else they are for a connection that is gone
+    if (this.isOpen) pushAll(answers, effects); // else they are for a connection that is gone
   }
 
-  onReleased(packetId: number, effects: SessionEffect[]): void {
+  onReleased(packetId: number, effects: Sink<SessionEffect>): void {
     const answers: InboundEffect[] = [];
     this.inbound.onReleased(packetId, answers);
-    if (this.isOpen) effects.push(...answers);
+    if (this.isOpen) pushAll(answers, effects);
   }
 
-  onWritable(isWritable: boolean, now: number, effects: SessionEffect[]): void {
+  onWritable(isWritable: boolean, now: number, effects: Sink<SessionEffect>): void {
     this.outbound.onWritable(isWritable, now, effects);
   }
 
@@ -226,7 +223,7 @@ export class Session {
     cursor: Cursor,
     offset: number,
     now: number,
-    effects: SessionEffect[],
+    effects: Sink<SessionEffect>,
   ): boolean {
     if (!this.isOpen) return false;
     const delivery = deliveryOf(message, both, this.clientId, cursor, offset);
@@ -244,7 +241,7 @@ export class Session {
     cursor: Cursor,
     offset: number,
     now: number,
-    effects: SessionEffect[],
+    effects: Sink<SessionEffect>,
   ): boolean {
     if (!this.isOpen) return false;
     const delivery = both === null ? null : deliveryOf(message, both, this.clientId, cursor, offset);
@@ -254,13 +251,13 @@ export class Session {
   }
 
   /** A message that is in no log, and matches. */
-  deliverUnlogged(message: Message, both: Both, now: number, effects: SessionEffect[]): void {
+  deliverUnlogged(message: Message, both: Both, now: number, effects: Sink<SessionEffect>): void {
     const delivery = deliveryOf(message, both, this.clientId, null, 0);
     if (delivery !== null && (delivery.qos > 0 || this.isOpen)) this.outbound.queue(delivery, now, effects);
   }
 
   /** A retained message for a subscription that was just made. False: no room; go on after `more`. */
-  deliverRetained(message: Message, { qos, id }: Options, now: number, effects: SessionEffect[]): boolean {
+  deliverRetained(message: Message, { qos, id }: Options, now: number, effects: Sink<SessionEffect>): boolean {
     if (!this.isOpen) return true;
     const subscriptionIds = id === 0 ? [] : [id];
     const lower = qos < message.qos ? qos : message.qos;
@@ -272,12 +269,18 @@ export class Session {
    * A record that was read again for a packet id; null: it is gone. `both` as for `catchUp`, but of whatever age: also
    * when no subscription matches any more, what was begun is completed ([MQTT-3.10.4-3]).
    */
-  onFetched(packetId: number, message: Message | null, both: Both | null, now: number, effects: SessionEffect[]): void {
+  onFetched(
+    packetId: number,
+    message: Message | null,
+    both: Both | null,
+    now: number,
+    effects: Sink<SessionEffect>,
+  ): void {
     const content = message === null ? null : { message, subscriptionIds: both?.all.ids ?? [] };
     this.outbound.onFetched(packetId, content, now, effects);
   }
 
-  #handle(packet: Packet, connection: Connection, now: number, effects: SessionEffect[]): void {
+  #handle(packet: Packet, connection: Connection, now: number, effects: Sink<SessionEffect>): void {
     try {
       switch (packet.kind) {
         case "publish":
@@ -306,7 +309,7 @@ export class Session {
     }
   }
 
-  #subscribe(packet: Subscribe, connection: Connection, now: number, effects: SessionEffect[]): void {
+  #subscribe(packet: Subscribe, connection: Connection, now: number, effects: Sink<SessionEffect>): void {
     const { mayRead, admission } = connection;
     const { codes, changes } = this.subscriptions.subscribe(packet, admission.version, mayRead, now);
     for (const change of changes) effects.push({ kind: "subscribe", ...change });
@@ -317,10 +320,13 @@ export class Session {
     for (const { wantsRetained, filter, options } of changes) {
       if (wantsRetained) answer.push({ kind: "retained", filter, options });
     }
-    this.#answer(answer, changes.length > 0, effects);
+    if (changes.length === 0) return pushAll(answer, effects);
+    const ticket = ++this.#tickets.last;
+    this.#held.set(ticket, answer);
+    effects.push({ kind: "await", ticket });
   }
 
-  #unsubscribe(packet: Unsubscribe, connection: Connection, effects: SessionEffect[]): void {
+  #unsubscribe(packet: Unsubscribe, connection: Connection, effects: Sink<SessionEffect>): void {
     const { codes, gone } = this.subscriptions.unsubscribe(packet);
     for (const filter of gone) effects.push({ kind: "unsubscribe", filter });
     const told = connection.admission.version === 5 ? codes : [];
@@ -332,7 +338,7 @@ export class Session {
     this.#answer([answer], gone.length > 0, effects);
   }
 
-  #onDisconnect(packet: Disconnect, { admission }: Connection, now: number, effects: SessionEffect[]): void {
+  #onDisconnect(packet: Disconnect, { admission }: Connection, now: number, effects: Sink<SessionEffect>): void {
     const { sessionExpiry } = packet.properties;
     if (admission.version === 5 && sessionExpiry !== undefined) this.#life.changeExpiry(sessionExpiry);
     if (packet.code === Reason.success) this.#life.discardWill(effects);
@@ -340,7 +346,7 @@ export class Session {
     this.#lose(now, effects);
   }
 
-  #open(connack: SessionEffect, now: number, effects: SessionEffect[]): void {
+  #open(connack: SessionEffect, now: number, effects: Sink<SessionEffect>): void {
     const connection = this.#connection!;
     connection.isOpen = true;
     effects.push(connack);
@@ -351,7 +357,7 @@ export class Session {
       if (this.#connection === connection) this.#handle(packet, connection, now, effects);
     }
   }
-  #lose(now: number, effects: SessionEffect[]): void {
+  #lose(now: number, effects: Sink<SessionEffect>): void {
     this.#connection = null;
     this.#held.clear();
     this.outbound.onDisconnected(this.#deps.tailOf);
@@ -360,12 +366,12 @@ export class Session {
   }
 
   /** What changed a session that lasts is told when it is stored. */
-  #answer(answer: SessionEffect[], hasChanged: boolean, effects: SessionEffect[]): void {
+  #answer(answer: SessionEffect[], hasChanged: boolean, effects: Sink<SessionEffect>): void {
     if (hasChanged && this.isDurable) this.#store(answer, effects);
-    else effects.push(...answer);
+    else pushAll(answer, effects);
   }
 
-  #store(held: SessionEffect[], effects: SessionEffect[]): void {
+  #store(held: SessionEffect[], effects: Sink<SessionEffect>): void {
     const ticket = ++this.#tickets.last;
     this.#held.set(ticket, held);
     effects.push({ kind: "store", ticket });
@@ -387,9 +393,4 @@ export class Session {
 
 function isDue(at: number | null, now: number): boolean {
   return at !== null && at <= now;
-}
-
-/** A reason string is left out where it might not fit ([MQTT-3.14.2-3]). */
-function mayExplain({ outbound: { packetBytesMax } }: Admission, detail: string): boolean {
-  return packetBytesMax === null || packetBytesMax >= 3 * detail.length + 32;
 }

@@ -295,25 +295,6 @@ export class World {
 
   #run(session: Session, line: Line | null, effects: readonly SessionEffect[]): void {
     for (const effect of effects) {
-      if (process.env.TRACE && session.clientId === process.env.TRACE)
-        console.log(
-          this.now,
-          session.clientId,
-          line === null ? "noline" : "",
-          effect.kind,
-          JSON.stringify(
-            effect.kind === "send"
-              ? {
-                  ...effect.packet,
-                  payload: (effect.packet as any).payload && Buffer.from((effect.packet as any).payload).toString(),
-                }
-              : effect.kind === "store"
-                ? { t: effect.ticket, ...session.snapshot().outbound }
-                : effect.kind === "append"
-                  ? 0
-                  : effect,
-          ).slice(0, 400),
-        );
       switch (effect.kind) {
         case "send":
           if (line !== null && !line.closing) line.down.push(effect.packet);
@@ -351,6 +332,9 @@ export class World {
           break;
         case "unsubscribe":
           this.#tree.remove(effect.filter, session);
+          break;
+        case "await":
+          this.#on(session, line, (one, more) => one.onReady(effect.ticket, more));
           break;
         case "more": // catchUp tries at every step
         case "retained":

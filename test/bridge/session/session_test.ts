@@ -47,6 +47,11 @@ class Client {
           this.session?.onStored(effect.ticket, this.now, more);
           return this.shown(more);
         }
+        case "await": {
+          const more: SessionEffect[] = [];
+          this.session?.onReady(effect.ticket, more);
+          return this.shown(more);
+        }
         case "publish": {
           const { message, terms } = effect;
           return `publish ${message.topic} q${terms.qos}${terms.retain ? " retain" : ""}`;
