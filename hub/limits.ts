@@ -297,6 +297,7 @@ relation(limits.mqttPacketBytesMax <= limits.batchBytesDefault, "an MQTT packet 
 relation(limits.mqttInFlightBytesMax < limits.clientBufferBytesMax, "sockets pause before the producer refuses");
 relation(limits.mqttReceiveMax <= limits.mqttInFlightPerConnectionMax, "a client is not invited to be paused");
 relation(limits.mqttReceiveMax <= limits.mqttQos2PerClientMax, "and all it may send can be QoS 2");
+relation(limits.mqttPropertiesPerPacketMax + 16 < limits.headersPerRecordMax, "each property can be a header");
 relation(limits.mqttOutInFlightMax < 65_535, "a free packet id is always found");
 relation(limits.saslFrameBytesMax < limits.requestBytesMax, "who is not known yet gets less room");
 relation(limits.replicaFetchBytesMax < limits.requestBytesMax, "an answer to a follower fits into a frame");

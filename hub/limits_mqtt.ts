@@ -15,7 +15,7 @@ export const mqttLimits = {
   mqttSubscriptionsPerClientMax: 100,
   /** Filters in one packet, and properties in one packet: a megabyte of the smallest would take 100 ms to decode. */
   mqttFiltersPerPacketMax: 1_000,
-  mqttPropertiesPerPacketMax: 1_000,
+  mqttPropertiesPerPacketMax: 900,
   mqttAckTimeoutMs: 30 * second,
   /**
    * Bytes accepted and not yet committed, all connections together; beyond it sockets are paused. A message counts with
@@ -65,6 +65,10 @@ export const mqttLimits = {
   mqttOutTopicAliasMax: 64,
   /** Hub partitions one session has a position in. */
   mqttPositionsPerSessionMax: 4_096,
+
+  // from the logs to the sessions
+  /** Topic names of records remembered by their bytes; a power of two. As many client ids. */
+  mqttRecordTopicsMemoSlots: 4_096,
 
   // matching
   /** Remembered matches: a topic counts one and one for each subscriber it has. */

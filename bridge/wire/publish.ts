@@ -174,7 +174,8 @@ export class TopicMemo {
   }
 }
 
-function hashOf(bytes: Buffer, start: number, end: number): number {
+/** Spreads bytes over the slots of a memo. */
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = end - start;
   let at = start;
   // four bytes a step: each multiplication waits for the one before
@@ -187,7 +188,8 @@ function hashOf(bytes: Buffer, start: number, end: number): number {
   return hash ^ (hash >>> 13);
 }
 
-function isSame(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+/** `known` is what stands between the two places. */
+export function isSame(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start;
   if (known.length !== length) return false;
   for (let at = 0; at < length; at++) {
