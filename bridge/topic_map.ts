@@ -59,21 +59,23 @@ export interface RefusedRouted {
   readonly reason: string;
 }
 
-interface Level {
+export interface Level {
   readonly kind: "text" | "name" | "any" | "rest";
   /** The text, or the placeholder's name. */
   readonly text: string;
 }
 
 /** Text and placeholders in turn: parts[0] {names[0]} parts[1] {names[1]} ... parts[n]. */
-interface Template {
+export interface Template {
   readonly parts: readonly string[];
   readonly names: readonly string[];
 }
 
-interface Route {
+/** A route as it is matched. */
+export interface Route {
   readonly match: string;
   readonly levels: readonly Level[];
+  /** Null: MQTT only. */
   readonly topic: Template | null;
   readonly key: Template;
   readonly acks: -1 | 1 | 0;
@@ -84,14 +86,14 @@ const clientName = "client";
 
 /** The compiled table. */
 export class TopicMap {
-  readonly #routes: readonly Route[];
+  readonly routes: readonly Route[];
 
   /** @throws RouteError for the first route that cannot be used. */
   constructor(configs: RouteTable = defaultRoutes) {
     if (configs.length > limits.mqttRoutesMax) {
       throw new RouteError(limits.mqttRoutesMax, "", `there are more than ${limits.mqttRoutesMax} routes`);
     }
-    this.#routes = configs.map(compile);
+    this.routes = configs.map(compile);
   }
 
   /** Where a PUBLISH goes: first match wins. Pure: the same arguments give the same answer. */
@@ -102,7 +104,7 @@ export class TopicMap {
       return { kind: "mqtt-only", match: null, reason: "topics that begin with $ are never stored" };
     }
     const levels = mqttTopic.split("/");
-    for (const route of this.#routes) {
+    for (const route of this.routes) {
       if (!matches(route.levels, levels)) continue;
       if (route.topic === null)
         return { kind: "mqtt-only", match: route.match, reason: "the route says store = false" };
@@ -274,7 +276,7 @@ function render(template: Template, pattern: readonly Level[], levels: readonly 
 }
 
 /** Characters that Kafka topic names do not allow become `_`, one each. */
-function legalTopic(name: string): string {
+export function legalTopic(name: string): string {
   let legal = "";
   for (const character of name) {
     const keep =
@@ -288,7 +290,8 @@ function legalTopic(name: string): string {
   return legal;
 }
 
-function hubTopicProblem(name: string): string | null {
+/** Why records cannot be stored in a hub topic of this name, or null. */
+export function hubTopicProblem(name: string): string | null {
   if (name.length === 0) return "the hub topic would be empty";
   if (name === "." || name === "..") return `the hub topic would be ${JSON.stringify(name)}`;
   if (name.length > limits.topicNameLengthMax)
