@@ -12,6 +12,8 @@ const bin = (name: string): string => path.join(tools, "node_modules/.bin", name
 /** Foreign programs the tests speak with: a command that shows one is there, and Debian's package for it. */
 const programs: readonly { readonly check: readonly string[]; readonly debian: string }[] = [
   { check: ["mosquitto_pub", "--help"], debian: "mosquitto-clients" },
+  // it stands where only root's PATH leads
+  { check: ["sh", "-c", "PATH=$PATH:/usr/sbin command -v mosquitto"], debian: "mosquitto" },
   { check: ["redis-server", "--version"], debian: "redis-server" },
   { check: ["kcat", "-V"], debian: "kcat" },
   { check: ["/usr/bin/python3", "-c", "import kafka"], debian: "python3-kafka" },
@@ -23,7 +25,7 @@ const programs: readonly { readonly check: readonly string[]; readonly debian: s
 ];
 
 /** Tests of this kind need foreign programs, a browser or the whole machine, and run on the first runtime only. */
-const foreign = /^test\/(?:compat|dashboards\/browser|cli|house_test|bench|chaos\/cluster_)/;
+const foreign = /^test\/(?:compat|conformance\/mqtt|dashboards\/browser|cli|house_test|bench|chaos\/cluster_)/;
 /** These take the whole machine for themselves: one after the other, with nothing beside them. */
 const whole = /^test\/(?:chaos\/cluster_|sim\/(?:full|protocol)_test)/;
 /** A part that takes longer hangs, and fails for that. */

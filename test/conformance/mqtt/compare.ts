@@ -1,0 +1,175 @@
+// Whether two brokers sent a client the same; what may differ is a rule with its reason, and is counted.
+import type { Seen } from "./side.ts";
+
+/** What is known about a client while its packets are compared. */
+export interface Circumstances {
+  /** Messages that were published while the client had no connection. */
+  readonly missed: ReadonlySet<string>;
+  /** Wills at a takeover that the session outlived. */
+  readonly takeoverWills: ReadonlySet<string>;
+  /** Several steps are compared at once, in which the client answered late and had a receive maximum. */
+  readonly isLate: boolean;
+}
+
+/** Messages as they came, and all else as it came: of two kinds of packets no order is promised. */
+interface View {
+  readonly publishes: readonly Seen[];
+  readonly others: readonly Seen[];
+}
+
+interface Rule {
+  readonly name: string;
+  readonly reason: string;
+  /** Both as far as the rule has them alike. The first is the reference. */
+  readonly apply: (reference: View, subject: View, about: Circumstances) => readonly [View, View];
+}
+
+const each =
+  (change: (view: View, about: Circumstances) => View): Rule["apply"] =>
+  (reference, subject, about) => [change(reference, about), change(subject, about)];
+
+export const rules: readonly Rule[] = [
+  {
+    name: "order",
+    reason: "order is promised for the messages of one client on one topic with one QoS alone [MQTT-4.6.0-6]",
+    apply: each(({ publishes, others }) => ({ publishes: byStream(publishes), others: byStream(others) })),
+  },
+  {
+    name: "nobody listens",
+    reason: "a server may say 0x10 for a message that matched nobody, or 0x00 (MQTT5 3.4.2.1)",
+    apply: each(({ publishes, others }) => {
+      const plainCode = (one: Seen): Seen =>
+        /^pub(?:ack|rec)$/.test(one.kind) && one.text === "code 16" ? { ...one, text: "code 0" } : one;
+      return { publishes, others: others.map(plainCode) };
+    }),
+  },
+  {
+    name: "remaining lifetime",
+    reason: "the lifetime of a message is told less the seconds it waited [MQTT-3.3.2-6]",
+    apply: each(({ publishes, others }) => ({ publishes: publishes.map(roundLifetime), others })),
+  },
+  {
+    name: "one copy",
+    reason: "overlapping subscriptions get one copy or one each, the server's choice (MQTT5 3.3.4)",
+    apply: (reference, subject) => {
+      const single = new Set<string>();
+      for (const [key, list] of groupsOf(subject.publishes)) if (list.length === 1) single.add(key);
+      const publishes = [...groupsOf(reference.publishes)].flatMap(([key, list]) => {
+        return single.has(key) ? [mergeCopies(list)] : list;
+      });
+      return [{ publishes: byStream(publishes), others: withoutRepeats(reference.others) }, subject];
+    },
+  },
+  {
+    name: "QoS 0 while away",
+    reason: "a server may keep QoS 0 messages for a client that is away, or not (MQTT5 4.1, 3.1.1 3.1.2.4)",
+    apply: each(({ publishes, others }, { missed }) => {
+      return { publishes: publishes.filter(({ qos, name }) => qos > 0 || !missed.has(name)), others };
+    }),
+  },
+  {
+    name: "will at takeover",
+    reason: "mosquitto does not publish the will of a connection whose session goes on, against [MQTT-3.1.4-3]",
+    apply: each(({ publishes, others }, { takeoverWills }) => {
+      const isOther = ({ name }: Seen): boolean => !takeoverWills.has(name);
+      return { publishes: publishes.filter(isOther), others: others.filter(isOther) };
+    }),
+  },
+  {
+    name: "which ones wait",
+    reason: "of messages on several topics, which ones fill a receive maximum is the server's choice (MQTT5 4.6)",
+    apply: each((view, { isLate }) => (isLate ? settledOnly(view) : view)),
+  },
+];
+
+/** Topic, publisher and QoS make a stream; what has no name stays in front. */
+function streamOf({ kind, name, topic, qos }: Seen): string {
+  if (kind !== "publish") return kind;
+  return `${topic}\n${name.slice(0, name.indexOf("n"))}\n${qos}`;
+}
+
+function byStream(list: readonly Seen[]): readonly Seen[] {
+  const streams = new Map<string, Seen[]>();
+  for (const one of list) {
+    const key = streamOf(one);
+    const stream = streams.get(key);
+    if (stream === undefined) streams.set(key, [one]);
+    else stream.push(one);
+  }
+  return [...streams].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, stream]) => stream);
+}
+
+/** Copies of one message that came for the same reason: as it was published, or as what was retained. */
+function groupsOf(publishes: readonly Seen[]): ReadonlyMap<string, Seen[]> {
+  const groups = new Map<string, Seen[]>();
+  for (const one of publishes) {
+    const group = groups.get(one.name);
+    if (group === undefined) groups.set(one.name, [one]);
+    else group.push(one);
+  }
+  return groups;
+}
+
+function mergeCopies(copies: readonly Seen[]): Seen {
+  const [first] = copies;
+  const ids = [...new Set(copies.flatMap((one) => one.ids))].sort((a, b) => a - b);
+  const qos = Math.max(...copies.map((one) => one.qos)) as Seen["qos"];
+  return { ...first!, ids, qos, retain: copies.some((one) => one.retain) };
+}
+
+/** A PUBREL for each copy. */
+function withoutRepeats(others: readonly Seen[]): readonly Seen[] {
+  return others.filter((one, at) => {
+    return (
+      one.kind !== "pubrel" || others.findIndex((other) => other.kind === "pubrel" && other.name === one.name) === at
+    );
+  });
+}
+
+function roundLifetime(one: Seen): Seen {
+  const { messageExpiry } = one.properties;
+  if (messageExpiry === undefined) return one;
+  return { ...one, properties: { ...one.properties, messageExpiry: Math.ceil(messageExpiry / 1_000) * 1_000 } };
+}
+
+/** Each message once, however often it was sent; the steps of their exchanges are left out. */
+function settledOnly({ publishes, others }: View): View {
+  const once = [...groupsOf(publishes).values()].map((copies) => ({ ...mergeCopies(copies), dup: false }));
+  return { publishes: byStream(once), others: others.filter(({ kind }) => kind !== "pubrel") };
+}
+
+/** What a reader sees of it. */
+export function lineOf({ kind, name, text, topic, qos, retain, dup, ids, properties }: Seen): string {
+  if (kind !== "publish") return [kind, name, text].filter((part) => part !== "").join(" ");
+  const flags = `q${qos}${retain ? " retain" : ""}${dup ? " dup" : ""}`;
+  const entries = Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1));
+  const told = entries.map(([key, value]) => ` ${key}=${value instanceof Uint8Array ? [...value] : String(value)}`);
+  return `publish ${name} on ${topic} ${flags} ids ${ids.join() || "-"}${told.join("")}`;
+}
+
+const viewOf = (list: readonly Seen[]): View => ({
+  publishes: list.filter(({ kind }) => kind === "publish"),
+  others: list.filter(({ kind }) => kind !== "publish"),
+});
+
+const textOf = ({ publishes, others }: View): string => [...publishes, ...others].map(lineOf).join("\n");
+
+/** Names of the rules it took to have both alike; null: they are not. */
+export function compare(
+  reference: readonly Seen[],
+  subject: readonly Seen[],
+  about: Circumstances,
+): readonly string[] | null {
+  const used: string[] = [];
+  let views: readonly [View, View] = [viewOf(reference), viewOf(subject)];
+  let texts = views.map(textOf);
+  if (texts[0] === texts[1]) return used;
+  for (const { name, apply } of rules) {
+    views = apply(...views, about);
+    const next = views.map(textOf);
+    if (next[0] !== texts[0] || next[1] !== texts[1]) used.push(name);
+    if (next[0] === next[1]) return used;
+    texts = next;
+  }
+  return null;
+}

@@ -1,0 +1,61 @@
+// Random scenarios on mosquitto and on a hub: what clients are sent is the same, or differs for a reason that is listed.
+// SEED=n begins there; npm run conformance:mqtt is the long form.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type RunningBroker, startMosquitto } from "./brokers.ts";
+import { search, type Search, shrink, tell, watcherVersion } from "./differential.ts";
+import { startWrongProxy, wrongs } from "./wrong_proxy.ts";
+
+const from = Number(process.env.SEED ?? 1);
+const both = { from, versions: [4, 5] } as const;
+
+async function between<T>(
+  starts: readonly (() => Promise<RunningBroker>)[],
+  body: (brokers: readonly RunningBroker[]) => Promise<T>,
+): Promise<T> {
+  const brokers: RunningBroker[] = [];
+  try {
+    for (const start of starts) brokers.push(await start());
+    return await body(brokers);
+  } finally {
+    for (const broker of brokers.reverse()) await broker.stop();
+  }
+}
+
+/** No difference; of the first one there is, the shortest scenario. */
+async function alike(reference: RunningBroker, subject: RunningBroker, options: Search): Promise<void> {
+  const ports = { reference: reference.port, subject: subject.port };
+  const { steps, found } = await search(ports, { ...options, stopAtFirst: true });
+  const [first] = found;
+  if (first === undefined) return assert.ok(steps > 0);
+  const left = await shrink(ports, first.steps, watcherVersion(options.versions));
+  assert.fail(`SEED=${first.seed}\n${tell(first.difference, first.steps)}\nshorter:\n${JSON.stringify(left)}`);
+}
+
+test("two of the same broker differ in nothing, also through a proxy that changes nothing", async () => {
+  await between([startMosquitto, startMosquitto], async ([reference, other]) => {
+    await alike(reference!, other!, { ...both, steps: 2_000 });
+    const proxy = await startWrongProxy(other!, null);
+    try {
+      await alike(reference!, proxy, { ...both, steps: 2_000 });
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+test("a broker that gets one thing wrong differs, whatever it is", async () => {
+  await between([startMosquitto, startMosquitto], async ([reference, other]) => {
+    for (const wrong of wrongs) {
+      const proxy = await startWrongProxy(other!, wrong);
+      try {
+        const ports = { reference: reference!.port, subject: proxy.port };
+        const bounds = { steps: 4_000, stopAtFirst: true, patienceMs: 300 };
+        const { found } = await search(ports, { from: 1, versions: [4, 5], ...bounds });
+        assert.equal(found.length, 1, `a broker that ${wrong.what} is not told from one that does not`);
+      } finally {
+        await proxy.stop();
+      }
+    }
+  });
+});
