@@ -41,6 +41,8 @@ class PollingConsumer implements Consumer {
       fetchBytesMax: Math.min(options.fetchBytesMax ?? limits.clientFetchBytes, limits.fetchBytesMax),
       committedOnly: this.#committedOnly,
       reset: this.#from,
+      onMoved: options.onMoved,
+      onBroken: options.onBroken,
       onNews: () => this.#wake?.(),
     });
     this.#member =
@@ -110,6 +112,16 @@ class PollingConsumer implements Consumer {
       return Array.from({ length: count }, (_, each) => ({ topic, partition: each, at }));
     });
     this.#fetcher.assign(await findStarts(this.#routes, places, this.#committedOnly));
+  }
+
+  add(places: readonly (TopicPartition & { readonly offset: number })[]): void {
+    this.#mustBeOpen();
+    if (this.#subscribed) throw new HubError("INVALID_REQUEST", "this consumer is subscribed already");
+    this.#fetcher.add(places);
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    this.#fetcher.remove(partitions);
   }
 
   async poll(waitMs: number): Promise<InBatch[]> {

@@ -1,4 +1,5 @@
 // The faces of a client of the hub: Producer, Consumer, Admin. Types only; bridge, subscribers and cli hold these.
+import type { HubError } from "../errors.ts";
 
 /** One header; keys repeat and keep their order. */
 export interface Header {
@@ -88,6 +89,13 @@ export interface ConsumerOptions {
   /** Called when partitions are taken away, before they are given to another; commit here. */
   readonly onRevoked?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
+  /**
+   * Called when the offset asked for is not in the log (any more): reading goes on at the nearest one that is. When
+   * left out it goes on at `from`.
+   */
+  readonly onMoved?: (at: TopicPartition, wanted: number, next: number) => void;
+  /** Called for a batch that cannot be opened, which is left out then; when left out `poll` rejects. */
+  readonly onBroken?: (at: TopicPartition, offset: number, error: HubError) => void;
 }
 
 /** Records of one partition, in order, as one fetch gave them; none where it gave markers or left-out ones only. */
@@ -106,6 +114,10 @@ export interface Consumer {
   subscribe(topics: readonly string[]): Promise<void>;
   /** Reads these partitions, all of a topic when `partition` is left out, from a place each; no group. */
   assign(topics: readonly { topic: string; partition?: number; from?: StartAt }[]): Promise<void>;
+  /** Reads these too, from an offset each (anew if they are read already), without asking anybody; no group. */
+  add(places: readonly (TopicPartition & { readonly offset: number })[]): void;
+  /** Reads these no longer. */
+  remove(partitions: readonly TopicPartition[]): void;
   /** The next batches; empty when nothing came within `waitMs`. Rejects after `close` or on a fatal HubError. */
   poll(waitMs: number): Promise<InBatch[]>;
   /** Partitions held at this moment. */

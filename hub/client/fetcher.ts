@@ -5,7 +5,7 @@ import type { Clock, Millis } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection } from "./connection.ts";
-import type { InBatch, StartAt, TopicPartition } from "./faces.ts";
+import type { ConsumerOptions, InBatch, StartAt, TopicPartition } from "./faces.ts";
 import { openBatches } from "./opening.ts";
 import { findOffsets } from "./places.ts";
 import { pause, retryPause } from "./routes.ts";
@@ -18,6 +18,9 @@ export interface FetcherOptions {
   readonly committedOnly: boolean;
   /** Where to go on when an offset is not in the log any more. */
   readonly reset: StartAt;
+  /** As of ConsumerOptions. */
+  readonly onMoved: ConsumerOptions["onMoved"];
+  readonly onBroken: ConsumerOptions["onBroken"];
   /** Called when there is something to take, or a failure to see. */
   readonly onNews: () => void;
 }
@@ -76,6 +79,16 @@ export class Fetcher {
     this.#positions.clear();
     for (const place of places) this.#put(place, place.offset, false);
     this.pump();
+  }
+
+  /** Reads these, too. */
+  add(places: readonly (TopicPartition & { readonly offset: number })[]): void {
+    for (const place of places) this.#put(place, place.offset, false);
+    this.pump();
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    for (const at of partitions) this.#positions.delete(keyOf(at));
   }
 
   assignment(): TopicPartition[] {
@@ -242,7 +255,9 @@ export class Fetcher {
       const where = `${position.topic}-${position.partition}`;
       if (kind !== "NONE") throw new HubError(kind, `fetch of ${where}: ${kind}`);
       const aborted = this.#options.committedOnly ? (data.abortedTransactions ?? []) : [];
-      const opened = await openBatches(position, position.next, data.records, !connection.direct, aborted);
+      const { onBroken } = this.#options;
+      const told = onBroken && ((offset: number, error: HubError) => onBroken(position, offset, error));
+      const opened = await openBatches(position, position.next, data.records, !connection.direct, aborted, told);
       if (!this.#isCurrent(position)) return;
       const isOn = opened.nextOffset > position.next;
       if (!isOn && (data.records?.length ?? 0) > 0) {
@@ -276,12 +291,24 @@ export class Fetcher {
     }
   }
 
-  /** The offset is gone (retention) or not there yet (the log was cut): on from where it was told to begin. */
+  /** The offset is gone (retention) or not there yet (the log was cut). */
   async #reset(position: Position): Promise<void> {
-    const { reset, committedOnly } = this.#options;
-    const at: StartAt = reset === "latest" ? "latest" : "earliest";
-    const [found] = await findOffsets(this.#routes, [{ ...position, at }], committedOnly);
-    if (found !== undefined) position.next = found.offset;
+    const { reset, onMoved } = this.#options;
+    if (onMoved === undefined) {
+      position.next = await this.#end(position, reset === "latest" ? "latest" : "earliest");
+      return;
+    }
+    const wanted = position.next;
+    const earliest = await this.#end(position, "earliest");
+    const next = wanted < earliest ? earliest : Math.min(wanted, await this.#end(position, "latest"));
+    if (!this.#isCurrent(position) || next === wanted) return;
+    position.next = next;
+    onMoved({ topic: position.topic, partition: position.partition }, wanted, next);
+  }
+
+  async #end(position: Position, at: "earliest" | "latest"): Promise<number> {
+    const [found] = await findOffsets(this.#routes, [{ ...position, at }], this.#options.committedOnly);
+    return found?.offset ?? position.next;
   }
 }
 

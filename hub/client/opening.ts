@@ -1,9 +1,11 @@
 // Opens what a fetch brought: batches to records, from the wanted offset on.
+import { HubError } from "../errors.ts";
 import { Codec, loadCodec } from "../io/compression.ts";
 import { batchHeaderBytes, batchSize, checkStoredBatch, readBatchHeader } from "../record/batch.ts";
 import type { BatchHeader } from "../record/batch.ts";
 import { readMarker } from "../record/control.ts";
 import { decodeRecords } from "../record/record.ts";
+import type { StoredRecord } from "../record/record.ts";
 import type { InRecord, TopicPartition } from "./faces.ts";
 
 export interface Opened {
@@ -45,6 +47,7 @@ class AbortedFilter {
  * next fetch.
  * @param check whether the CRC is checked: not for bytes that this process read from its own disk
  * @param aborted transactions to leave out, for a reader of committed records
+ * @param onBroken told of a batch whose records cannot be opened, which is left out then
  * @throws HubError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE
  */
 export async function openBatches(
@@ -53,6 +56,7 @@ export async function openBatches(
   bytes: Uint8Array | null,
   check: boolean,
   aborted: readonly Aborted[] = [],
+  onBroken: ((offset: number, error: HubError) => void) | null = null,
 ): Promise<Opened> {
   const filter = aborted.length === 0 ? null : new AbortedFilter(aborted);
   const records: InRecord[] = [];
@@ -67,7 +71,7 @@ export async function openBatches(
     if (header.codec === Codec.Zstd) await loadCodec(header.codec);
     if (header.lastOffset >= from) {
       if (!header.control && !leftOut) {
-        for (const { offset, timestamp, key, value, headers } of decodeRecords(batch)) {
+        for (const { offset, timestamp, key, value, headers } of recordsOf(batch, header.baseOffset, onBroken)) {
           if (offset >= from) records.push({ topic, partition, offset, timestamp, key, value, headers });
         }
       }
@@ -76,4 +80,18 @@ export async function openBatches(
     at += size;
   }
   return { records, nextOffset };
+}
+
+function recordsOf(
+  batch: Uint8Array,
+  offset: number,
+  onBroken: ((offset: number, error: HubError) => void) | null,
+): readonly StoredRecord[] {
+  try {
+    return decodeRecords(batch);
+  } catch (error) {
+    if (onBroken === null || !(error instanceof HubError)) throw error;
+    onBroken(offset, error);
+    return [];
+  }
 }

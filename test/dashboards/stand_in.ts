@@ -125,6 +125,12 @@ class StandInConsumer implements Consumer {
     throw new Error("the dashboards join no group");
   }
 
+  add(): void {
+    throw new Error("the dashboards name partitions once");
+  }
+
+  remove(): void {}
+
   async assign(topics: readonly { topic: string; partition?: number; from?: StartAt }[]): Promise<void> {
     for (const { topic, partition = 0, from = "latest" } of topics) {
       const offset = this.#hub.place(topic, partition, from);

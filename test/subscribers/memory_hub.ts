@@ -92,6 +92,8 @@ export class MemoryHub {
         hub.#share();
       },
       async assign() {},
+      add() {},
+      remove() {},
       async poll() {
         await new Promise((resolve) => setTimeout(resolve, 0));
         if (member.closed) return new Promise<InBatch[]>(() => {});

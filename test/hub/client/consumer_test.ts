@@ -136,6 +136,57 @@ bothWays("an offset that is not in the log resets to where the consumer was told
   );
 });
 
+bothWays("with onMoved it goes on at the nearest offset there is, and says so", async (ground) => {
+  const { client } = ground;
+  const topic = await ground.topic();
+  await fill(client, topic, numbered(5));
+  const moved: unknown[] = [];
+  const onMoved = (...told: unknown[]): void => void moved.push(told);
+  const consumer = client.consumer({ from: "earliest", onMoved });
+  consumer.add([{ topic, partition: 0, offset: 1000 }]);
+  await pollUntil([consumer], () => moved.length > 0);
+  await fill(client, topic, ["new"]);
+  assert.deepEqual(
+    (await take(consumer, 1)).map(({ offset }) => offset),
+    [5],
+  );
+  assert.deepEqual(moved, [[{ topic, partition: 0 }, 1000, 5]]);
+});
+
+bothWays("partitions are added and removed while others are read", async (ground) => {
+  const { client } = ground;
+  const topic = await ground.topic(3);
+  await fill(client, topic, numbered(30), 3);
+  const consumer = client.consumer();
+  consumer.add([{ topic, partition: 0, offset: 8 }]);
+  assert.deepEqual(
+    (await take(consumer, 2)).map(({ partition, offset }) => [partition, offset]),
+    [
+      [0, 8],
+      [0, 9],
+    ],
+  );
+  const waiting = consumer.poll(15_000);
+  consumer.add([{ topic, partition: 2, offset: 9 }]);
+  assert.deepEqual(
+    (await waiting).flatMap(({ records }) => records.map(({ value }) => text(value))),
+    ["v29"],
+  );
+  consumer.remove([{ topic, partition: 0 }]);
+  assert.deepEqual(names(consumer.assignment()), [`${topic}-2`]);
+  await fill(client, topic, ["gone", "gone", "there"], 3);
+  assert.deepEqual(
+    (await take(consumer, 1)).map(({ value }) => text(value)),
+    ["there"],
+  );
+  consumer.add([{ topic, partition: 2, offset: 10 }]);
+  assert.deepEqual(
+    (await take(consumer, 1)).map(({ value }) => text(value)),
+    ["there"],
+    "read anew",
+  );
+});
+
 bothWays("large records and many, through small fetches", async (ground) => {
   const { client } = ground;
   const topic = await ground.topic();

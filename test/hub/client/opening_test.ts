@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { openBatches } from "../../../hub/client/opening.ts";
 import { HubError } from "../../../hub/errors.ts";
-import { setBaseOffsetAndEpoch } from "../../../hub/record/batch.ts";
+import { At, batchCrc, setBaseOffsetAndEpoch } from "../../../hub/record/batch.ts";
 import { encodeBatch } from "../../../hub/record/builder.ts";
 import { encodeMarker } from "../../../hub/record/control.ts";
 
@@ -87,4 +87,20 @@ test("aborted transactions are left out between their first offset and their mar
   assert.deepEqual(await offsets(4), [5, 7, 12], "from within the transaction on");
   assert.deepEqual(await offsets(0, []), [0, 2, 3, 4, 5, 7, 10, 12], "read_uncommitted has them all, and no marker");
   assert.equal((await openBatches(at, 10, log, true, aborted)).nextOffset, 13);
+});
+
+test("a batch whose records are none is told of and left out, or refused", async () => {
+  const garbage = batch(13, 2);
+  garbage.fill(0xee, 61);
+  new DataView(garbage.buffer, garbage.byteOffset).setUint32(At.crc, batchCrc(garbage, 0, garbage.length));
+  const log = Buffer.concat([batch(10, 3), garbage, batch(15, 1)]);
+  await assert.rejects(openBatches(at, 10, log, true), HubError);
+  const told: [number, string][] = [];
+  const opened = await openBatches(at, 10, log, true, [], (offset, error) => void told.push([offset, error.kind]));
+  assert.deepEqual(
+    opened.records.map(({ offset }) => offset),
+    [10, 11, 12, 15],
+  );
+  assert.equal(opened.nextOffset, 16);
+  assert.deepEqual(told, [[13, "INVALID_RECORD"]]);
 });
