@@ -1,80 +1,92 @@
-// MQTT ingest beside mosquitto and NATS: rounds in which the systems alternate, medians, throughput and CPU seconds.
-//   npx tsx test/bench/mqtt_bench.ts [--systems a,b] [--workloads dense,medium] [--rounds N] [--scale F]
+// MQTT beside mosquitto and NATS: rounds in which the systems alternate, medians, and the ratios with their goals.
+//   npm run bench:mqtt -- [--systems a,b] [--workloads dense,medium] [--rounds N] [--scale F] [--warm N]
+// Each system is started anew in each round, is given `--warm` messages that are not counted, then one shape after the
+// other. CPU is that of the server and its children alone.
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { machine, median, start, systems } from "./systems.ts";
+import { goalTable, type Run, type Shape, shapes, shapeTable } from "./mqtt_rows.ts";
+import { isPresent, machine, type Running, type System, start, systems } from "./systems.ts";
 
 const { values } = parseArgs({
   options: {
-    systems: { type: "string", default: "mosquitto,nats,partidor" },
-    workloads: { type: "string", default: "dense" },
+    systems: { type: "string", default: "mosquitto,nats,partidor,partidor-interval,partidor-os" },
+    workloads: { type: "string", default: shapes.map(({ name }) => name).join() },
     rounds: { type: "string", default: "5" },
     scale: { type: "string", default: "1" },
+    warm: { type: "string", default: "50000" },
   },
 });
 
-const messages = (thousands: number): string => String(Math.round(thousands * 1000 * Number(values.scale)));
+const scale = Number(values.scale);
+const chosen = pick(values.systems, systems);
+const chosenShapes = pick(values.workloads, shapes);
 
-const workloads: Readonly<Record<string, () => readonly string[]>> = {
-  dense: () => ["--qos", "1", "--conns", "50", "--window", "32", "--n", messages(200)],
-  medium: () => ["--qos", "1", "--conns", "200", "--window", "4", "--n", messages(150)],
-  sparse: () => ["--qos", "1", "--conns", "1000", "--window", "1", "--n", messages(100)],
-  qos0: () => ["--qos", "0", "--conns", "50", "--n", messages(400)],
-  single: () => ["--qos", "1", "--conns", "1", "--window", "1", "--n", messages(5)],
-  fanout: () => ["--qos", "1", "--conns", "1", "--window", "8", "--subs", "50", "--n", messages(4)],
-  forward: () => ["--qos", "1", "--conns", "50", "--window", "32", "--subs", "1", "--n", messages(100)],
-};
-
-interface Run {
-  readonly system: string;
-  readonly workload: string;
-  readonly msgs_per_s: number;
-  readonly server_cpu_s_per_million: number;
-  readonly server_rss_mib_peak: number;
-  readonly puback_ms?: { readonly p50: number; readonly p99: number };
+function pick<T extends { readonly name: string }>(names: string, all: readonly T[]): readonly T[] {
+  return names.split(",").map((name) => {
+    const found = all.find((one) => one.name === name);
+    if (!found) throw new Error(`no ${name}: ${all.map((one) => one.name).join(", ")}`);
+    return found;
+  });
 }
 
-const load = path.join(import.meta.dirname, "mqtt_load.mjs");
-const chosen = values.systems.split(",").map((name) => {
-  const system = systems.find((one) => one.name === name);
-  if (!system) throw new Error(`no system ${name}: ${systems.map((one) => one.name).join(", ")}`);
-  return system;
-});
+/** Runs a load generator against a system, and returns what it printed. */
+function generate(running: Running, load: string, args: readonly string[]): Partial<Run> {
+  const place = ["--port", String(running.port), "--pid", String(running.pid)];
+  const file = path.join(import.meta.dirname, load);
+  const line = execFileSync(process.execPath, [file, ...args, ...place], { encoding: "utf8", timeout: 300_000 });
+  return JSON.parse(line) as Partial<Run>;
+}
+
+/** A shape is for the systems it names, and for others that were asked for as if they were `partidor`. */
+function isFor(shape: Shape, { name }: System): boolean {
+  return shape.systems.includes(name) || (!shapes.some((one) => one.systems.includes(name)) && asked.has(name));
+}
+
+const asked = new Set(values.systems.split(","));
 const runs: Run[] = [];
+const missing = new Map<string, string>();
 let port = 21_800;
-for (let round = 0; round < Number(values.rounds); round++) {
-  for (const system of round % 2 === 0 ? chosen : [...chosen].reverse()) {
+
+function measure(running: Running, system: string, shape: Shape): void {
+  const count = String(Math.max(1, Math.round(shape.count * scale)));
+  const flag = shape.load === "mqtt_idle.mjs" ? "--conns" : "--n";
+  try {
+    runs.push({ ...generate(running, shape.load, [...shape.args, flag, count]), system, shape: shape.name });
+  } catch (error) {
+    console.error(`${system}, ${shape.name}: ${String(error).slice(0, 300)}`);
+  }
+}
+
+/** One system once: idle connections on a process of their own, whose memory nothing else has grown. */
+async function visit(system: System): Promise<void> {
+  const mine = chosenShapes.filter((shape) => isFor(shape, system));
+  for (const isIdle of [false, true]) {
+    const part = mine.filter(({ name }) => (name === "idle") === isIdle);
+    if (part.length === 0) continue;
     const running = await start(system, port++);
     try {
       await new Promise((resolve) => setTimeout(resolve, 1000)); // start-up work is not what is measured
-      for (const workload of values.workloads.split(",")) {
-        const args = [load, ...workloads[workload]!(), "--port", String(running.port), "--pid", String(running.pid)];
-        const line = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 120_000 });
-        runs.push({ system: system.name, workload, ...(JSON.parse(line) as Omit<Run, "system" | "workload">) });
-      }
+      const warm = String(Math.round(Number(values.warm) * scale));
+      if (!isIdle && warm !== "0") generate(running, "mqtt_load.mjs", ["--qos", "1", "--conns", "50", "--n", warm]);
+      for (const shape of part) measure(running, system.name, shape);
     } finally {
       await running.stop();
     }
   }
 }
 
-console.log(`${machine()}, medians of ${values.rounds} rounds\n`);
-for (const workload of values.workloads.split(",")) {
-  console.log(`### ${workload}: ${workloads[workload]!().join(" ")}\n`);
-  console.log("| system | msg/s | server CPU s/M | p50 ms | p99 ms | peak RSS MiB |\n|---|---|---|---|---|---|");
-  for (const { name } of chosen) {
-    const mine = runs.filter((run) => run.system === name && run.workload === workload);
-    const of = (get: (run: Run) => number | undefined): number => median(mine.map((run) => get(run) ?? Number.NaN));
-    const cells = [
-      Math.round(of((run) => run.msgs_per_s)),
-      of((run) => run.server_cpu_s_per_million).toFixed(2),
-      of((run) => run.puback_ms?.p50).toFixed(2),
-      of((run) => run.puback_ms?.p99).toFixed(2),
-      Math.round(of((run) => run.server_rss_mib_peak)),
-    ];
-    console.log(`| ${name} | ${cells.join(" | ")} |`);
+for (const system of chosen) if (!isPresent(system)) missing.set(system.name, "missing: not on this machine");
+for (let round = 0; round < Number(values.rounds); round++) {
+  for (const system of round % 2 === 0 ? chosen : [...chosen].reverse()) {
+    if (!missing.has(system.name)) await visit(system);
   }
-  console.log("");
 }
+
+console.log(`${machine()}, medians of ${values.rounds} rounds${scale === 1 ? "" : `, scale ${scale}`}\n`);
+for (const shape of chosenShapes) {
+  const rows = chosen.filter((system) => isFor(shape, system)).map(({ name }) => name);
+  console.log(`${shapeTable({ ...shape, systems: rows }, runs, missing)}\n`);
+}
+console.log(goalTable(chosenShapes, runs));
 process.exit(0);

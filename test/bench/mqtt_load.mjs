@@ -40,13 +40,23 @@ const options = {
 
 const num = (v) => Number(v)
 
-/** CPU seconds (user + system) and RSS bytes of a set of processes, from /proc. */
+/** The process and all below it. */
+function family (pid) {
+  const all = [pid]
+  for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
+    const children = fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter(Boolean)
+    for (const child of children) all.push(...family(child))
+  }
+  return all
+}
+
+/** CPU seconds (user + system, also of children that are over) and RSS bytes of processes and their children. */
 export function procUsage (pids) {
   let cpu = 0; let rss = 0
-  for (const pid of pids) {
+  for (const pid of pids.flatMap(family)) {
     const f = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
     const s = f.slice(f.lastIndexOf(')') + 2).split(' ')
-    cpu += (Number(s[11]) + Number(s[12])) / 100
+    for (const at of [11, 12, 13, 14]) cpu += Number(s[at]) / 100
     rss += Number(s[21]) * 4096
   }
   return { cpu, rss }

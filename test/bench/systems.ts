@@ -1,6 +1,6 @@
 // The systems a bench compares: how each is started on an empty folder, what it uses, and how it is stopped.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -47,13 +47,17 @@ const natsConf = (port: number, folder: string): string =>
     "",
   ].join("\n");
 
+type Fsync = "always" | "interval" | "os";
+
 const hub =
-  (...runtime: readonly string[]) =>
+  (fsync: Fsync, ...runtime: readonly string[]) =>
   (port: number, folder: string): readonly string[] => [
     ...runtime,
     path.join(root, "cli/main.ts"),
     "up",
     "--json",
+    "--config",
+    written(`${folder}/partidor.toml`, `[log]\nlevel = "warn"\n[settings]\n"log.fsync" = "${fsync}"\n`),
     "--data",
     `${folder}/data`,
     "--listen",
@@ -67,6 +71,8 @@ const hub =
   ];
 
 const native = path.join(root, "test/.tools/node_modules/.bin/node");
+const tsx = [process.execPath, "--import", "tsx"];
+const folderOf = ({ name }: System): string => path.join(os.tmpdir(), "partidor-bench", name);
 
 export const systems: readonly System[] = [
   {
@@ -77,9 +83,25 @@ export const systems: readonly System[] = [
     name: "nats",
     command: (port, folder) => ["nats-server", "-c", written(`${folder}/n.conf`, natsConf(port, folder))],
   },
-  { name: "partidor", command: hub(process.execPath, "--import", "tsx") },
-  { name: "partidor-node24", command: hub(native) },
+  { name: "partidor", command: hub("always", ...tsx) },
+  { name: "partidor-interval", command: hub("interval", ...tsx) },
+  { name: "partidor-os", command: hub("os", ...tsx) },
+  { name: "partidor-node24", command: hub("always", native) },
 ];
+
+/** Where a program stands, also where only root's PATH leads and where Go puts what it builds; null: nowhere. */
+export function find(command: string): string | null {
+  if (path.isAbsolute(command)) return existsSync(command) ? command : null;
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", path.join(os.homedir(), "go/bin")];
+  return folders.map((folder) => path.join(folder, command)).find((file) => existsSync(file)) ?? null;
+}
+
+/** The program of the system is there. */
+export const isPresent = (system: System): boolean => {
+  const folder = folderOf(system);
+  mkdirSync(folder, { recursive: true });
+  return find(system.command(0, folder)[0]!) !== null;
+};
 
 const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -92,12 +114,15 @@ const accepts = (port: number): Promise<boolean> =>
 
 /** Starts a system; resolves once its port accepts. */
 export async function start(system: System, port: number): Promise<Running> {
-  const folder = path.join(os.tmpdir(), "partidor-bench", system.name);
+  const folder = folderOf(system);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const [command, ...args] = system.command(port, folder) as [string, ...string[]];
   const began = performance.now();
-  const child: ChildProcess = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], cwd: root });
+  const child: ChildProcess = spawn(find(command) ?? command, args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    cwd: root,
+  });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   while (!(await accepts(port))) {
     if (child.exitCode !== null) throw new Error(`${system.name} ended with ${child.exitCode}`);
@@ -117,11 +142,26 @@ export async function start(system: System, port: number): Promise<Running> {
   };
 }
 
-/** CPU seconds (user and system) and resident bytes of a process, from /proc. */
+/** The process and all below it. */
+function family(pid: number): readonly number[] {
+  const all = [pid];
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const children = readFileSync(`/proc/${pid}/task/${task}/children`, "latin1").split(" ").filter(Boolean);
+    for (const child of children) all.push(...family(Number(child)));
+  }
+  return all;
+}
+
+/** CPU seconds (user and system) and resident bytes of a process and its children, from /proc. */
 export function usage(pid: number): { readonly cpuSeconds: number; readonly rssBytes: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssBytes: Number(fields[21]) * 4096 };
+  let [ticks, pages] = [0, 0];
+  for (const one of family(pid)) {
+    const stat = readFileSync(`/proc/${one}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    for (const at of [11, 12, 13, 14]) ticks += Number(fields[at]); // the last two: of children that are over
+    pages += Number(fields[21]);
+  }
+  return { cpuSeconds: ticks / 100, rssBytes: pages * 4096 };
 }
 
 export function median(values: readonly number[]): number {
