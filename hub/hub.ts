@@ -1,6 +1,6 @@
 // Wires the rooms of the hub from ports and options, in the order of their starts; stop is that order reversed.
-import { connectLocal } from "./client/client.ts";
-import type { HubClient, OutRecord } from "./client/faces.ts";
+import { connectLocal, type LocalOptions } from "./client/client.ts";
+import type { HubClient } from "./client/faces.ts";
 import type { Config } from "./config.ts";
 import { isLoopback } from "./config.ts";
 import type { Access } from "./engine/access.ts";
@@ -27,7 +27,7 @@ import type { Dispatch } from "./server/handler.ts";
 import type { ConnectionInfo } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
 import { coordinatorOf, leaderOf as leaderIn } from "./server/coordinators.ts";
-import { makeTopic } from "./server/forwarding.ts";
+import { TopicMaker } from "./server/topic_maker.ts";
 import type { HubServices } from "./server/services.ts";
 import type { Trace } from "./trace.ts";
 
@@ -81,8 +81,7 @@ export class Hub {
   });
   /** Of this run of the process, as other hubs know it. */
   readonly #session: string;
-  /** Topics that rooms of this process wait for. */
-  readonly #making = new Map<string, Promise<void>>();
+  #maker: TopicMaker | null = null;
 
   /** `onFailed` is called once when the data folder failed and the process should end (exit code 70). */
   constructor(ports: HubPorts, config: Config, onFailed: (why: string) => void) {
@@ -128,6 +127,11 @@ export class Hub {
     const access = await accessOf(this.#ports, this.#config, shared);
     this.#services = this.#makeServices(partitions, store, settings, access);
     this.#dispatch = this.#makeDispatch(this.#services);
+    const maker = new TopicMaker(this.#services);
+    this.#maker = maker;
+    const ensureTopic = (name: string): Promise<void> => maker.ensure(name);
+    const onceClient = (): HubClient => this.client("once");
+    this.#once = new OnceStore({ partitions, facts: store, clock, isAlone: alone, ensureTopic, client: onceClient });
     const bounds = boundsOf(this.#config);
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
     if (this.#coordination === null) await openAlone(store, partitions);
@@ -266,6 +270,14 @@ export class Hub {
     return this.#ports.clock;
   }
 
+  get hubId(): number {
+    return this.#config.hub.id;
+  }
+
+  get isClustered(): boolean {
+    return this.#member !== null;
+  }
+
   /** A client of this hub without a socket in between. */
   client(clientId: string): HubClient {
     if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
@@ -273,7 +285,12 @@ export class Hub {
     const isSelf = ({ host, port }: { host: string; port: number }): boolean => {
       return port === 0 || (port === this.#port && (this.#config.hub.listen.includes(host) || isLoopback(host)));
     };
-    return connectLocal({ dispatch: this.#dispatch, clock, clientId, net, isSelf });
+    const dialHub: LocalOptions["dialHub"] = ({ host, port }, id) => {
+      const hubs = this.#member?.governor.view.hubs() ?? [];
+      const found = hubs.find((hub) => hub.host === host && hub.port === port);
+      return found ? this.#member!.peers.open(found.hubId, id) : null;
+    };
+    return connectLocal({ dispatch: this.#dispatch, clock, clientId, net, isSelf, dialHub });
   }
 
   /** The hub's durable small state; a name belongs to who writes it (`mqtt/...` is the bridge's). */
@@ -282,45 +299,19 @@ export class Hub {
     return this.#store;
   }
 
-  /** Makes a topic unless it is there: MQTT routes make theirs whatever auto.create.topics.enable says. */
+  /** Makes a topic unless it is there. */
   ensureTopic(name: string): Promise<void> {
-    if (this.#services!.partitions.of(name)) return Promise.resolve();
-    // all who wait share one promise, so that they go on in the order they came
-    let making = this.#making.get(name);
-    if (making === undefined) {
-      making = this.#makeTopic(name).finally(() => this.#making.delete(name));
-      this.#making.set(name, making);
-    }
-    return making;
-  }
-
-  async #makeTopic(name: string): Promise<void> {
-    const { partitions } = this.#services!;
-    try {
-      // known and without logs: a client's request is making it at this moment
-      if (partitions.topics.byName(name)) await partitions.whenMade(name);
-      else await makeTopic(this.#services!, name);
-    } catch (error) {
-      if (!(error instanceof HubError && error.kind === "TOPIC_ALREADY_EXISTS")) throw error;
-      await partitions.whenMade(name);
-    }
+    return this.#maker!.ensure(name);
   }
 
   /** A record and facts, stored together (once.ts). */
-  storeOnce(
-    topic: string,
-    record: OutRecord,
-    facts: readonly (readonly [string, Uint8Array | null])[],
-  ): Promise<{ readonly partition: number; readonly offset: number }> {
-    const { partitions } = this.#services!;
-    this.#once ??= new OnceStore({
-      partitions,
-      facts: this.#store!,
-      clock: this.#ports.clock,
-      ensureTopic: (name) => this.ensureTopic(name),
-      client: () => this.client("once"),
-    });
-    return this.#once.store(topic, record, facts);
+  storeOnce(...args: Parameters<OnceStore["store"]>): ReturnType<OnceStore["store"]> {
+    return this.#once!.store(...args);
+  }
+
+  /** Two records, stored together (once.ts). */
+  storeTogether(...args: Parameters<OnceStore["together"]>): ReturnType<OnceStore["together"]> {
+    return this.#once!.together(...args);
   }
 
   health(): Health {

@@ -34,6 +34,8 @@ export const mqttLimits = {
   mqttQos2PerClientMax: 512,
   /** The same, all sessions together (each is a fact in the journal). */
   mqttQos2IdsMax: 20_000,
+  /** QoS 2 messages that wait for their topic to be made. */
+  mqttWaitingForTopicMax: 10_000,
   mqttRetainedMax: 10_000,
   mqttRetainedBytesMax: 64 * MiB,
   mqttRoutesMax: 1_000,
@@ -73,6 +75,18 @@ export const mqttLimits = {
   // matching
   /** Remembered matches: a topic counts one and one for each subscriber it has. */
   mqttMatchMemoMax: 100_000,
+  // what is kept in __mqtt_sessions and __mqtt_retained
+  /** Partitions of each: enough for the few hubs of a cluster. */
+  mqttKeptPartitions: 4,
+  mqttKeptSegmentBytes: 4 * MiB,
+  /** One record may be as large as a packet, and has its key and its properties beside it. */
+  mqttKeptBatchBytesMax: 2 * MiB,
+  /** How long a start waits for what is kept: in a cluster its leaders come a while later. */
+  mqttKeptOpenMsMax: 60 * second,
+  mqttKeptRetryMs: 200,
+  /** How often retained messages are looked through for expired ones. */
+  mqttRetainedSweepMs: 60 * second,
+  mqttRetainedStepMs: 5 * second,
   /** A stored session or will. */
   mqttSessionRecordBytesMax: 1 * MiB,
 } as const;

@@ -42,6 +42,7 @@ export type {
 } from "./client/faces.ts";
 export { type Config, ConfigError, configSchema, isLoopback, nearest, parseAmount, type RouteTable } from "./config.ts";
 export { Reader, Writer };
+export { mqttRetainedTopic, mqttSessionsTopic } from "./engine/kept_topics.ts";
 export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
 export { type Health, Hub } from "./hub.ts";
 export type { Clock } from "./io/ports.ts";

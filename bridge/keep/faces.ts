@@ -4,6 +4,22 @@ import type { Message } from "../session/message.ts";
 import type { Past, StoredSession, StoredWill } from "../session/record.ts";
 import type { ReasonCode } from "../wire/packet.ts";
 
+/** Of the hub, what keepers use beside its client. */
+export interface KeepingHub {
+  readonly hubId: number;
+  /** It is one of a cluster. */
+  readonly isClustered: boolean;
+  /** Makes a topic unless it is there. */
+  ensureTopic(name: string): Promise<void>;
+  /** Stores both; on a lone hub in one journal group. Begins before it returns. */
+  storeTogether(topic: string, record: OutRecord, note: TopicRecord): Promise<{ readonly noteOffset: number }>;
+}
+
+export interface TopicRecord {
+  readonly topic: string;
+  readonly record: OutRecord;
+}
+
 export interface KnownSession {
   readonly clientId: string;
   readonly past: Past;
@@ -11,8 +27,11 @@ export interface KnownSession {
 
 /** What the keeper tells the broker. */
 export interface SessionKeeperEvents {
-  /** Another hub owns the client now: its connection here ends (0x8e), and its object goes without a write. */
-  readonly onTaken: (clientId: string) => void;
+  /**
+   * Another hub owns the client now: its connection here ends (0x8e), and its object goes without a write. Gives the
+   * session as it was last, so that the other hub repeats less; null when there is none to keep.
+   */
+  readonly onTaken: (clientId: string) => StoredSession | null;
   /** Sessions nobody looks after any more (their hub is dead): this hub does, with their wills and expiry. */
   readonly onInherited: (sessions: readonly KnownSession[]) => void;
 }

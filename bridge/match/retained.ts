@@ -15,6 +15,11 @@ interface Node<V> {
   entry: Entry<V> | null;
 }
 
+/** Bytes a message counts with: those of its value, its topic and its bookkeeping. */
+export function weightOf(topic: string, bytes: number): number {
+  return bytes + 2 * topic.length + entryBytes;
+}
+
 /** Bookkeeping of one entry that is counted besides its topic and value. */
 const entryBytes = 200;
 
@@ -44,15 +49,25 @@ export class Retained<V> {
    * @param bytes of the value.
    */
   set(topic: string, value: V, bytes: number, expiresAt: number | null): boolean {
-    const levels = topic.split("/");
-    const before = find(this.#root, levels)?.entry ?? null;
-    const entry: Entry<V> = { topic, value, bytes: bytes + 2 * topic.length + entryBytes, expiresAt };
-    const bytesAfter = this.#bytes + entry.bytes - (before?.bytes ?? 0);
-    if (bytesAfter > this.#bytesMax || (before === null && this.#count >= this.#countMax)) return false;
-    make(this.#root, levels).entry = entry;
-    this.#bytes = bytesAfter;
-    if (before === null) this.#count++;
+    if (!this.hasRoom(topic, bytes)) return false;
+    this.put(topic, value, bytes, expiresAt);
     return true;
+  }
+
+  /** @param coming messages that are on their way and not set yet, and their bytes as `weightOf` counts them. */
+  hasRoom(topic: string, bytes: number, coming = { count: 0, bytes: 0 }): boolean {
+    const before = find(this.#root, topic.split("/"))?.entry ?? null;
+    const bytesAfter = this.#bytes + coming.bytes + weightOf(topic, bytes) - (before?.bytes ?? 0);
+    return bytesAfter <= this.#bytesMax && (before !== null || this.#count + coming.count < this.#countMax);
+  }
+
+  /** As `set`, beyond the bounds too: what was acknowledged stays. */
+  put(topic: string, value: V, bytes: number, expiresAt: number | null): void {
+    const node = make(this.#root, topic.split("/"));
+    const entry: Entry<V> = { topic, value, bytes: weightOf(topic, bytes), expiresAt };
+    this.#bytes += entry.bytes - (node.entry?.bytes ?? 0);
+    if (node.entry === null) this.#count++;
+    node.entry = entry;
   }
 
   /** An empty retained message does this ([MQTT-3.3.1-6]); false when there was none. */
@@ -90,6 +105,13 @@ export class Retained<V> {
     return found;
   }
 
+  /** Every topic and its message, expired ones too. */
+  all(): [string, V][] {
+    const all: [string, V][] = [];
+    walk(this.#root, ({ topic, value }) => all.push([topic, value]));
+    return all;
+  }
+
   /** Forgets what has expired; the topics ([MQTT-3.3.2-5]). */
   expire(now: number): string[] {
     const gone: string[] = [];
@@ -98,6 +120,11 @@ export class Retained<V> {
     });
     for (const topic of gone) this.delete(topic);
     return gone;
+  }
+
+  /** A topic's message, expired or not. */
+  peek(topic: string): V | null {
+    return find(this.#root, topic.split("/"))?.entry?.value ?? null;
   }
 }
 

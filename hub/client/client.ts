@@ -19,6 +19,8 @@ export interface LocalOptions {
   readonly net?: Net;
   /** Whether an address is this hub's. */
   readonly isSelf?: (address: Address) => boolean;
+  /** Connects to another hub of the cluster as a hub; null for an address that is none's. */
+  readonly dialHub?: (address: Address, clientId: string) => Promise<Connection> | null;
 }
 
 export interface NetOptions {
@@ -30,11 +32,11 @@ export interface NetOptions {
 }
 
 /** Clients of the hub in this process: no socket, no codec, batches by reference. */
-export function connectLocal({ dispatch, clock, clientId, net, isSelf }: LocalOptions): HubClient {
+export function connectLocal({ dispatch, clock, clientId, net, isSelf, dialHub }: LocalOptions): HubClient {
   const bootstrap = [{ host: "local", port: 0 }];
   return clientOf(clock, bootstrap, clientId, async (address, id) => {
-    if (net && isSelf && !isSelf(address)) return await dial({ net, clock, clientId: id, ...address });
-    return openLocal(dispatch, id);
+    if (!net || !isSelf || isSelf(address)) return openLocal(dispatch, id);
+    return await (dialHub?.(address, id) ?? dial({ net, clock, clientId: id, ...address }));
   });
 }
 

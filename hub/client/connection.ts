@@ -37,6 +37,8 @@ export interface DialOptions {
   readonly connectMsMax?: Millis;
   /** How the other side is asked what it speaks, in place of ApiVersions: hubs say who they are (engine/peers.ts). */
   readonly greet?: Greet;
+  /** Greeted, it goes on as a client: what is beyond the client's versions is not asked. */
+  readonly asClient?: boolean;
   /** Called once when the connection is closed, by either side. */
   readonly onClosed?: () => void;
 }
@@ -72,7 +74,7 @@ export async function dial(options: DialOptions): Promise<Connection> {
   }
   const connection = new DialledConnection(socket, options);
   try {
-    if (options.greet) await connection.greet(options.greet);
+    if (options.greet) await connection.greet(options.greet, options.asClient ?? false);
     else await connection.learnVersions();
   } catch (error) {
     connection.close();
@@ -135,8 +137,8 @@ class DialledConnection implements Connection {
       this.#versions.set(apiKey, [minVersion, maxVersion]);
   }
 
-  async greet(greet: Greet): Promise<void> {
-    this.#newest = (api) => apis[api].max;
+  async greet(greet: Greet, asClient: boolean): Promise<void> {
+    if (!asClient) this.#newest = (api) => apis[api].max;
     const rows = await greet((api, request, timeoutMs) => this.#send(api, apis[api].max, request, timeoutMs));
     for (const { apiKey, minVersion, maxVersion } of rows) this.#versions.set(apiKey, [minVersion, maxVersion]);
   }

@@ -1,5 +1,5 @@
 // The other hubs as this one calls them: connections kept by purpose, deadlines, and who is gone or silent.
-import { type Connection, dial, type Greet } from "../client/connection.ts";
+import { type Connection, dial, type DialOptions, type Greet } from "../client/connection.ts";
 import type { HubId } from "../cluster/types.ts";
 import { errorNameOf, HubError } from "../errors.ts";
 import type { Clock, Hashing, Millis, Net, Random, Timer } from "../io/ports.ts";
@@ -84,6 +84,15 @@ export class Peers {
     return this.#ask(peer, purpose, link.send(api, request, timeoutMs + limits.peerGraceMs), `${api}`, timeoutMs);
   }
 
+  /**
+   * A connection of its own for a client of this hub's rooms: the other hub lets it in as a hub, where clients log in
+   * too, and takes what only hubs write.
+   */
+  open(hub: HubId, clientId: string): Promise<Connection> {
+    if (this.#closed) return Promise.reject(new HubError("NETWORK_EXCEPTION", "this hub stops"));
+    return this.#dial(this.#peerOf(hub), clientId, () => {}, { asClient: true });
+  }
+
   /** Keeps a connection to the hub from now on, so that its state is told whether it is called or not. Idempotent. */
   watch(hub: HubId): void {
     if (!this.#closed && hub !== this.#options.me.hubId) this.#peerOf(hub);
@@ -139,12 +148,12 @@ export class Peers {
   }
 
   #newLink(peer: Peer, purpose: Purpose): PeerLink {
-    const { clock, random } = this.#options;
+    const { clock, random, me } = this.#options;
     const control = purpose === "control";
     const link: PeerLink = new PeerLink({
       clock,
       random,
-      dial: (closed) => this.#dial(peer, purpose, closed),
+      dial: (closed) => this.#dial(peer, `hub-${me.hubId}-${purpose}`, closed),
       opened: () => {
         if (control) this.#heard(peer);
       },
@@ -161,17 +170,21 @@ export class Peers {
     return link;
   }
 
-  #dial(peer: Peer, purpose: Purpose, onClosed: () => void): Promise<Connection> {
-    const { net, clock, me } = this.#options;
+  #dial(
+    peer: Peer,
+    clientId: string,
+    onClosed: () => void,
+    options: Pick<DialOptions, "asClient"> = {},
+  ): Promise<Connection> {
+    const { net, clock } = this.#options;
     const address = this.#options.addressOf(peer.hub);
     if (address === undefined) {
       return Promise.reject(new HubError("NETWORK_EXCEPTION", `hub ${peer.hub} is not registered`));
     }
     const { host, port } = address;
-    const clientId = `hub-${me.hubId}-${purpose}`;
     const connectMsMax = limits.peerConnectMsMax;
     const greet: Greet = (ask) => this.#greet(peer, ask);
-    return dial({ net, clock, clientId, host, port, connectMsMax, onClosed, greet });
+    return dial({ net, clock, clientId, host, port, connectMsMax, onClosed, greet, ...options });
   }
 
   /** Introduces this hub, and proves on both sides that the secret is known where there is one. */

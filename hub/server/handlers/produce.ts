@@ -1,5 +1,6 @@
 // Produce (0): batches in.
 import { KeylessRecords } from "../../engine/admission.ts";
+import { keptTopic } from "../../engine/kept_topics.ts";
 import type { Partition, Written } from "../../engine/partitions.ts";
 import { appendTransactional } from "../../engine/transaction_entry.ts";
 import { codeOf, codeOfThrown, HubError } from "../../errors.ts";
@@ -42,7 +43,7 @@ export function produceHandlers(services: HubServices) {
       if (moving.length > 0) await within(services, Promise.all(moving), deadline);
       const topics = request.topicData.map(({ name, topicId, partitionData }) => {
         const known = nameIn(services, context.version >= topicIdsSince, name, topicId);
-        const slots = partitionData.map((data) => write(services, request, known, data, context.version));
+        const slots = partitionData.map((data) => write(services, request, known, data, context));
         return { name, topicId, known, slots };
       });
       const slots = topics.flatMap((topic) => topic.slots);
@@ -83,12 +84,14 @@ function write(
   request: Request,
   topic: string | null,
   data: Request["topicData"][number]["partitionData"][number],
-  version: number,
+  context: RequestContext,
 ): Slot {
+  const { version } = context;
   let partition: Partition | null = null;
   try {
     if (topic === null) throw new HubError("UNKNOWN_TOPIC_ID");
-    if (isInternalName(topic)) throw new HubError("INVALID_TOPIC_EXCEPTION", `${topic} is internal`);
+    if (isInternalName(topic) && !mayKeep(topic, context))
+      throw new HubError("INVALID_TOPIC_EXCEPTION", `${topic} is internal`);
     partition = services.partitions.must(topic, data.index);
     const batch = data.records;
     if (batch === null || batch.length === 0) throw new HubError("INVALID_RECORD", "A produce without a batch");
@@ -104,6 +107,11 @@ function write(
   } catch (error) {
     return { partition: null, written: null, answer: refusal(data.index, error, partition), gated: null };
   }
+}
+
+/** The bridge's own topics take records of this hub's rooms and of other hubs. */
+function mayKeep(topic: string, { inProcess, hub }: RequestContext): boolean {
+  return (inProcess || hub !== undefined) && keptTopic(topic) !== undefined;
 }
 
 function wroteAt(partition: Partition, index: number, written: Written): Slot {

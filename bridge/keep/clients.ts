@@ -1,0 +1,153 @@
+// What `__mqtt_sessions` says of each client: a function of the newest record of each key, so that compaction may come. Pure.
+import { HubError, Reader, Writer } from "../../hub/mod.ts";
+import { type Past, type StoredSession, type StoredWill, decodeSession, decodeWill } from "../session/record.ts";
+import { type KeptKey, Kind, readKey } from "./keys.ts";
+
+/** A value, and what hubs wrote in its place in earlier epochs and did not remove: the highest epoch counts. */
+export interface Entry {
+  readonly epoch: number;
+  readonly value: Uint8Array;
+  readonly older: Entry | null;
+}
+
+/** Who looks after a client. */
+export interface Owner {
+  readonly hub: number;
+  readonly epoch: number;
+}
+
+interface Heir extends Owner {
+  /** Epoch of the claim that it inherits; 0: of a client that nobody claimed. */
+  readonly of: number;
+}
+
+export interface ClientState {
+  session: Entry | null;
+  will: Entry | null;
+  ids: Map<number, Entry> | null;
+  claim: Owner | null;
+  heir: Heir | null;
+  /** Epoch of the claim for which the hub before wrote its last; 0: none. */
+  left: number;
+}
+
+export interface KeptRecord {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly offset: number;
+}
+
+const claimVersion = 1;
+
+/** A claim, by a client's hub or by an heir: `of` is the epoch that is inherited, 0 for none. */
+export function encodeClaim(hub: number, of = 0): Uint8Array {
+  const writer = new Writer();
+  for (const number of [claimVersion, hub, of]) writer.uvarint(number);
+  return writer.join();
+}
+
+/** @throws HubError INVALID_RECORD, INVALID_REQUEST */
+function decodeClaim(bytes: Uint8Array): { readonly hub: number; readonly of: number } {
+  const reader = new Reader(bytes);
+  const version = reader.uvarint();
+  if (version !== claimVersion) throw new HubError("INVALID_RECORD", `a claim of version ${version}`);
+  return { hub: reader.uvarint(), of: reader.uvarint() };
+}
+
+export class Clients {
+  readonly #clients = new Map<string, ClientState>();
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  all(): Iterable<readonly [string, ClientState]> {
+    return this.#clients;
+  }
+
+  get(clientId: string): ClientState | undefined {
+    return this.#clients.get(clientId);
+  }
+
+  /**
+   * The epoch of a claim is its place in the log and so higher than any before it. An heir counts as long as nobody
+   * claimed the client since.
+   */
+  ownerOf(clientId: string): Owner | null {
+    const state = this.#clients.get(clientId);
+    if (state === undefined) return null;
+    const { claim, heir } = state;
+    return heir !== null && heir.of === (claim?.epoch ?? 0) ? heir : claim;
+  }
+
+  /** Null: nothing is kept of it. @throws HubError INVALID_RECORD when what is kept cannot be read */
+  pastOf(clientId: string): Past | null {
+    const state = this.#clients.get(clientId);
+    if (state === undefined) return null;
+    const session: StoredSession | null = state.session === null ? null : decodeSession(state.session.value);
+    const will: StoredWill | null = state.will === null ? null : decodeWill(state.will.value);
+    const inboundIds = [...(state.ids?.keys() ?? [])];
+    return session === null && will === null && inboundIds.length === 0 ? null : { session, inboundIds, will };
+  }
+
+  /** Gives the key it is about. @throws HubError INVALID_RECORD, INVALID_REQUEST when it is none of ours */
+  apply({ key, value, offset }: KeptRecord): KeptKey | null {
+    const about = key === null ? null : readKey(key);
+    if (about === null) return null;
+    const state = this.#clients.get(about.clientId) ?? newState();
+    change(state, about, value === null ? null : new Uint8Array(value), offset);
+    if (isEmpty(state)) this.#clients.delete(about.clientId);
+    else this.#clients.set(about.clientId, state);
+    return about;
+  }
+}
+
+function newState(): ClientState {
+  return { session: null, will: null, ids: null, claim: null, heir: null, left: 0 };
+}
+
+function isEmpty({ session, will, ids, claim, heir, left }: ClientState): boolean {
+  return session === null && will === null && ids === null && claim === null && heir === null && left === 0;
+}
+
+function change(state: ClientState, about: KeptKey, value: Uint8Array | null, offset: number): void {
+  const { kind, epoch, packetId } = about;
+  switch (kind) {
+    case Kind.session:
+      state.session = put(state.session, epoch, value);
+      return;
+    case Kind.will:
+      state.will = put(state.will, epoch, value);
+      return;
+    case Kind.inboundId: {
+      const entry = put(state.ids?.get(packetId) ?? null, epoch, value);
+      if (entry !== null) state.ids ??= new Map();
+      if (entry !== null) state.ids!.set(packetId, entry);
+      else state.ids?.delete(packetId);
+      if (state.ids?.size === 0) state.ids = null;
+      return;
+    }
+    case Kind.claim:
+      state.claim = value === null ? null : { hub: decodeClaim(value).hub, epoch: offset + 1 };
+      return;
+    case Kind.heir:
+      state.heir = value === null ? null : { ...decodeClaim(value), epoch: offset + 1 };
+      return;
+    case Kind.left:
+      state.left = value === null ? 0 : decodeClaim(value).of;
+  }
+}
+
+/** Sets or removes (null) what was written in one epoch. */
+function put(entry: Entry | null, epoch: number, value: Uint8Array | null): Entry | null {
+  if (entry !== null && entry.epoch > epoch) return { ...entry, older: put(entry.older, epoch, value) };
+  const older = entry?.epoch === epoch ? entry.older : entry;
+  return value === null ? older : { epoch, value, older };
+}
+
+/** The epochs in which something is there. */
+export function epochsOf(entry: Entry | null): readonly number[] {
+  const epochs: number[] = [];
+  for (let at = entry; at !== null; at = at.older) epochs.push(at.epoch);
+  return epochs;
+}

@@ -1,0 +1,200 @@
+// A compacted topic of the hub that the bridge keeps state in: read whole, read on when others write it, written in order.
+import {
+  type Clock,
+  type HubClient,
+  HubError,
+  type InRecord,
+  limits,
+  type OutRecord,
+  type Trace,
+} from "../../hub/mod.ts";
+import type { KeepingHub } from "./faces.ts";
+
+export interface KeptOptions {
+  readonly hub: Pick<KeepingHub, "ensureTopic">;
+  readonly client: HubClient;
+  readonly topic: string;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  /** Others write it, too: it is read on after `open`. */
+  readonly isShared: boolean;
+  /** Told every record, in the order of its partition. */
+  readonly apply: (record: InRecord) => void;
+}
+
+type Consumer = ReturnType<HubClient["consumer"]>;
+
+/** How far a partition was read, and who waits for more. */
+interface Place {
+  next: number;
+  /** By offset. */
+  waiting: { readonly offset: number; readonly call: () => void }[];
+}
+
+export class KeptTopic {
+  readonly #options: KeptOptions;
+  readonly #producer: ReturnType<HubClient["producer"]>;
+  readonly #admin: ReturnType<HubClient["admin"]>;
+  readonly #places: Place[] = Array.from({ length: limits.mqttKeptPartitions }, () => ({ next: 0, waiting: [] }));
+  /** Asks how far the topic goes: at most one question is under way, and who comes meanwhile shares the next one. */
+  #asking: Promise<void> = Promise.resolve();
+  #nextLook: Promise<void> | null = null;
+  #following: Promise<void> = Promise.resolve();
+  #consumer: Consumer | null = null;
+  #closed = false;
+
+  constructor(options: KeptOptions) {
+    this.#options = options;
+    this.#producer = options.client.producer({ acks: -1 });
+    this.#admin = options.client.admin();
+  }
+
+  /** Resolves when all that was committed before the call was applied. @throws HubError when it cannot be read */
+  async open(): Promise<void> {
+    const { hub, topic, isShared } = this.#options;
+    await this.#patiently(() => hub.ensureTopic(topic));
+    const ends = await this.#patiently(() => this.#ends());
+    this.#consumer = await this.#patiently(() => this.#read());
+    while (ends.some((end, at) => this.#places[at]!.next < end)) {
+      this.#mustBeOpen();
+      for (const batch of await this.#consumer.poll(limits.clientFetchWaitMs)) this.#take(batch);
+    }
+    if (isShared) this.#following = this.#follow();
+    else await this.#stopReading();
+  }
+
+  /** Which partition all records of a name are in. */
+  partitionOf(name: string): number {
+    let hash = 0x811c9dc5;
+    for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+    return (hash >>> 0) % this.#places.length;
+  }
+
+  /** Takes the record now; those of a partition keep the order of the calls. Resolves with its offset when committed. */
+  async write(partition: number, record: OutRecord): Promise<number> {
+    return (await this.#producer.publish(this.#options.topic, { ...record, partition })).offset;
+  }
+
+  /** Calls once all up to this offset was applied, at once when it was. Only of a topic that is read on. */
+  whenRead(partition: number, offset: number, call: () => void): void {
+    const { next, waiting } = this.#places[partition]!;
+    if (next > offset) return call();
+    let at = waiting.length;
+    while (at > 0 && waiting[at - 1]!.offset > offset) at--;
+    waiting.splice(at, 0, { offset, call });
+  }
+
+  /**
+   * Resolves when all that anybody was acknowledged before the call was applied.
+   * @throws HubError when a leader does not tell
+   */
+  upToNow(): Promise<void> {
+    this.#nextLook ??= this.#asking.then(() => {
+      this.#nextLook = null;
+      const looking = this.#ends();
+      this.#asking = looking.then(
+        () => {},
+        () => {},
+      );
+      return looking.then((ends) => this.#whenAllRead(ends));
+    });
+    return this.#nextLook;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#stopReading();
+    await this.#following;
+    await Promise.all([this.#producer.close(), this.#admin.close()]);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new HubError("NETWORK_EXCEPTION", `${this.#options.topic} is closed`);
+  }
+
+  /** Of each partition: the offset after the last committed record. */
+  async #ends(): Promise<number[]> {
+    const { topic } = this.#options;
+    const partitions = this.#places.map((_, partition) => ({ topic, partition }));
+    const found = await this.#admin.offsets(partitions, "latest");
+    const ends = partitions.map(() => 0);
+    for (const { partition, offset } of found) ends[partition] = offset;
+    return ends;
+  }
+
+  async #whenAllRead(ends: readonly number[]): Promise<void> {
+    await Promise.all(
+      ends.map((end, partition) => new Promise<void>((resolve) => this.whenRead(partition, end - 1, resolve))),
+    );
+  }
+
+  /** A consumer that goes on where the last one stopped. */
+  async #read(): Promise<Consumer> {
+    const { client, topic } = this.#options;
+    const consumer = client.consumer({ from: "earliest" });
+    try {
+      await consumer.assign(
+        this.#places.map(({ next }, partition) => {
+          return { topic, partition, from: next === 0 ? "earliest" : { offset: next } };
+        }),
+      );
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    }
+    return consumer;
+  }
+
+  async #follow(): Promise<void> {
+    const { clock, trace, topic } = this.#options;
+    while (!this.#closed) {
+      try {
+        this.#consumer ??= await this.#read();
+        for (const batch of await this.#consumer.poll(limits.clientFetchWaitMs)) this.#take(batch);
+      } catch (error) {
+        if (this.#closed) return;
+        trace.event("warn", "mqtt_kept_read_failed", { topic, error: String(error) });
+        await this.#stopReading();
+        await new Promise<void>((resolve) => void clock.after(limits.mqttKeptRetryMs, resolve));
+      }
+    }
+  }
+
+  async #stopReading(): Promise<void> {
+    const consumer = this.#consumer;
+    this.#consumer = null;
+    await consumer?.close();
+  }
+
+  #take(batch: Awaited<ReturnType<Consumer["poll"]>>[number]): void {
+    const place = this.#places[batch.partition];
+    if (place === undefined) return;
+    for (const record of batch.records) {
+      this.#options.apply(record);
+      this.#moved(place, record.offset + 1);
+    }
+    this.#moved(place, batch.nextOffset);
+  }
+
+  #moved(place: Place, next: number): void {
+    place.next = next;
+    let count = 0;
+    while (count < place.waiting.length && place.waiting[count]!.offset < next) count++;
+    if (count > 0) for (const { call } of place.waiting.splice(0, count)) call();
+  }
+
+  /** Tries again while it may help: a cluster that starts has leaders a while later. */
+  async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    const until = clock.now() + limits.mqttKeptOpenMsMax;
+    for (;;) {
+      this.#mustBeOpen();
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof HubError && error.retriable) || clock.now() >= until) throw error;
+        await new Promise<void>((resolve) => void clock.after(limits.mqttKeptRetryMs, resolve));
+      }
+    }
+  }
+}

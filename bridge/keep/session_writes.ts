@@ -1,0 +1,220 @@
+// Writes what is kept of clients that this hub looks after, and knows which records of each are to go in the end.
+import { HubError, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
+import { encodeInboundId, encodeSession, encodeWill, type StoredSession, type StoredWill } from "../session/record.ts";
+import { type ClientState, epochsOf } from "./clients.ts";
+import type { KeepingHub } from "./faces.ts";
+import type { KeptTopic } from "./kept_topic.ts";
+import { Kind, keyOf } from "./keys.ts";
+
+/** A client that this hub looks after: in which epochs there are, or are becoming, records of it. */
+export interface Owned {
+  readonly clientId: string;
+  readonly partition: number;
+  readonly epoch: number;
+  session: readonly number[];
+  will: readonly number[];
+  ids: Map<number, readonly number[]> | null;
+  /** QoS 2 messages that are being stored; an end waits for them. */
+  storing: Set<Promise<unknown>> | null;
+  /** Offset of the claim by which another hub took it; null while it is ours. */
+  takenAt: number | null;
+}
+
+export interface WritesOptions {
+  readonly hub: KeepingHub;
+  readonly topic: KeptTopic;
+  readonly trace: Trace;
+  /** Resolves when a record at this offset is known to count; rejects when another hub had the client before it. */
+  readonly confirm: (owned: Owned, offset: number) => Promise<void>;
+}
+
+const none: readonly number[] = [];
+
+export class SessionWrites {
+  readonly #options: WritesOptions;
+  readonly #topic: KeptTopic;
+  #sessions = 0;
+  #ids = 0;
+
+  constructor(options: WritesOptions) {
+    this.#options = options;
+    this.#topic = options.topic;
+  }
+
+  /** QoS 2 ids of clients that this hub looks after. */
+  get ids(): number {
+    return this.#ids;
+  }
+
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** Takes a client over, with the records there are of it. */
+  own(clientId: string, epoch: number, state: ClientState | undefined): Owned {
+    const ids = state?.ids ?? null;
+    const session = sharedList(epochsOf(state?.session ?? null));
+    this.#ids += ids?.size ?? 0;
+    if (session.length > 0) this.#sessions++;
+    return {
+      clientId,
+      partition: this.#topic.partitionOf(clientId),
+      epoch,
+      session,
+      will: sharedList(epochsOf(state?.will ?? null)),
+      ids: ids === null ? null : new Map([...ids].map(([id, entry]) => [id, sharedList(epochsOf(entry))])),
+      storing: null,
+      takenAt: null,
+    };
+  }
+
+  /** Nothing is kept of it, nor on its way. */
+  isOver({ session, will, ids, storing }: Owned): boolean {
+    return session.length === 0 && will.length === 0 && ids === null && storing === null;
+  }
+
+  /** Another hub's now, or over. */
+  letGo(owned: Owned): void {
+    this.#ids -= owned.ids?.size ?? 0;
+    if (owned.session.length > 0) this.#sessions--;
+    owned.ids = null;
+    owned.session = none;
+  }
+
+  async store(owned: Owned, session: StoredSession): Promise<void> {
+    const isNew = owned.session.length === 0;
+    if (isNew && this.#sessions >= limits.mqttSessionsMax) throw full(`${this.#sessions} sessions`);
+    const value = encodeSession(session);
+    if (isNew) this.#sessions++;
+    const stale = owned.session.filter((epoch) => epoch !== owned.epoch);
+    owned.session = sharedList([owned.epoch]);
+    const written = this.#write(owned, keyOf(Kind.session, owned.clientId, owned.epoch), value);
+    this.#remove(owned, Kind.session, stale);
+    await this.#options.confirm(owned, await written);
+  }
+
+  /** A failure is counted. */
+  keepWill(owned: Owned, will: StoredWill | null): void {
+    const before = owned.will;
+    owned.will = will === null ? none : sharedList([owned.epoch]);
+    if (will !== null) this.#writeWill(owned, will).catch((error: unknown) => this.#failed(owned, error));
+    this.#remove(owned, Kind.will, will === null ? before : before.filter((epoch) => epoch !== owned.epoch));
+  }
+
+  async #writeWill(owned: Owned, will: StoredWill): Promise<void> {
+    await this.#write(owned, keyOf(Kind.will, owned.clientId, owned.epoch), encodeWill(will));
+  }
+
+  /** Removes all records of the client; QoS 2 ids that are being stored go when they are. */
+  async end(owned: Owned): Promise<void> {
+    const { session, will, ids, storing } = owned;
+    const had = ids ?? new Map<number, readonly number[]>();
+    owned.will = none;
+    this.letGo(owned);
+    const gone = [...this.#tombstones(owned, Kind.session, session), ...this.#tombstones(owned, Kind.will, will)];
+    if (storing !== null) await Promise.allSettled(storing);
+    for (const [id, epochs] of had) {
+      // unless the client's next session uses the id already
+      if (!owned.ids?.has(id)) gone.push(...this.#tombstones(owned, Kind.inboundId, epochs, id));
+    }
+    const offsets = await Promise.all(gone);
+    if (offsets.length > 0) await this.#options.confirm(owned, Math.max(...offsets));
+  }
+
+  /** The append begins before this returns. */
+  storeOnce(owned: Owned, packetId: number, topic: string, record: OutRecord): Promise<void> {
+    if (!owned.ids?.has(packetId)) {
+      if (this.#ids >= limits.mqttQos2IdsMax) return Promise.reject(full(`${this.#ids} QoS 2 ids`));
+      this.#ids++;
+    }
+    owned.ids ??= new Map();
+    const ids = owned.ids;
+    ids.set(packetId, sharedList([owned.epoch]));
+    const note = { topic: mqttSessionsTopic, record: this.#idRecord(owned, packetId, topic) };
+    const stored = this.#options.hub.storeTogether(topic, record, note).then(
+      ({ noteOffset }) => this.#options.confirm(owned, noteOffset),
+      (error: unknown) => {
+        // neither is known to be there: an id without its message would make the next one look like a repetition
+        this.#forgetId(owned, ids, packetId, error);
+        throw error;
+      },
+    );
+    owned.storing ??= new Set();
+    const { storing } = owned;
+    storing.add(stored);
+    const settled = (): void => {
+      storing.delete(stored);
+      if (storing.size === 0 && owned.storing === storing) owned.storing = null;
+    };
+    stored.then(settled, settled);
+    return stored;
+  }
+
+  /** Resolves when the id is durably free. */
+  async release(owned: Owned, packetId: number): Promise<void> {
+    const { ids } = owned;
+    const epochs = ids?.get(packetId);
+    if (ids === null || epochs === undefined) return;
+    const offsets = await Promise.all(this.#tombstones(owned, Kind.inboundId, epochs, packetId));
+    this.#dropId(owned, ids, packetId);
+    await this.#options.confirm(owned, Math.max(...offsets));
+  }
+
+  /** Writes a record; resolves with its offset. */
+  #write(owned: Owned, key: Uint8Array, value: Uint8Array | null): Promise<number> {
+    if (owned.takenAt !== null) return Promise.reject(taken(owned));
+    return this.#topic.write(owned.partition, { key, value });
+  }
+
+  #tombstones(owned: Owned, kind: Kind, epochs: readonly number[], packetId = 0): Promise<number>[] {
+    return epochs.map((epoch) => this.#write(owned, keyOf(kind, owned.clientId, epoch, packetId), null));
+  }
+
+  /** Removes what nobody waits for. */
+  #remove(owned: Owned, kind: Kind, epochs: readonly number[], packetId = 0): void {
+    for (const gone of this.#tombstones(owned, kind, epochs, packetId)) {
+      gone.catch((error: unknown) => this.#failed(owned, error));
+    }
+  }
+
+  #idRecord(owned: Owned, packetId: number, topic: string): OutRecord {
+    const id = { topic, partition: 0, producerId: 0, producerEpoch: 0, sequence: 0, isPending: false };
+    const key = keyOf(Kind.inboundId, owned.clientId, owned.epoch, packetId);
+    return { key, value: encodeInboundId(id), partition: owned.partition };
+  }
+
+  #forgetId(owned: Owned, ids: Map<number, readonly number[]>, packetId: number, error: unknown): void {
+    this.#failed(owned, error);
+    if (owned.ids !== ids) return; // ended meanwhile, which removes it
+    this.#dropId(owned, ids, packetId);
+    this.#remove(owned, Kind.inboundId, [owned.epoch], packetId);
+  }
+
+  #dropId(owned: Owned, ids: Map<number, readonly number[]>, packetId: number): void {
+    if (owned.ids !== ids || !ids.delete(packetId)) return;
+    this.#ids--;
+    if (ids.size === 0) owned.ids = null;
+  }
+
+  #failed(owned: Owned, error: unknown): void {
+    const { trace } = this.#options;
+    trace.count("mqtt_keep_failures_total");
+    trace.event("warn", "mqtt_keep_failed", { client: owned.clientId, error: String(error) });
+  }
+}
+
+export function taken({ clientId }: Owned): HubError {
+  return new HubError("PRODUCER_FENCED", `another hub looks after client ${JSON.stringify(clientId)} now`);
+}
+
+function full(what: string): HubError {
+  return new HubError("THROTTLING_QUOTA_EXCEEDED", `${what} are kept already`);
+}
+
+const alone: readonly number[] = [0];
+
+/** Most lists are the same one: thousands of clients share it. */
+function sharedList(epochs: readonly number[]): readonly number[] {
+  if (epochs.length === 0) return none;
+  return epochs.length === 1 && epochs[0] === 0 ? alone : epochs;
+}
