@@ -1,4 +1,4 @@
-// What `__mqtt_sessions` says of each client: a function of the newest record of each key, so that compaction may come. Pure.
+// What `__mqtt_sessions` says of each client: made of the newest record of each key, whatever compaction left. Pure.
 import { HubError, Reader, Writer } from "../../hub/mod.ts";
 import { type Past, type StoredSession, type StoredWill, decodeSession, decodeWill } from "../session/record.ts";
 import { type KeptKey, Kind, readKey } from "./keys.ts";

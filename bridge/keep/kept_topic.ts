@@ -1,4 +1,4 @@
-// A compacted topic of the hub that the bridge keeps state in: read whole, read on when others write it, written in order.
+// A compacted topic that the bridge keeps state in: read whole, read on when others write it, written in order.
 import {
   type Clock,
   type HubClient,
@@ -70,7 +70,7 @@ export class KeptTopic {
     return (hash >>> 0) % this.#places.length;
   }
 
-  /** Takes the record now; those of a partition keep the order of the calls. Resolves with its offset when committed. */
+  /** Takes the record now; those of a partition keep the order of the calls. Resolves with its offset: committed. */
   async write(partition: number, record: OutRecord): Promise<number> {
     return (await this.#producer.publish(this.#options.topic, { ...record, partition })).offset;
   }
