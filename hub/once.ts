@@ -76,9 +76,9 @@ export class OnceStore {
 
   /**
    * Resolves when a record and the note beside it are committed. On a lone hub they are one journal group: after a
-   * crash both are there or neither is. In a cluster either may be lost with its leader, so the record comes first: a crash
-   * in between repeats it and never loses it. The append begins within the call, so that records keep the order of the
-   * calls; those for a topic that is being made begin when it is, in their order.
+   * crash both are there or neither is. In a cluster either may be lost with its leader, so the record comes first: a
+   * crash in between repeats it and never loses it. The append begins within the call, so that records keep the order
+   * of the calls; those for a topic that is being made begin when it is, in their order.
    */
   together(topic: string, record: OutRecord, note: TopicRecord): Promise<Together> {
     const line = this.#lines.get(topic);
