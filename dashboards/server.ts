@@ -200,6 +200,10 @@ class Sockets {
         this.#open(ws);
         return;
       }
+      // the stream would take the bytes of a text frame as well; MQTT ends the connection for one [MQTT-6.0.0-1]
+      ws.prependListener("message", (_, isBinary) => {
+        if (!isBinary) ws.terminate();
+      });
       const stream = createWebSocketStream(ws);
       stream.on("error", () => stream.destroy());
       this.#options.upgrades.get(pathname)!(stream, request.socket.remoteAddress ?? "");

@@ -61,6 +61,9 @@ export const ackPacket = (kind: Acknowledgement["kind"], packetId: number, code 
   return { kind, packetId, code, properties: noProperties };
 };
 
+/** The packets of one kind. */
+export type Of<K extends Packet["kind"]> = Packet & { readonly kind: K };
+
 const frameMax = 8 * 1024 * 1024;
 
 export class CodecClient {
@@ -108,12 +111,12 @@ export class CodecClient {
     this.socket.write(Uint8Array.from(bytes));
   }
 
-  of<K extends Packet["kind"]>(kind: K): Extract<Packet, { kind: K }>[] {
-    return this.packets.filter((packet) => packet.kind === kind) as Extract<Packet, { kind: K }>[];
+  of<K extends Packet["kind"]>(kind: K): Of<K>[] {
+    return this.packets.filter((packet) => packet.kind === kind) as Of<K>[];
   }
 
   /** The n-th packet of a kind, from 1 on, when it is there. */
-  async nth<K extends Packet["kind"]>(kind: K, count = 1): Promise<Extract<Packet, { kind: K }>> {
+  async nth<K extends Packet["kind"]>(kind: K, count = 1): Promise<Of<K>> {
     await this.until(() => this.of(kind).length >= count);
     return this.of(kind)[count - 1]!;
   }
