@@ -71,6 +71,25 @@ export const mqttLimits = {
   // from the logs to the sessions
   /** Topic names of records remembered by their bytes; a power of two. As many client ids. */
   mqttRecordTopicsMemoSlots: 4_096,
+  /** How often topics are looked for that were made since, and a topic that is not told of so often is gone. */
+  mqttTopicsLookMs: second,
+  mqttTopicMissedMax: 10,
+  mqttDeliverRetryMs: 200,
+  /** How much the clock of the hub that stored a message may be ahead of ours: rather it is delivered. */
+  mqttClockSkewMs: 5 * second,
+  /** Handed out without a pause: publishers have their turn then. A record that nobody gets counts a fraction. */
+  mqttDeliveriesPerTurnMax: 2_000,
+  /** Records handed out that are kept for sessions a little behind, all partitions together, and their bytes. */
+  mqttRecentRecordsMax: 20_000,
+  mqttRecentBytesMax: 8 * MiB,
+  /** Sessions that read for themselves at a time, partitions of one of them at a time, and the bytes of a fetch. */
+  mqttCatchUpReadersMax: 8,
+  mqttCatchUpPartitionsMax: 16,
+  mqttCatchUpFetchBytes: 256 * KiB,
+  /** Records between two that are wanted again that are rather read than skipped. */
+  mqttCatchUpSkipMax: 1_000,
+  /** A session that read nothing for so long lets others go first. */
+  mqttCatchUpWaitMs: 2 * second,
 
   // matching
   /** Remembered matches: a topic counts one and one for each subscriber it has. */

@@ -43,6 +43,7 @@ export type {
 export { type Config, ConfigError, configSchema, isLoopback, nearest, parseAmount, type RouteTable } from "./config.ts";
 export { Reader, Writer };
 export { mqttRetainedTopic, mqttSessionsTopic } from "./engine/kept_topics.ts";
+export { choosePartition } from "./client/partitioner.ts";
 export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
 export { type Health, Hub } from "./hub.ts";
 export type { Clock } from "./io/ports.ts";

@@ -33,6 +33,8 @@ export interface Deliveries {
   more(subscriber: Subscriber): void;
   /** The effect `fetch`. */
   fetch(subscriber: Subscriber, wants: readonly Want[]): void;
+  /** A message of ours was stored in this hub topic; one that is not known yet is looked for at once. */
+  stored(topic: string): void;
   /** A message that is in no log goes to those it matches. */
   publish(message: Message, now: number): void;
   close(): Promise<void>;
