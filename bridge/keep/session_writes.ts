@@ -16,6 +16,8 @@ export interface Owned {
   ids: Map<number, readonly number[]> | null;
   /** QoS 2 messages that are being stored; an end waits for them. */
   storing: Set<Promise<unknown>> | null;
+  /** An end under way: a second one waits for what the first removes. */
+  ending: Promise<unknown> | null;
   /** Offset of the claim by which another hub took it; null while it is ours. */
   takenAt: number | null;
 }
@@ -64,13 +66,14 @@ export class SessionWrites {
       will: sharedList(epochsOf(state?.will ?? null)),
       ids: ids === null ? null : new Map([...ids].map(([id, entry]) => [id, sharedList(epochsOf(entry))])),
       storing: null,
+      ending: null,
       takenAt: null,
     };
   }
 
   /** Nothing is kept of it, nor on its way. */
-  isOver({ session, will, ids, storing }: Owned): boolean {
-    return session.length === 0 && will.length === 0 && ids === null && storing === null;
+  isOver({ session, will, ids, storing, ending }: Owned): boolean {
+    return session.length === 0 && will.length === 0 && ids === null && storing === null && ending === null;
   }
 
   /** Another hub's now, or over. */
@@ -107,6 +110,16 @@ export class SessionWrites {
 
   /** Removes all records of the client; QoS 2 ids that are being stored go when they are. */
   async end(owned: Owned): Promise<void> {
+    const ending = Promise.all([owned.ending, this.#end(owned)]);
+    owned.ending = ending;
+    try {
+      await ending;
+    } finally {
+      if (owned.ending === ending) owned.ending = null;
+    }
+  }
+
+  async #end(owned: Owned): Promise<void> {
     const { session, will, ids, storing } = owned;
     const had = ids ?? new Map<number, readonly number[]>();
     owned.will = none;

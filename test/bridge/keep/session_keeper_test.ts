@@ -82,6 +82,22 @@ test("an end removes the ids that are being stored, and not those of the next se
   });
 });
 
+test("an end that comes again waits for what the first one removes", async () => {
+  const stage = await openKeeper();
+  try {
+    const told: string[] = [];
+    const stored = stage.keeper.storeOnce("c", 1, "t", record("1"));
+    await Promise.all([
+      stage.keeper.end("c").then(() => told.push("first")),
+      stage.keeper.end("c").then(() => told.push("again")),
+    ]);
+    await stored;
+    assert.deepEqual(told, ["first", "again"]);
+  } finally {
+    await stage.close();
+  }
+});
+
 test("a message that its topic refuses leaves no id behind", async () => {
   await withFolder(async (folder) => {
     const first = await openKeeper({ folder });
