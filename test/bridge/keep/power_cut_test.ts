@@ -183,7 +183,7 @@ function copyOf(disk: SimDisk, clock: Clock, chance: () => number): SimDisk {
 }
 
 function frozen<T>(trail: Trail<T>): Trail<T> {
-  const copy = new Trail(trail.values[0]!);
+  const copy = new Trail(trail.values[0] as T);
   copy.values.push(...trail.values.slice(1));
   copy.acknowledged = trail.acknowledged;
   return copy;
