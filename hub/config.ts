@@ -6,6 +6,9 @@ import { topicSettings } from "./topic_settings.ts";
 /** Where an MQTT message goes; bridge/topic_map.ts gives it its meaning. */
 export type RouteTable = readonly Readonly<Record<string, string | boolean>>[];
 
+/** What goes from hub topics to devices; bridge/deliver/downlink.ts gives it its meaning. */
+export type DownlinkTable = readonly Readonly<Record<string, string | number>>[];
+
 export interface Config {
   readonly hub: { id: number; data: string; listen: readonly string[]; insecure: boolean; clockTrusted: boolean };
   readonly mqtt: { port: number; ackTimeout: number };
@@ -34,6 +37,8 @@ export interface Config {
   readonly settings: ReadonlyMap<string, string>;
   /** null: the bridge's own default. */
   readonly routes: RouteTable | null;
+  /** What goes from hub topics to devices. */
+  readonly downlinks: DownlinkTable;
   readonly demo: boolean;
 }
 
@@ -113,10 +118,13 @@ export function loadConfig(sources: ConfigSources): Config {
   const found = new Map<string, { value: unknown; where: string }>();
   const broker = new Map<string, string>();
   let routes: RouteTable | null = null;
+  let downlinks: DownlinkTable = [];
   const fileName = sources.fileName ?? "partidor.toml";
   for (const [section, content] of Object.entries(sources.file ?? {})) {
     if (section === "settings") readBroker(content, "", fileName, broker);
-    else if (section === "routes") routes = readRoutes(content, fileName);
+    else if (section === "routes") routes = readTables("route", content, fileName, ["string", "boolean"]) as RouteTable;
+    else if (section === "downlinks")
+      downlinks = readTables("downlink", content, fileName, ["string", "number"]) as DownlinkTable;
     else readSection(section, content, fileName, found);
   }
   for (const [name, value] of Object.entries(sources.env ?? {})) {
@@ -153,6 +161,7 @@ export function loadConfig(sources: ConfigSources): Config {
     log: { level: get("log.level") as Config["log"]["level"] },
     settings: broker,
     routes,
+    downlinks,
     demo: sources.demo ?? false,
   };
 }
@@ -205,7 +214,7 @@ function readSection(
   fileName: string,
   found: Map<string, { value: unknown; where: string }>,
 ): void {
-  const sections = [...new Set(settings.map((one) => one.path.split(".")[0]!)), "settings", "routes"];
+  const sections = [...new Set(settings.map((one) => one.path.split(".")[0]!)), "settings", "routes", "downlinks"];
   if (!sections.includes(section)) {
     const hint = nearest(section, sections);
     throw new ConfigError(fileName, `unknown section [${section}]${hint ? `, did you mean [${hint}]?` : ""}`);
@@ -243,16 +252,17 @@ function setBroker(name: string, value: unknown, where: string, broker: Map<stri
   broker.set(placeOf(setting), text);
 }
 
-function readRoutes(content: unknown, fileName: string): RouteTable {
-  const list = Array.isArray(content) ? content : [content];
+/** A list of tables that the bridge checks: here only what their values are. */
+function readTables(what: string, content: unknown, fileName: string, kinds: readonly string[]): readonly object[] {
+  const list: readonly unknown[] = Array.isArray(content) ? content : [content];
   return list.map((entry, i) => {
-    if (typeof entry !== "object" || entry === null) throw new ConfigError(fileName, `route ${i + 1} is not a table`);
-    for (const [key, value] of Object.entries(entry as object)) {
-      if (typeof value !== "string" && typeof value !== "boolean") {
-        throw new ConfigError(fileName, `route ${i + 1}: ${key} needs text, true or false`);
-      }
+    if (typeof entry !== "object" || entry === null) throw new ConfigError(fileName, `${what} ${i + 1} is not a table`);
+    for (const [key, value] of Object.entries(entry)) {
+      if (kinds.includes(typeof value)) continue;
+      const allowed = kinds.includes("number") ? "text or a number" : "text, true or false";
+      throw new ConfigError(fileName, `${what} ${i + 1}: ${key} needs ${allowed}`);
     }
-    return entry as Record<string, string | boolean>;
+    return entry;
   });
 }
 
@@ -352,6 +362,20 @@ export function configSchema(): Record<string, unknown> {
         type: "array",
         items: { type: "object" },
         description: "MQTT topic -> hub topic, key; first match wins.",
+      },
+      downlinks: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["topic", "publish"],
+          properties: {
+            topic: { type: "string", description: "Hub topic whose records go to devices." },
+            publish: { type: "string", description: "MQTT topic; {key} is the record's key." },
+            qos: { type: "integer", minimum: 0, maximum: 2, default: 1 },
+          },
+        },
+        description: "Hub topic -> MQTT topic, whoever wrote the records.",
       },
     },
   };

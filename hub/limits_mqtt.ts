@@ -39,6 +39,7 @@ export const mqttLimits = {
   mqttRetainedMax: 10_000,
   mqttRetainedBytesMax: 64 * MiB,
   mqttRoutesMax: 1_000,
+  mqttDownlinksMax: 100,
   /** Route decisions remembered per connection. */
   mqttRouteMemoMax: 64,
   /** Bytes queued to one connection: beyond it QoS 0 deliveries are skipped and its own PUBLISHes wait. */

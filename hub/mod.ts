@@ -40,7 +40,16 @@ export type {
   TopicDescription,
   TopicPartition,
 } from "./client/faces.ts";
-export { type Config, ConfigError, configSchema, isLoopback, nearest, parseAmount, type RouteTable } from "./config.ts";
+export {
+  type Config,
+  ConfigError,
+  configSchema,
+  type DownlinkTable,
+  isLoopback,
+  nearest,
+  parseAmount,
+  type RouteTable,
+} from "./config.ts";
 export { Reader, Writer };
 export { mqttRetainedTopic, mqttSessionsTopic } from "./engine/kept_topics.ts";
 export { choosePartition } from "./client/partitioner.ts";

@@ -10,7 +10,7 @@ import type { Subscribed } from "../session/subscriptions.ts";
 import type { TopicMap } from "../topic_map.ts";
 import { Atlas, type News } from "./atlas.ts";
 import { CatchUp, openCursor } from "./catch_up.ts";
-import { type DownlinkConfig, downlinkOf } from "./downlink.ts";
+import { compileDownlinks, type DownlinkConfig } from "./downlink.ts";
 import type { Deliveries, Subscriber } from "./faces.ts";
 import { FanOut } from "./fan_out.ts";
 import { type Feed, keepUp, Member, type Wish } from "./feed.ts";
@@ -30,7 +30,10 @@ export interface DeliveriesOptions {
   readonly clockSkewMs?: number;
 }
 
-/** Nothing is opened before somebody subscribes. */
+/**
+ * Nothing is opened before somebody subscribes.
+ * @throws DownlinkError for a downlink that cannot be used
+ */
 export function openDeliveries(options: DeliveriesOptions): Deliveries {
   return new LogDeliveries(options);
 }
@@ -56,7 +59,7 @@ class LogDeliveries implements Deliveries {
   #lookedAt = 0;
 
   constructor({ client, clock, trace, map, downlinks: configs = [], clockSkewMs }: DeliveriesOptions) {
-    const downlinks = configs.map(downlinkOf);
+    const downlinks = compileDownlinks(configs);
     const recent = new Recent();
     this.#clock = clock;
     this.#trace = trace;

@@ -114,3 +114,15 @@ test("[access]: mechanisms by name, the first user's password from its file alon
   assert.ok("password_file" in properties.access.properties, "the schema knows the file");
   assert.ok(!("password" in properties.access.properties), "the schema knows no password in the open");
 });
+
+test("routes and downlinks are lists of tables; what they say the bridge checks", () => {
+  const downlink = { topic: "commands", publish: "devices/{key}/commands", qos: 1 };
+  const route = { match: "{a}/#", topic: "{a}", store: true };
+  const config = loadConfig({ file: { routes: [route], downlinks: [downlink] } });
+  assert.deepEqual([config.routes, config.downlinks], [[route], [downlink]]);
+  assert.deepEqual([loadConfig({}).routes, loadConfig({}).downlinks], [null, []]);
+  refused({ file: { routes: [{ ...route, key: 7 }] } }, /route 1: key needs text, true or false/);
+  refused({ file: { downlinks: [downlink, { ...downlink, qos: true }] } }, /downlink 2: qos needs text or a number/);
+  refused({ file: { downlinks: ["x"] } }, /downlink 1 is not a table/);
+  assert.ok("downlinks" in (configSchema() as { properties: object }).properties);
+});

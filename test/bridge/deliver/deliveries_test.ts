@@ -94,7 +94,7 @@ test("so does one whose hub was restarted; what it had acknowledged does not com
   });
 });
 
-test("what was in flight is read again for its packet id, with DUP; what retention took is given up", async () => {
+test("what was in flight is read again for its packet id, with DUP", async () => {
   await withWorld(async (world) => {
     const before = new Client(world, "c");
     before.connect({ durable: true, receiveMax: 5, holds: true });
@@ -203,5 +203,66 @@ test("what no filter is for, what is broken and what is foreign does not stop th
     await world.publish("sensors/a/t", "1");
     await client.until(2);
     assert.deepEqual(client.texts.toSorted(), ["sensors/a/t 1", "sensors/k/t low"]);
+  });
+});
+
+const downlinks = [{ topic: "commands", publish: "devices/{key}/commands", qos: 1 }];
+
+test("a downlink brings records of whatever client to the device, in order, also to one that was away", async () => {
+  await withWorld(
+    async (world) => {
+      const device = new Client(world, "7");
+      device.connect({ durable: true });
+      await device.subscribe("devices/7/commands");
+      await world.record("commands", "7", "1", { "mqtt.qos": "2" });
+      await world.record("commands", "8", "no");
+      await world.record("commands", "+", "illegal");
+      await world.record("commands", null, "for nobody");
+      await device.until(1);
+      await until(() => device.unacknowledged === 0, "acknowledged");
+      device.lose();
+      for (const n of many(20)) await world.record("commands", "7", String(n + 2));
+      await world.record("commands", "8", "elsewhere", { "mqtt.topic": "devices/7/commands" });
+      await world.reopen();
+      const back = new Client(world, "7", device.stored);
+      back.restart();
+      back.connect({ durable: true });
+      await back.until(21);
+      assert.deepEqual(
+        [...device.got, ...back.got].map(({ payload }) => payload),
+        [...many(21).map((n) => String(n + 1)), "elsewhere"],
+      );
+      assert.deepEqual([device.got[0]?.qos, back.got[0]?.qos], [1, 1]);
+      await until(() => world.trace.counted("mqtt_downlink_unaddressed_total") >= 2, "counted");
+    },
+    { downlinks },
+  );
+});
+
+test("what retention took is counted, and the session goes on behind it", async () => {
+  await withWorld(async (world) => {
+    const client = new Client(world, "c");
+    client.connect({ durable: true, receiveMax: 3, holds: true });
+    await client.subscribe("sensors/#");
+    for (const n of many(20)) await world.publish("sensors/a/t", String(n));
+    await client.until(3);
+    client.lose();
+    const partitions = [{ partitionIndex: 0, offset: 10 }];
+    const reply = await world.hub.wire.call("deleteRecords", 2, {
+      topics: [{ name: "sensors", partitions }],
+      timeoutMs: 5_000,
+    });
+    assert.equal(reply.topics[0]!.partitions[0]!.errorCode, 0);
+    await world.reopen();
+    const back = new Client(world, "c", client.stored);
+    back.restart();
+    back.connect({ durable: true });
+    await back.until(10);
+    assert.deepEqual(
+      back.got.map(({ payload }) => Number(payload)),
+      many(10).map((n) => n + 10),
+    );
+    assert.equal(back.session.outbound.counts.lost, 3, "those that were in flight");
+    assert.equal(world.trace.counted("mqtt_deliver_gone_total"), 7);
   });
 });

@@ -67,7 +67,7 @@ for (const seed of seedsOf(3)) {
     let hits = 0;
     for (let round = 0; round < 20_000; round++) {
       const text = Array.from({ length: 1 + dice.below(4) }, () => dice.pick([...words, "{key}", "x{key}", "{key}y"]));
-      const downlink = downlinkOf({ topic: "commands", publish: text.join("/") });
+      const downlink: Downlink = { topic: "commands", parts: text.join("/").split("{key}"), qos: 1 };
       const [filter, key] = [randomFilter(dice), dice.pick(keys)];
       const topic = downlinkTopic(downlink, key);
       if (topic === null || !filterMatches(filter, topic)) continue;
