@@ -34,6 +34,7 @@ export type {
   InRecord,
   OutRecord,
   PartitionOffset,
+  Prepared,
   Producer,
   ProducerOptions,
   StartAt,

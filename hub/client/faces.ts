@@ -1,5 +1,6 @@
 // The faces of a client of the hub: Producer, Consumer, Admin. Types only; bridge, subscribers and cli hold these.
 import type { HubError } from "../errors.ts";
+import type { CopySource } from "../record/builder.ts";
 
 /** One header; keys repeat and keep their order. */
 export interface Header {
@@ -45,6 +46,11 @@ export interface ProducerOptions {
 /** Called once per record: with the offset when the record is committed at the producer's acks, else with the error. */
 export type Delivered = (error: Error | null, offset: number, partition: number) => void;
 
+/** What many records share: topic, key and headers, encoded once. Made by a producer, for that producer. */
+export interface Prepared {
+  readonly topic: string;
+}
+
 /**
  * Sends records. Records for one partition keep the order of the `send` calls.
  * A send beyond `clientBufferBytesMax` of unsent bytes is answered with an error, never queued without bound:
@@ -53,6 +59,10 @@ export type Delivered = (error: Error | null, offset: number, partition: number)
 export interface Producer {
   /** Takes the record now (synchronously, in order); `delivered` is called later, never within the call. */
   send(topic: string, record: OutRecord, delivered?: Delivered): void;
+  /** For `sendPrepared`. Throws INVALID_RECORD for too many headers. */
+  prepare(topic: string, key: Uint8Array, headers: readonly Header[]): Prepared;
+  /** As `send` of a record with that key and those headers and the value `bytes[start, end)`, which is copied. */
+  sendPrepared(prepared: Prepared, bytes: CopySource, start: number, end: number, delivered: Delivered): void;
   /** As `send`, as a promise. */
   publish(topic: string, record: OutRecord): Promise<{ readonly partition: number; readonly offset: number }>;
   /** Bytes taken and not yet answered. */

@@ -2,7 +2,7 @@
 import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
 import type { ErrorName, HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
-import { BatchBuilder } from "../record/builder.ts";
+import { BatchBuilder, type CopySource, type EncodedRecord } from "../record/builder.ts";
 import type { Delivered, OutRecord } from "./faces.ts";
 
 /** Who a batch is from, against doubling on retry (KIP-98). */
@@ -79,6 +79,21 @@ export class Lane {
   /** Encodes a record into the open batch. Throws MESSAGE_TOO_LARGE or INVALID_RECORD and takes nothing then. */
   add(record: OutRecord, time: number, size: number, delivered: Delivered | undefined): void {
     this.#builder.add(record, time);
+    this.#delivered.push(delivered);
+    this.#taken += size;
+  }
+
+  /** As `add`, of a record that is encoded but for its value. */
+  addEncoded(
+    encoded: EncodedRecord,
+    source: CopySource,
+    start: number,
+    end: number,
+    time: number,
+    size: number,
+    delivered: Delivered,
+  ): void {
+    this.#builder.addEncoded(encoded, source, start, end, time);
     this.#delivered.push(delivered);
     this.#taken += size;
   }

@@ -2,7 +2,8 @@
 import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
-import type { Acks, Delivered, OutRecord, Producer, ProducerOptions } from "./faces.ts";
+import { type CopySource, type EncodedRecord, encodeSame } from "../record/builder.ts";
+import type { Acks, Delivered, Header, OutRecord, Prepared, Producer, ProducerOptions } from "./faces.ts";
 import { Lane } from "./lane.ts";
 import { choosePartition } from "./partitioner.ts";
 import type { Routes } from "./routes.ts";
@@ -22,6 +23,18 @@ interface Topic {
   turn: number;
   pending: Pending[];
   finding: Promise<void> | null;
+}
+
+interface PreparedRecord extends Prepared {
+  readonly entry: Topic;
+  readonly key: Uint8Array;
+  readonly headers: readonly Header[];
+  readonly encoded: EncodedRecord;
+  /** What it takes from the buffer, without the value. */
+  readonly size: number;
+  /** Of `lanes`; found anew when the topic has more of them. */
+  lane: Lane | null;
+  lanes: readonly Lane[];
 }
 
 /** What a record takes from the buffer besides its bytes. */
@@ -110,12 +123,7 @@ class BatchingProducer implements Producer {
       this.#refuse(delivered, new HubError("UNKNOWN_TOPIC_OR_PARTITION", detail));
       return;
     }
-    const open = lane.openBytes;
-    if (open > 0 && open + size > this.#batchBytes) {
-      lane.seal();
-      this.#sender.offer(lane);
-      if (this.#lingerMs > 0) this.#clock.soon(() => this.#sender.pump());
-    }
+    this.#makeRoom(lane, size);
     try {
       lane.add(record, record.timestamp ?? this.#now(), size, delivered);
     } catch (error) {
@@ -123,6 +131,47 @@ class BatchingProducer implements Producer {
       this.#refuse(delivered, error as Error);
       return;
     }
+    if (!lane.dirty) this.#markDirty(lane);
+  }
+
+  /** Seals the open batch if it would be too large with so much more. */
+  #makeRoom(lane: Lane, size: number): void {
+    const open = lane.openBytes;
+    if (open === 0 || open + size <= this.#batchBytes) return;
+    lane.seal();
+    this.#sender.offer(lane);
+    if (this.#lingerMs > 0) this.#clock.soon(() => this.#sender.pump());
+  }
+
+  prepare(topic: string, key: Uint8Array, headers: readonly Header[]): Prepared {
+    const entry = this.#topicOf(topic);
+    const encoded = encodeSame(key, headers);
+    const size = sizeOf({ key, value: null, headers });
+    const prepared: PreparedRecord = { topic, entry, key, headers, encoded, size, lane: null, lanes: [] };
+    return prepared;
+  }
+
+  sendPrepared(prepared: Prepared, bytes: CopySource, start: number, end: number, delivered: Delivered): void {
+    const own = prepared as PreparedRecord;
+    const { entry } = own;
+    const size = own.size + end - start;
+    const isOpen = !this.#closed && this.#buffered + size <= limits.clientBufferBytesMax;
+    if (!isOpen || entry.lanes.length === 0 || entry.pending.length > 0) {
+      const { topic, key, headers } = own;
+      return this.send(topic, { key, value: bytes.subarray(start, end), headers }, delivered);
+    }
+    if (own.lanes !== entry.lanes) {
+      own.lanes = entry.lanes;
+      own.lane = entry.lanes[choosePartition(own.key, entry.lanes.length, 0)]!;
+    }
+    const lane = own.lane!;
+    this.#makeRoom(lane, size);
+    try {
+      lane.addEncoded(own.encoded, bytes, start, end, this.#now(), size, delivered);
+    } catch (error) {
+      return this.#refuse(delivered, error as Error);
+    }
+    this.#buffered += size;
     if (!lane.dirty) this.#markDirty(lane);
   }
 

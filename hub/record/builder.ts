@@ -7,6 +7,11 @@ import { limits } from "../limits.ts";
 import { At, Attribute, batchCrc, batchHeaderBytes, batchOverheadBytes } from "./batch.ts";
 import type { NewRecord, RecordHeader } from "./record.ts";
 
+/** Bytes that can be copied from without a view of them: a Buffer. */
+export interface CopySource extends Uint8Array {
+  copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
+}
+
 export interface BatchOptions {
   /** -1 (none) when left out. */
   readonly producerId?: number;
@@ -72,6 +77,31 @@ export class BatchBuilder {
     this.#count += 1;
   }
 
+  /**
+   * Takes a record whose key and headers are encoded already, its value being `source[start, end)`, which is copied.
+   * @throws HubError as `add`
+   */
+  addEncoded(encoded: EncodedRecord, source: CopySource, start: number, end: number, time: number): void {
+    if (this.#count === 0) this.#baseTimestamp = this.#maxTimestamp = time;
+    else if (time > this.#maxTimestamp) this.#maxTimestamp = time;
+    if (this.#count >= limits.recordsPerBatchMax) throw new HubError("INVALID_RECORD", "too many records for a batch");
+    const { key, headers } = encoded;
+    const length = end - start;
+    const delta = time - this.#baseTimestamp;
+    const body = 1 + signedSize(delta) + signedSize(this.#count) + key.length + signedSize(length) + length;
+    const whole = body + headers.length;
+    const bytes = this.#room(whole + 5);
+    let at = writeSigned(bytes, this.#at, whole);
+    bytes[at++] = 0;
+    at = writeSigned(bytes, at, delta);
+    at = writeSigned(bytes, at, this.#count);
+    at = put(bytes, at, key);
+    at = writeSigned(bytes, at, length);
+    source.copy(bytes, at, start, end);
+    this.#at = put(bytes, at + length, headers);
+    this.#count += 1;
+  }
+
   /** The batch; the caller owns the bytes. At least one record must be in it. Codec zstd must be loaded. */
   finish(options: BatchOptions = {}): Uint8Array {
     if (this.#count === 0 || this.#bytes === null) throw new Error("a batch without records");
@@ -130,6 +160,26 @@ export class BatchBuilder {
     this.#bytes = grown;
     return grown;
   }
+}
+
+/** Key and headers of many records, each with its length in front, as they stand in a record. */
+export interface EncodedRecord {
+  readonly key: Uint8Array;
+  readonly headers: Uint8Array;
+}
+
+/** @throws HubError INVALID_RECORD for too many headers */
+export function encodeSame(key: Uint8Array, headers: readonly RecordHeader[]): EncodedRecord {
+  const bytes = new Uint8Array(sizeOf(key));
+  writeBytes(bytes, 0, key);
+  return { key: bytes, headers: encodedHeaders(headers) };
+}
+
+function put(target: Uint8Array, at: number, bytes: Uint8Array): number {
+  const { length } = bytes;
+  if (length <= loopBytesMax) for (let i = 0; i < length; i += 1) target[at + i] = bytes[i]!;
+  else target.set(bytes, at);
+  return at + length;
 }
 
 /** One batch of these records; `timestamp` is for those that name none. */

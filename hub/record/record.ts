@@ -7,7 +7,6 @@ import { decompress } from "../io/compression.ts";
 import { limits } from "../limits.ts";
 import { batchHeaderBytes, readBatchHeader } from "./batch.ts";
 import type { BatchHeader } from "./batch.ts";
-import { nameAt } from "./names.ts";
 
 /** One header; keys repeat and keep their order. */
 export interface RecordHeader {
@@ -36,6 +35,7 @@ export interface NewRecord {
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count: a byte each. */
 const recordBytesMin = 7;
 const noHeaders: readonly RecordHeader[] = [];
+const text = new TextDecoder();
 const kind = "INVALID_RECORD";
 
 /**
@@ -98,12 +98,9 @@ function readHeaders(bytes: Uint8Array, cursor: Cursor, end: number): readonly R
   }
   const headers: RecordHeader[] = [];
   for (let i = 0; i < count; i += 1) {
-    const length = readSigned(bytes, cursor, kind);
-    if (length < 0) throw new HubError(kind, "a header without a key");
-    const from = cursor.at;
-    if (from + length > end) throw new HubError(kind, "a key, value or header is cut short");
-    cursor.at = from + length;
-    headers.push({ key: nameAt(bytes, from, from + length), value: readBytes(bytes, cursor, end) });
+    const key = readBytes(bytes, cursor, end);
+    if (key === null) throw new HubError(kind, "a header without a key");
+    headers.push({ key: text.decode(key), value: readBytes(bytes, cursor, end) });
   }
   return headers;
 }
