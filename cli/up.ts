@@ -220,7 +220,7 @@ class HubProcess {
     bridge = await listening("MQTT", "--mqtt-port", config.mqtt.port, () =>
       startBridge({
         client,
-        store: { storeOnce: (topic, record, facts) => hub.storeOnce(topic, record, facts), facts: hub.facts() },
+        hub,
         clock: hub.clock,
         host: hubConfig.listen,
         port: config.mqtt.port,
@@ -228,7 +228,6 @@ class HubProcess {
         ...(config.routes === null ? {} : { routes: routesOf(config) }),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
-        clustered: hub.cluster() !== null,
       }),
     );
     const started = bridge;

@@ -10,6 +10,15 @@ export const mqttLimits = {
   mqttPacketBytesMax: 1 * MiB,
   mqttConnectionsMax: 20_000,
   mqttConnectMsMax: 10 * second,
+  /** CONNECTs taken in one turn: the rest waits in line, unread. */
+  mqttConnectsPerTurnMax: 64,
+  /** Connections beyond the bound that are kept for a moment, so that they do not come back all at once. */
+  mqttTurnedAwayMax: 1_024,
+  mqttTurnAwayMsMax: 2 * second,
+  /** A connection that was ended has so long to take what was sent last. */
+  mqttEndMsMax: 2 * second,
+  /** And may send so much more before it is cut off. */
+  mqttDroppedBytesMax: 256 * KiB,
   mqttTopicLengthMax: 1024,
   mqttTopicLevelsMax: 32,
   mqttSubscriptionsPerClientMax: 100,
@@ -44,6 +53,11 @@ export const mqttLimits = {
   mqttRouteMemoMax: 64,
   /** Bytes queued to one connection: beyond it QoS 0 deliveries are skipped and its own PUBLISHes wait. */
   mqttOutBytesMax: 1 * MiB,
+  /** The same for all connections together: beyond it each may have only `mqttOutBytesFew`. */
+  mqttOutBytesAllMax: 64 * MiB,
+  mqttOutBytesFew: 16 * KiB,
+  /** The first packet of a connection, before anybody is known; a will is in it. */
+  mqttConnectBytesMax: 64 * KiB,
   /** A connection whose queue does not drain for so long is closed. */
   mqttDrainMsMax: 10 * second,
 

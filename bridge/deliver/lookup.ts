@@ -56,7 +56,6 @@ export class Lookup {
 
   /** Resolves when a look that began after the call has opened what `openings` names. */
   ask(openings: () => readonly Opening[], then: () => void = () => {}): Promise<void> {
-    if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
         then();
@@ -67,11 +66,11 @@ export class Lookup {
     });
   }
 
-  /** Does not wait for a look under way: a leader that is gone may hold it up for long. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { done } of this.#requests.splice(0)) done();
     await this.#admin?.close().catch(() => {});
+    await this.#running;
+    for (const { done } of this.#requests.splice(0)) done();
   }
 
   #run(): void {
@@ -104,7 +103,6 @@ export class Lookup {
 
   async #look(requests: readonly Request[]): Promise<void> {
     const { client, clock, atlas, onNews, open } = this.#deps;
-    if (this.#closed) return;
     this.#admin ??= client.admin();
     const news = atlas.learn(await this.#admin.topics());
     if (news.isAny) this.#left.push(...onNews(news));

@@ -30,11 +30,20 @@ export interface Committed {
 }
 
 /** A QoS 1 or 2 PUBLISH of this connection that waits for its PUBACK or PUBREC. */
-interface Slot {
+export interface Slot {
   readonly packetId: number;
   readonly qos: 1 | 2;
+  /** When it came. */
+  readonly at: number;
   /** Null while its commit is under way. */
   code: ReasonCode | null;
+  /** Called when it is not needed any more, if it was brought by `begin`. */
+  left?(): void;
+}
+
+/** A sink that takes a plain PUBACK as its number: most of what a hub answers is that. */
+export interface AnswerSink extends Sink<InboundEffect> {
+  puback?(packetId: number): void;
 }
 
 /** A QoS 2 id: its message is being stored, is stored, or the id is being released. */
@@ -105,9 +114,9 @@ export class Inbound {
     return this.uncommitted >= limits.mqttInFlightPerConnectionMax;
   }
 
-  /** When an acknowledgement was first withheld (3.1.1 cannot tell a refusal); the connection ends some time after. */
-  get withheldAt(): number | null {
-    return this.#withheldAt;
+  /** When the PUBLISH came whose acknowledgement is next, or was withheld; null: none waits. */
+  get oldestAt(): number | null {
+    return this.#withheldAt ?? this.#slots[0]?.at ?? null;
   }
 
   /** @throws MqttProblem when a packet breaks the standard; what came before it has taken place. */
@@ -132,7 +141,7 @@ export class Inbound {
     }
     this.#take(packetId);
     const refusal = this.#refusal(topic, qos);
-    const slot: Slot = { packetId, qos, code: refusal };
+    const slot: Slot = { packetId, qos, at: now, code: refusal };
     this.#slots.push(slot);
     if (refusal !== null) return this.#flush(now, effects);
     const ticket = ++this.#tickets;
@@ -145,8 +154,27 @@ export class Inbound {
     this.#append(packet, topic, ticket, stored, now, effects);
   }
 
+  /**
+   * The short way for QoS 1 without anything special: the caller commits the message itself, sets the slot's code, then
+   * calls `settle`. False: it is not plain; `onPublish` says what it is.
+   */
+  begin(slot: Slot): boolean {
+    const quota = this.#quota;
+    const { packetId } = slot;
+    if (quota.has(packetId) || (this.#ids.size > 0 && this.#ids.has(packetId))) return false;
+    if (this.#version === 5 && quota.size >= this.#receiveMax) return false;
+    quota.add(packetId);
+    this.#slots.push(slot);
+    return true;
+  }
+
+  /** Slots of `begin` have got their codes: acknowledgements leave as far as their order allows. */
+  settle(now: number, effects: AnswerSink): void {
+    this.#flush(now, effects);
+  }
+
   /** Commits end in any order; acknowledgements leave in the order of their PUBLISHes ([MQTT-4.6.0-2], -3). */
-  onCommitted(results: readonly Committed[], now: number, effects: Sink<InboundEffect>): void {
+  onCommitted(results: readonly Committed[], now: number, effects: AnswerSink): void {
     for (const { ticket, code } of results) {
       const slot = this.#bySlotTicket.get(ticket);
       this.#bySlotTicket.delete(ticket);
@@ -179,6 +207,12 @@ export class Inbound {
     else this.onReleased(packetId, effects);
   }
 
+  /** The release could not be stored: the client sends PUBREL again, on another connection. */
+  onReleaseFailed(packetId: number): void {
+    const open = this.#ids.get(packetId);
+    if (open?.stage === "releasing") open.stage = "stored";
+  }
+
   /** The release is stored: only now the client may use the id for another message ([MQTT-4.3.3-12]). */
   onReleased(packetId: number, effects: Sink<InboundEffect>): void {
     if (this.#ids.get(packetId)?.stage !== "releasing") return;
@@ -197,7 +231,7 @@ export class Inbound {
     const waiting = this.#bySlotTicket.get(open.ticket);
     if (open.stage === "storing" && waiting !== undefined) return; // its PUBREC is on its way
     if (!this.#quota.has(packetId)) this.#take(packetId);
-    const slot: Slot = { packetId, qos: 2, code: open.stage === "stored" ? Reason.success : null };
+    const slot: Slot = { packetId, qos: 2, at: now, code: open.stage === "stored" ? Reason.success : null };
     this.#slots.push(slot);
     if (slot.code === null)
       this.#bySlotTicket.set(open.ticket, slot); // begun on an earlier connection
@@ -229,18 +263,21 @@ export class Inbound {
     effects.push({ kind: "append", ticket, message: messageOf(packet, topic, this.#clientId, now), packetId });
   }
 
-  #flush(now: number, effects: Sink<InboundEffect>): void {
+  #flush(now: number, effects: AnswerSink): void {
     let count = 0;
     for (const slot of this.#slots) {
-      if (slot.code === null) break;
+      const { code, qos, packetId } = slot;
+      if (code === null) break;
       count++;
-      const failed = slot.code >= 0x80;
-      if (slot.qos === 1 || failed) this.#quota.delete(slot.packetId);
+      if (qos === 1 || code >= 0x80) this.#quota.delete(packetId);
+      if (code === Reason.success && qos === 1 && effects.puback !== undefined) effects.puback(packetId);
       // 3.1.1 has no way to refuse: the acknowledgement is withheld, and the client is closed a while later
-      if (failed && this.#version === 4) this.#withheldAt ??= now;
-      else effects.push(answer(slot.qos === 1 ? "puback" : "pubrec", slot.packetId, slot.code));
+      else if (code >= 0x80 && this.#version === 4) this.#withheldAt ??= now;
+      else effects.push(answer(qos === 1 ? "puback" : "pubrec", packetId, code));
+      slot.left?.();
     }
-    if (count > 0) this.#slots.splice(0, count);
+    if (count === this.#slots.length) this.#slots.length = 0;
+    else if (count > 0) this.#slots.splice(0, count);
   }
 
   /** The topic of a PUBLISH, by its alias if it has one (MQTT5 section 3.3.2.3.4). */

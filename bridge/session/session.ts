@@ -16,7 +16,7 @@ import type { TailOf } from "./cursors.ts";
 import { deliveryOf } from "./delivery.ts";
 import { pushAll, type SessionEffect, type Sink } from "./effects.ts";
 import type { Cursor } from "./flight.ts";
-import { type Committed, Inbound, type InboundEffect } from "./inbound.ts";
+import { type AnswerSink, type Committed, Inbound, type InboundEffect } from "./inbound.ts";
 import { Lifetime } from "./lifetime.ts";
 import type { Message } from "./message.ts";
 import { Outbound } from "./outbound.ts";
@@ -89,7 +89,7 @@ export class Session {
   /** When `tick` has something to do; null: never. */
   get deadline(): number | null {
     const { willAt, expiresAt } = this.#life;
-    const due = [willAt, expiresAt, this.#keepAliveAt(), this.#withheldUntil()].filter((at) => at !== null);
+    const due = [willAt, expiresAt, this.#keepAliveAt()].filter((at) => at !== null);
     return due.length === 0 ? null : Math.min(...due);
   }
 
@@ -124,6 +124,11 @@ export class Session {
       if (!connection.isOpen) connection.early.push(packet);
       else this.#handle(packet, connection, now, effects);
     }
+  }
+
+  /** The client may well be alive: its socket is not read. */
+  touch(now: number): void {
+    if (this.#connection !== null) this.#connection.lastPacketAt = now;
   }
 
   /** The socket is gone, or its bytes were none ([MQTT-3.1.2-8]). */
@@ -171,7 +176,6 @@ export class Session {
       const detail = "nothing came for one and a half keep alive [MQTT-3.1.2-22]";
       this.disconnect(Reason.keepAliveTimeout, "", now, effects, detail);
     }
-    if (isDue(this.#withheldUntil(), now)) this.disconnect(Reason.unspecified, "", now, effects);
     if (isDue(this.#life.willAt, now)) this.#life.publishWill(now, effects);
     if (isDue(this.#life.expiresAt, now)) this.end(now, effects);
   }
@@ -201,9 +205,13 @@ export class Session {
   }
 
   onCommitted(results: readonly Committed[], now: number, effects: Sink<SessionEffect>): void {
-    const answers: InboundEffect[] = [];
-    this.inbound.onCommitted(results, now, answers);
-    if (this.isOpen) pushAll(answers, effects); // else they are for a connection that is gone
+    // what is for a connection that is gone is not sent
+    this.inbound.onCommitted(results, now, this.isOpen ? effects : []);
+  }
+
+  /** Slots of `inbound.begin` have got their codes. */
+  settle(now: number, effects: AnswerSink): void {
+    if (this.isOpen) this.inbound.settle(now, effects);
   }
 
   onReleased(packetId: number, effects: Sink<SessionEffect>): void {
@@ -382,12 +390,6 @@ export class Session {
     const connection = this.#connection;
     if (connection === null || connection.admission.keepAliveSeconds === 0) return null;
     return connection.lastPacketAt + 1.5 * second * connection.admission.keepAliveSeconds;
-  }
-
-  /** A client whose acknowledgement is withheld is closed, so that it learns of it (3.1.1). */
-  #withheldUntil(): number | null {
-    const at = this.inbound.withheldAt;
-    return at === null || this.#connection === null ? null : at + limits.mqttAckTimeoutMs;
   }
 }
 

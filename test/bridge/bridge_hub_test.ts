@@ -17,7 +17,7 @@ async function openBoth(folder?: string): Promise<TestHub & { bridge: Bridge }> 
   const { hub } = opened;
   const bridge = await startBridge({
     client: hub.client("bridge"),
-    store: { storeOnce: (topic, record, facts) => hub.storeOnce(topic, record, facts), facts: hub.facts() },
+    hub,
     clock: hub.clock,
     trace: silentTrace,
     host: "127.0.0.1",

@@ -29,14 +29,15 @@ export interface Setup {
 
 /** Runs `body` with a bridge and closes it, whatever happens. */
 export async function withBridge(
-  options: Partial<BridgeOptions> & { readonly hub?: StandInHub },
+  options: Partial<Omit<BridgeOptions, "hub">> & { readonly hub?: StandInHub },
   body: (setup: Setup) => Promise<void>,
 ): Promise<void> {
   const { hub = openStandInHub(), ...rest } = options;
   const trace = openRecorder();
   const bridge = await startBridge({
     client: hub.client,
-    store: hub.store,
+    hub: hub.face,
+    rooms: hub.rooms(),
     host: "127.0.0.1",
     port: 0,
     trace,

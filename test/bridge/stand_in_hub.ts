@@ -1,8 +1,8 @@
 // A hub in a few lines for tests of the bridge: keeps what was sent, answers when and as the test says.
-import type { Delivered, HubClient, OutRecord, Producer, ProducerOptions } from "../../hub/client/faces.ts";
+import type { Delivered, Header, HubClient, OutRecord, Producer, ProducerOptions } from "../../hub/client/faces.ts";
 import type { Clock } from "../../hub/io/ports.ts";
-import type { FactStore } from "../../hub/io/registry.ts";
-import type { OnceStore } from "../../bridge/mod.ts";
+import { type Kept, openDeliveriesInMemory, openKept, RetainedInMemory, SessionsInMemory } from "./server/stand_ins.ts";
+import type { KeepingHub, Rooms } from "../../bridge/mod.ts";
 
 export interface Sent {
   readonly topic: string;
@@ -15,10 +15,12 @@ export interface Sent {
 
 export interface StandInHub {
   readonly client: HubClient;
-  readonly store: OnceStore;
+  /** What a bridge has behind its broker: records that were committed are delivered, kept things are in `kept`. */
+  readonly rooms: () => Rooms;
+  readonly face: KeepingHub;
   readonly sent: Sent[];
-  /** Facts that are durable. */
-  readonly facts: Map<string, Uint8Array>;
+  /** What outlives a bridge. */
+  readonly kept: Kept;
   /** true: answers wait for `release`. */
   hold: boolean;
   /** Answers every record with this error. */
@@ -37,7 +39,7 @@ export interface StandInHub {
 
 const text = (bytes: Uint8Array | null | undefined): string => (bytes ? new TextDecoder().decode(bytes) : "");
 
-export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHub {
+export function openStandInHub(kept = openKept()): StandInHub {
   const held: (() => void)[] = [];
   let waiting: { count: number; wake: () => void }[] = [];
   let scheduled: (() => void)[] = [];
@@ -66,12 +68,24 @@ export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHu
     waiting = waiting.filter((wait) => wait.count > hub.count);
     for (const wait of ready) wait.wake();
   };
+  const listeners = new Set<(record: OutRecord) => void>();
+  const send = (topic: string, record: OutRecord, acks: number, delivered: Delivered): void => {
+    const value = record.value === null ? null : new Uint8Array(record.value); // a read buffer is used again
+    const kept = { ...record, value };
+    take(topic, kept, acks);
+    const { failure } = hub;
+    const offset = hub.count;
+    later(() => {
+      if (failure === null) for (const listener of listeners) listener(kept);
+      delivered(failure, failure === null ? offset : -1, 0);
+    });
+  };
   const producer = ({ acks = -1 }: ProducerOptions = {}): Producer => ({
-    send(topic: string, record: OutRecord, delivered?: Delivered) {
-      take(topic, record, acks);
-      const { failure } = hub;
-      const offset = hub.count;
-      later(() => delivered?.(failure, failure === null ? offset : -1, 0));
+    send: (topic, record, delivered) => send(topic, record, acks, delivered ?? (() => {})),
+    prepare: (topic, key, headers) => ({ topic, key, headers }),
+    sendPrepared(prepared, bytes, start, end, delivered) {
+      const { topic, key, headers } = prepared as { topic: string; key: Uint8Array; headers: readonly Header[] };
+      send(topic, { key, headers, value: bytes.subarray(start, end), timestamp: Date.now() }, acks, delivered);
     },
     publish: () => Promise.reject(new Error("not used here")),
     bufferedBytes: () => 0,
@@ -79,39 +93,35 @@ export function openStandInHub(facts = new Map<string, Uint8Array>()): StandInHu
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
   });
-  const factStore: FactStore = {
-    get: (key) => facts.get(key),
-    entries: (prefix) => [...facts].filter(([key]) => key.startsWith(prefix)),
-    put: (changes) =>
-      new Promise((resolve, reject) => {
-        const { failure } = hub;
-        later(() => {
-          if (failure !== null) return reject(failure);
-          for (const [key, value] of changes) {
-            if (value === null) facts.delete(key);
-            else facts.set(key, value);
-          }
-          resolve();
-        });
-      }),
-  };
-  const store: OnceStore = {
-    facts: factStore,
-    async storeOnce(topic, record, changes) {
-      take(topic, record, -1);
-      const offset = hub.count;
-      await factStore.put(changes);
-      return { partition: 0, offset };
-    },
+  /** As the hub commits: now, or when the test says. */
+  const settle = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const { failure } = hub;
+      later(() => (failure === null ? resolve() : reject(failure)));
+    });
+  const append = (topic: string, record: OutRecord): Promise<void> =>
+    new Promise((resolve, reject) => {
+      send(topic, record, -1, (error) => (error === null ? resolve() : reject(error)));
+    });
+  const rooms = (): Rooms => {
+    const { deliveries, committed } = openDeliveriesInMemory();
+    listeners.clear();
+    listeners.add(committed);
+    return {
+      deliveries,
+      retained: new RetainedInMemory(kept),
+      sessions: () => new SessionsInMemory(kept, append, settle),
+    };
   };
   const never = (): never => {
     throw new Error("not used here");
   };
   const hub: StandInHub = {
     client: { producer, consumer: never, admin: never, close: () => Promise.resolve() },
-    store,
+    rooms,
+    face: { hubId: 1, isClustered: false, ensureTopic: () => Promise.resolve(), storeTogether: never },
     sent: [],
-    facts,
+    kept,
     hold: false,
     failure: null,
     forget: false,

@@ -182,10 +182,9 @@ export const mutants: readonly Mutant[] = [
   {
     id: "19a",
     name: "a PUBACK when the record is sent, not when it is committed",
-    file: "bridge/intake.ts",
-    find: "this.#shared.producer(acks).send(topic, this.record(memo, packet), flight.delivered);",
-    replace:
-      "this.#shared.producer(acks).send(topic, this.record(memo, packet));\n      this.onDelivered(flight, null);",
+    file: "bridge/server/fast_lane.ts",
+    find: "view.payloadEnd, flight.delivered);",
+    replace: "view.payloadEnd, () => {});\n    flight.delivered(null, 0, 0);",
     world: "pubacks",
     breaks: /^I1 .* before its record is committed/,
     seed: 1,
@@ -193,9 +192,9 @@ export const mutants: readonly Mutant[] = [
   {
     id: "19b",
     name: "a PUBACK for a record that the hub did not take",
-    file: "bridge/intake.ts",
-    find: "      if (state === State.Done) {\n",
-    replace: "      if (state !== State.Waiting) {\n",
+    file: "bridge/server/fast_lane.ts",
+    find: "flight.code = error === null ? Reason.success : codeOf(error);",
+    replace: "flight.code = Reason.success;",
     world: "pubacks",
     breaks: /^I1 .* before its record is committed/,
     seed: 3,
@@ -203,12 +202,11 @@ export const mutants: readonly Mutant[] = [
   {
     id: "19c",
     name: "PUBACKs in the order of the commits",
-    file: "bridge/intake.ts",
-    find: "      const head = this.#flights[this.#first]!;\n      if (head.state === State.Waiting) return;\n",
+    file: "bridge/session/inbound.ts",
+    find: "    for (const slot of this.#slots) {\n      const { code, qos, packetId } = slot;\n",
     replace:
-      "      const next = this.#flights.findIndex((one, i) => i >= this.#first && one.state !== State.Waiting);\n" +
-      "      if (next < 0) return;\n      this.#flights.splice(this.#first, 0, ...this.#flights.splice(next, 1));\n" +
-      "      const head = this.#flights[this.#first]!;\n",
+      "    this.#slots.sort((a, b) => Number(a.code === null) - Number(b.code === null));\n" +
+      "    for (const slot of this.#slots) {\n      const { code, qos, packetId } = slot;\n",
     world: "pubacks",
     breaks: /^MQTT-4\.6\.0 /,
     seed: 1,

@@ -136,6 +136,9 @@ export class MemoryHub {
   }
 
   #producer(): Producer {
+    const never = (): never => {
+      throw new Error("for MQTT alone");
+    };
     const publish = async (topic: string, record: OutRecord): Promise<{ partition: number; offset: number }> => {
       await new Promise((resolve) => setTimeout(resolve, 0));
       this.onProduce(topic, record);
@@ -150,6 +153,8 @@ export class MemoryHub {
           (thrown: Error) => delivered?.(thrown, -1, -1),
         );
       },
+      prepare: never,
+      sendPrepared: never,
       publish,
       bufferedBytes: () => 0,
       async whenDrained() {},

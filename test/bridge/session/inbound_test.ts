@@ -64,14 +64,14 @@ test("a refused commit is told in 5 and withheld in 3.1.1, and others go on", ()
   five.publish(publish(2, 2));
   assert.deepEqual(five.commit([1, 0x87], [2, 0x97]), ["puback 1 87", "pubrec 2 97"]);
   assert.deepEqual(five.inbound.openIds, [], "[MQTT-4.3.3-9]");
-  assert.equal(five.inbound.withheldAt, null);
+  assert.equal(five.inbound.oldestAt, null);
   assert.deepEqual(five.publish(publish(2, 2)), ["append 3 a id 2"]);
 
   const four = open(4);
   four.publish(publish(1, 1));
   four.publish(publish(2, 1));
   assert.deepEqual(four.commit([1, 0x80], [2, 0]), ["puback 2 0"]);
-  assert.equal(four.inbound.withheldAt, 2_000);
+  assert.equal(four.inbound.oldestAt, 2_000);
 });
 
 test("QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]", () => {
