@@ -226,7 +226,7 @@ export async function mutated(mutant: Mutant): Promise<{ readonly look: Look; re
   const folder = path.join(root, "test/.runs/mutants", `${mutant.id}-${process.pid}`);
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   remove();
-  for (const part of ["hub", "bridge", "test/sim", "test/hub/log", "test/tools"]) {
+  for (const part of ["hub", "bridge", "test/sim", "test/hub/log", "test/bridge/server", "test/tools"]) {
     cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
   }
   mkdirSync(folder, { recursive: true });
