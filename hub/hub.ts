@@ -282,7 +282,10 @@ export class Hub {
   client(clientId: string): HubClient {
     if (!this.#dispatch) throw new HubError("COORDINATOR_NOT_AVAILABLE", "The hub has not started");
     const { clock, net } = this.#ports;
+    const { advertised } = this.#config.kafka;
+    const told = advertised === null ? null : parseAddress(advertised, this.#port);
     const isSelf = ({ host, port }: { host: string; port: number }): boolean => {
+      if (host === told?.host && port === told.port) return true; // it need not be reachable from here
       return port === 0 || (port === this.#port && (this.#config.hub.listen.includes(host) || isLoopback(host)));
     };
     const dialHub: LocalOptions["dialHub"] = ({ host, port }, id) => {
