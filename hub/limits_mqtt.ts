@@ -92,6 +92,10 @@ export const mqttLimits = {
   mqttDeliverRetryMs: 200,
   /** How much the clock of the hub that stored a message may be ahead of ours: rather it is delivered. */
   mqttClockSkewMs: 5 * second,
+  /** Shared subscriptions: how often a member of a group polls and commits, and waits for what is in flight. */
+  mqttGroupPollMs: 100,
+  mqttGroupCommitMs: second,
+  mqttGroupSettleMs: 2 * second,
   /** Handed out without a pause: publishers have their turn then. A record that nobody gets counts a fraction. */
   mqttDeliveriesPerTurnMax: 2_000,
   /** Records handed out that are kept for sessions a little behind, all partitions together, and their bytes. */

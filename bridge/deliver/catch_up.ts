@@ -133,7 +133,7 @@ export function openCursor(member: Member, feed: Feed, next: number): Cursor | n
 }
 
 /** The place of the first record at `offset` or later. */
-function firstFrom(records: readonly InRecord[], offset: number): number {
+export function firstFrom(records: readonly InRecord[], offset: number): number {
   let [low, high] = [0, records.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -14,6 +14,7 @@ import { compileDownlinks, type DownlinkConfig } from "./downlink.ts";
 import type { Deliveries, Subscriber } from "./faces.ts";
 import { FanOut } from "./fan_out.ts";
 import { type Feed, keepUp, Member, type Wish } from "./feed.ts";
+import { Groups } from "./groups.ts";
 import { Interests } from "./interests.ts";
 import { type Found, Lookup, type Opening } from "./lookup.ts";
 import { Readers } from "./reader.ts";
@@ -51,6 +52,7 @@ class LogDeliveries implements Deliveries {
   readonly #awayFilters = new Map<Subscriber, Set<string>>();
   readonly #members = new Map<Subscriber, Member>();
   readonly #turns = new WeakMap<GroupMatch<Member>, number>();
+  readonly #groups: Groups;
   readonly #lookup: Lookup;
   readonly #tail: SharedTail;
   readonly #catchUp: CatchUp;
@@ -66,6 +68,9 @@ class LogDeliveries implements Deliveries {
     this.#skewMs = clockSkewMs ?? limits.mqttClockSkewMs;
     this.#atlas = new Atlas(downlinks);
     this.#interests = new Interests(this.#atlas, map.routes, downlinks);
+    const look = (): Promise<void> => this.#lookup.ask(() => []);
+    const base = { client, clock, trace, skewMs: this.#skewMs, atlas: this.#atlas };
+    this.#groups = new Groups({ ...base, routes: map.routes, downlinks, look });
     const fanOut = new FanOut({ clock, trace, tree: this.#live, recent });
     const feedOf = (topic: string, partition: number): Feed | undefined => this.#atlas.get(topic, partition);
     this.#tail = new SharedTail({ client, clock, trace, fanOut, feedOf });
@@ -74,8 +79,9 @@ class LogDeliveries implements Deliveries {
       clock,
       trace,
       catchUp: () => this.#catchUp,
+      optionsOf: (session, group, topic) => this.#groups.optionsOf(session, group, topic),
       feedOf: async (topic, partition) => {
-        if (feedOf(topic, partition) === undefined) await this.#lookup.ask(() => []);
+        if (feedOf(topic, partition) === undefined) await look();
         return feedOf(topic, partition) ?? null;
       },
     });
@@ -92,7 +98,7 @@ class LogDeliveries implements Deliveries {
       atlas: this.#atlas,
       onNews: (news) => this.#onNews(news),
       open: (openings, found) => this.#openAll(openings, found),
-      isWatching: () => this.#interests.size > 0,
+      isWatching: () => this.#interests.size > 0 || this.#groups.size > 0,
     });
   }
 
@@ -107,7 +113,7 @@ class LogDeliveries implements Deliveries {
     const member = this.#memberOf(subscriber);
     this.#live.set(filter, member, options);
     member.filters.add(filter);
-    if (isShared(filter)) return Promise.resolve();
+    if (isShared(filter)) return this.#groups.join(filter, member, options);
     const wish = member.wishes.get(filter) ?? this.#wish(member, filter);
     if (wish.interest.reach.length === 0) wish.isInForce = true;
     if (wish.isInForce) return Promise.resolve();
@@ -129,6 +135,7 @@ class LogDeliveries implements Deliveries {
     }
     this.#live.remove(filter, member);
     member.filters.delete(filter);
+    if (isShared(filter)) this.#groups.leave(filter, member);
     const wish = member.wishes.get(filter);
     if (wish === undefined) return;
     member.wishes.delete(filter);
@@ -162,7 +169,8 @@ class LogDeliveries implements Deliveries {
       if (member.filters.has(filter)) continue;
       this.#live.set(filter, member, options);
       member.filters.add(filter);
-      if (!isShared(filter)) since.set(this.#wish(member, filter), begin - this.#skewMs);
+      if (isShared(filter)) void this.#groups.join(filter, member, options);
+      else since.set(this.#wish(member, filter), begin - this.#skewMs);
     }
     const wishes = [...since.keys()];
     for (const wish of wishes) if (wish.interest.reach.length === 0) wish.isInForce = true;
@@ -188,6 +196,7 @@ class LogDeliveries implements Deliveries {
     if (member === undefined) return;
     member.isStarved = false;
     this.#catchUp.add(member);
+    this.#groups.more(member);
   }
 
   fetch(subscriber: Subscriber, wants: readonly Want[]): void {
@@ -195,7 +204,7 @@ class LogDeliveries implements Deliveries {
   }
 
   stored(topic: string): void {
-    if (this.#interests.size > 0 && !this.#atlas.has(topic)) void this.#lookup.ask(() => []);
+    if (this.#interests.size + this.#groups.size > 0 && !this.#atlas.has(topic)) void this.#lookup.ask(() => []);
   }
 
   publish(message: Message, now: number): void {
@@ -212,6 +221,7 @@ class LogDeliveries implements Deliveries {
   }
 
   async close(): Promise<void> {
+    await this.#groups.close();
     await Promise.all([this.#lookup.close(), this.#tail.close(), this.#readers.close()]);
   }
 
@@ -236,7 +246,10 @@ class LogDeliveries implements Deliveries {
     if (member === undefined) return;
     this.#members.delete(subscriber);
     member.isThere = false;
-    for (const filter of member.filters) this.#live.remove(filter, member);
+    for (const filter of member.filters) {
+      this.#live.remove(filter, member);
+      if (isShared(filter)) this.#groups.leave(filter, member);
+    }
     for (const { interest } of member.wishes.values()) this.#interests.leave(interest, member);
     for (const feed of [...member.feeds]) this.#leave(member, feed);
   }
@@ -273,6 +286,7 @@ class LogDeliveries implements Deliveries {
         this.#leave(member, feed);
       }
     }
+    this.#groups.refresh();
     const openings: Opening[] = [];
     const before = this.#lookedAt - this.#skewMs - limits.mqttTopicsLookMs;
     for (const [{ filter, members }, feed] of this.#interests.grow(gone)) {

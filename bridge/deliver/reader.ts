@@ -1,6 +1,8 @@
 // Reads parts of the logs for single sessions: what one that is behind missed, and records that are wanted again.
 import { type Clock, type Consumer, type HubClient, type InBatch, limits, type Trace } from "../../hub/mod.ts";
+import { type Both, type Options, single } from "../match/merged.ts";
 import type { Want } from "../session/cursors.ts";
+import type { Session } from "../session/session.ts";
 import type { CatchUp } from "./catch_up.ts";
 import type { Feed, Member } from "./feed.ts";
 import { messageIn, topicIn } from "./reading.ts";
@@ -10,6 +12,8 @@ export interface ReaderDeps {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly catchUp: () => CatchUp;
+  /** Of the shared subscription whose group id this is. */
+  readonly optionsOf: (session: Session, group: string, topic: string) => Options | null;
   /** The partition, when there is one; asks if need be. */
   readonly feedOf: (topic: string, partition: number) => Promise<Feed | null>;
 }
@@ -161,6 +165,12 @@ export class Readers {
     }
   }
 
+  #bothOf(session: Session, { group }: Want, topic: string): Both | null {
+    if (group === "") return session.subscriptions.match(topic, Number.POSITIVE_INFINITY);
+    const options = this.#deps.optionsOf(session, group, topic);
+    return options === null ? null : single(options);
+  }
+
   /** Those that are still wanted: their leader did not answer in time. */
   async #readPlace(desk: Desk, member: Member, wants: readonly Want[]): Promise<ReadonlySet<Want>> {
     const { clock, feedOf } = this.#deps;
@@ -176,7 +186,7 @@ export class Readers {
         const name = record === undefined || feed === null ? null : topicIn(feed, record);
         const message = name === null ? null : messageIn(feed!, name, record!);
         const { session, sink } = member.subscriber;
-        const both = name === null ? null : session.subscriptions.match(name, Number.POSITIVE_INFINITY);
+        const both = name === null ? null : this.#bothOf(session, want, name);
         session.onFetched(want.packetId, message, both, now, sink);
       }
       member.subscriber.perform();

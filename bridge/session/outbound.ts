@@ -34,6 +34,8 @@ export class Outbound {
   /** Not in a log; outlives the connection as long as the hub does. */
   readonly #queued: Queued;
   #received = 0;
+  /** Of a session that ended. */
+  readonly #left = new Map<Cursor, HandOver>();
   /** Flights that wait for a store, and those whose store is under way. */
   #toStore: Flight[] = [];
   #inStore: Flight[] = [];
@@ -203,6 +205,8 @@ export class Outbound {
 
   /** Another member of the group goes on where this session was: by its client's absence, or by a rebalance. */
   handOver(cursor: Cursor, tailOf: TailOf): HandOver {
+    const left = this.#left.get(cursor);
+    if (left !== undefined) return left;
     this.#pending.remove(cursor);
     const over = handOverOf(cursor, this.#flights.list(), this.#pending.list(), tailOf);
     for (const flight of this.#flights.list()) {
@@ -212,8 +216,13 @@ export class Outbound {
     return over;
   }
 
-  /** The session ends: gives its share of the memory back. */
+  /** The session ends: gives its share of the memory back. What it leaves to its groups can still be asked for. */
   clear(): void {
+    for (const cursor of this.cursors.values()) {
+      if (cursor.group === "") continue;
+      const next = (of: Cursor): number => of.next; // nobody's tail is theirs
+      this.#left.set(cursor, handOverOf(cursor, this.#flights.list(), this.#pending.list(), next));
+    }
     this.#queued.clear();
     this.#pending.drain();
     this.#flights.clear();

@@ -183,7 +183,7 @@ class RoutedAdmin implements Admin {
     });
   }
 
-  groupOffsets(group: string): Promise<PartitionOffset[]> {
+  groupOffsets(group: string): ReturnType<Admin["groupOffsets"]> {
     return this.#atCoordinator(group, (coordinator) => fetchCommitted(coordinator, group, null));
   }
 

@@ -248,7 +248,7 @@ export interface Admin {
   groups(): Promise<{ readonly group: string; readonly state: string; readonly protocolType: string }[]>;
   describeGroup(group: string): Promise<GroupDescription>;
   deleteGroup(group: string): Promise<void>;
-  /** Committed offsets with their metadata ("" when none was given). */
+  /** Committed offsets, with their metadata where any were given. */
   groupOffsets(group: string): Promise<(PartitionOffset & { readonly metadata?: string })[]>;
   /** Sets committed offsets of an empty group. */
   setGroupOffsets(group: string, offsets: readonly PartitionOffset[]): Promise<void>;

@@ -299,7 +299,7 @@ export async function fetchCommitted(
   coordinator: Connection,
   group: string,
   partitions: readonly TopicPartition[] | null,
-): Promise<PartitionOffset[]> {
+): Promise<(PartitionOffset & { readonly metadata?: string })[]> {
   const topics =
     partitions === null
       ? null
@@ -310,11 +310,13 @@ export async function fetchCommitted(
   const reply = await coordinator.call("offsetFetch", { groupId: group, topics, groups: [{ groupId: group, topics }] });
   const answer = reply.groups[0] ?? reply;
   mustBeNone(answer.errorCode, `committed offsets of group ${group}`);
-  const found: PartitionOffset[] = [];
+  const found: (PartitionOffset & { readonly metadata?: string })[] = [];
   for (const topic of answer.topics) {
-    for (const { partitionIndex, committedOffset, errorCode } of topic.partitions) {
+    for (const { partitionIndex, committedOffset, metadata, errorCode } of topic.partitions) {
       mustBeNone(errorCode, `committed offset of ${topic.name}-${partitionIndex}`);
-      if (committedOffset >= 0) found.push({ topic: topic.name, partition: partitionIndex, offset: committedOffset });
+      if (committedOffset < 0) continue;
+      const place = { topic: topic.name, partition: partitionIndex, offset: committedOffset };
+      found.push(metadata ? { ...place, metadata } : place);
     }
   }
   return found;

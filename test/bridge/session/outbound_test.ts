@@ -494,3 +494,26 @@ test("a partition of a group that goes to another member while the client is the
   assert.deepEqual(side.ack("puback", 1), [], "1 and 2 went back");
   assert.equal(side.outbound.inFlight, 0);
 });
+
+test("a session that ended leaves to its group what its client did not get, and what nobody else is to get", () => {
+  const side = new Side();
+  side.connect({ receiveMax: 3 });
+  const cursor = side.outbound.cursors.open("h", 0, 10, "workers")!;
+  for (const [offset, qos] of [
+    [10, 1],
+    [11, 2],
+    [12, 1],
+    [13, 2],
+  ] as const) {
+    const delivery: Delivery = { ...side.delivery("x", qos), cursor, offset };
+    side.run((out) => side.outbound.catchUp(delivery, 0, out));
+  }
+  side.ack("puback", 1);
+  side.disconnect();
+  side.outbound.clear();
+  const left = { next: 12, taken: [13] };
+  assert.deepEqual(
+    side.outbound.handOver(cursor, () => 0),
+    left,
+  );
+});

@@ -211,7 +211,7 @@ test("a consumer without a subscription commits for an empty group, not beside m
       await lone.assign([{ topic }]);
       await lone.commit([{ topic, partition: 0, offset: 7, metadata: "note" }]);
       const admin = client.admin();
-      assert.deepEqual(await admin.groupOffsets("g"), [{ topic, partition: 0, offset: 7 }]);
+      assert.deepEqual(await admin.groupOffsets("g"), [{ topic, partition: 0, offset: 7, metadata: "note" }]);
       const member = client.consumer({ group: "g", ...quick });
       await member.subscribe([topic]);
       await pollUntil([member], () => member.assignment().length === 1);
