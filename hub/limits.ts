@@ -239,7 +239,7 @@ export const limits = {
   /** Produce requests in flight to one hub over a socket: as many as a broker remembers batches of a producer. */
   clientProduceInFlightMax: 5,
   /** Batches of one partition in flight to the hub in the same process; beyond it the open batch grows instead. */
-  clientLocalInFlightMax: 64,
+  clientLocalInFlightMax: 2,
   /** Metadata older than this is asked for again; while a wanted topic is missing, after `clientMissingTopicMs`. */
   clientMetadataMs: 5 * minute,
   clientMissingTopicMs: 2 * second,

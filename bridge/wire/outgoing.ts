@@ -47,12 +47,14 @@ export class OutgoingMessage {
   readonly topic: Buffer;
   readonly payload: Uint8Array;
   readonly #source: Properties;
+  /** It was written for somebody already: from the second subscriber on a plain frame is worth keeping. */
+  #isKnown = false;
   /** Properties without alias, subscription ids and expiry; encoded when the first subscriber speaks 5. */
   #properties: Buffer | null = null;
   #plain: (Buffer | undefined)[] | null = null;
 
   constructor(topic: string, payload: Uint8Array, properties: Properties) {
-    this.topic = encodeTopic(topic);
+    this.topic = topicBytes(topic);
     this.payload = payload;
     this.#source = properties;
   }
@@ -70,8 +72,12 @@ export class OutgoingMessage {
     return writer.body();
   }
 
-  /** The frame of a QoS 0 delivery with nothing of its own, made once. */
-  plain(version: Version, retain: boolean): Buffer {
+  /** The frame of a QoS 0 delivery with nothing of its own, made once; null for the first subscriber. */
+  plain(version: Version, retain: boolean): Buffer | null {
+    if (!this.#isKnown) {
+      this.#isKnown = true;
+      return null;
+    }
     const slot = version * 2 + (retain ? 1 : 0);
     this.#plain ??= [];
     return (this.#plain[slot] ??= this.#encodePlain(version, retain));
@@ -83,6 +89,19 @@ export class OutgoingMessage {
     frame.set(this.payload, at);
     return frame;
   }
+}
+
+const topicsMax = 1_024;
+/** Topics that were sent lately. */
+const topics = new Map<string, Buffer>();
+
+function topicBytes(topic: string): Buffer {
+  const known = topics.get(topic);
+  if (known !== undefined) return known;
+  const bytes = encodeTopic(topic);
+  if (topics.size >= topicsMax) topics.clear();
+  topics.set(topic, bytes);
+  return bytes;
 }
 
 function encodeTopic(topic: string): Buffer {
@@ -160,6 +179,7 @@ function putProperties(bytes: Buffer, from: number, message: OutgoingMessage, de
 
 const firstBlock = 1024;
 const largestBlock = 65_536;
+const copiedMax = 16_384;
 /** From here on a payload is not copied: the batch refers to it. */
 const sharedFrom = 8192;
 
@@ -201,8 +221,8 @@ export class FrameBatch {
     check(version, delivery);
     const { payload } = message;
     const shared = payload.length >= sharedFrom;
-    if (!shared && isPlain(delivery)) {
-      const frame = message.plain(version, delivery.retain);
+    const frame = !shared && isPlain(delivery) ? message.plain(version, delivery.retain) : null;
+    if (frame !== null) {
       if (frame.length > maximum) return false;
       this.frame(frame);
       return true;
@@ -242,11 +262,15 @@ export class FrameBatch {
   #reserve(more: number): void {
     this.#length += more;
     if (this.#at + more <= this.#block.length) return;
-    this.#cut();
+    const before = this.#at - this.#from;
     const next = this.#block.length === 0 ? firstBlock : Math.min(this.#block.length * 2, largestBlock);
-    this.#block = Buffer.allocUnsafe(Math.max(next, more));
+    const block = Buffer.allocUnsafe(Math.max(next, before + more));
+    // one chunk costs one plain write: copying some kilobytes is cheaper than a second one
+    if (before <= copiedMax) this.#block.copy(block, 0, this.#from, this.#at);
+    else this.#cut();
+    this.#at = before <= copiedMax ? before : 0;
     this.#from = 0;
-    this.#at = 0;
+    this.#block = block;
   }
 }
 

@@ -267,19 +267,20 @@ test("what decodePacket returns outlives the buffer it was read from", () => {
 
 test("decodePacket bounds the filters and the properties of one packet", () => {
   const list = (count: number, each: string): string => hex(each).toString("hex").repeat(count);
-  const over = limits.mqttFiltersPerPacketMax + 1;
-  const cases: readonly [first: number, body: (count: number) => string][] = [
-    [0x82, (count) => `0001 00 ${list(count, "0001 'f' 00")}`],
-    [0xa2, (count) => `0001 00 ${list(count, "0001 'f'")}`],
+  const { mqttFiltersPerPacketMax: filters, mqttPropertiesPerPacketMax: properties } = limits;
+  const cases: readonly [most: number, first: number, body: (count: number) => string][] = [
+    [filters, 0x82, (count) => `0001 00 ${list(count, "0001 'f' 00")}`],
+    [filters, 0xa2, (count) => `0001 00 ${list(count, "0001 'f'")}`],
     [
+      properties,
       0x30,
       (count) =>
         `0001 't' ${(((count * 5) & 127) | 128).toString(16)}${((count * 5) >> 7).toString(16)} ${list(count, "26 0000 0000")}`,
     ],
   ];
-  for (const [first, body] of cases) {
-    assert.equal(problemOf(() => decodeFrame(frame(first, hex(body(over))), 5, "client")).code, 0x97);
-    assert.ok(decodeFrame(frame(first, hex(body(over - 1))), 5, "client"));
+  for (const [most, first, body] of cases) {
+    assert.equal(problemOf(() => decodeFrame(frame(first, hex(body(most + 1))), 5, "client")).code, 0x97);
+    assert.ok(decodeFrame(frame(first, hex(body(most))), 5, "client"));
   }
 });
 

@@ -109,12 +109,26 @@ test("FrameBatch.take gives bytes that later frames do not touch", () => {
   assert.equal(second!.toString("hex"), "70020002");
 });
 
-test("a QoS 0 frame is made once for all subscribers of a version", () => {
+test("from the second subscriber on a QoS 0 frame is made once for all of a version", () => {
   const message = new OutgoingMessage("t", Buffer.from("p"), { contentType: "c" });
+  assert.equal(message.plain(5, false), null);
   assert.equal(message.plain(5, false), message.plain(5, false));
-  assert.equal(message.plain(4, false).toString("hex"), "3004000174" + "70");
-  assert.equal(message.plain(4, true)[0], 0x31);
-  assert.equal(message.plain(5, false).toString("hex"), "300900017404030001" + "6370");
+  assert.equal(message.plain(4, false)!.toString("hex"), "3004000174" + "70");
+  assert.equal(message.plain(4, true)![0], 0x31);
+  assert.equal(message.plain(5, false)!.toString("hex"), "300900017404030001" + "6370");
+});
+
+test("a QoS 0 frame is the same for the first subscriber and for others, and a batch of small frames is one chunk", () => {
+  const message = new OutgoingMessage("t", Buffer.alloc(300, 1), { contentType: "c" });
+  const [first, second, many] = [new FrameBatch(), new FrameBatch(), new FrameBatch()];
+  first.publish(message, 5, plainDelivery);
+  second.publish(message, 5, plainDelivery);
+  const frame = Buffer.concat(first.take());
+  assert.deepEqual(Buffer.concat(second.take()), frame);
+  for (let count = 0; count < 20; count++) many.publish(message, 5, plainDelivery);
+  const chunks = many.take();
+  assert.equal(chunks.length, 1);
+  assert.deepEqual(chunks[0], Buffer.concat(new Array<Buffer>(20).fill(frame)));
 });
 
 test("FrameBatch.publish refuses what no PUBLISH can say", () => {
