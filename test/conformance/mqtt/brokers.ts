@@ -18,6 +18,8 @@ const configOf = (port: number): string =>
     "max_inflight_messages 0",
     "max_queued_messages 0",
     "set_tcp_nodelay true",
+    // its one copy for overlapping subscriptions of 3.1.1 would have the QoS of any of them, against [MQTT-3.3.5-1]
+    "allow_duplicate_messages true",
     "sys_interval 0",
     "log_type none",
     "persistence false",

@@ -5,8 +5,8 @@ import type { Seen } from "./side.ts";
 export interface Circumstances {
   /** Messages that were published while the client had no connection. */
   readonly missed: ReadonlySet<string>;
-  /** Wills at a takeover that the session outlived. */
-  readonly takeoverWills: ReadonlySet<string>;
+  /** The will at a takeover that the session outlived, or the client's own at any. */
+  readonly isTakeoverWill: (name: string) => boolean;
   /** Several steps are compared at once, in which the client answered late and had a receive maximum. */
   readonly isLate: boolean;
 }
@@ -44,6 +44,14 @@ export const rules: readonly Rule[] = [
     }),
   },
   {
+    name: "no farewell",
+    reason: "mosquitto 2.0 closes a connection that was taken over without the DISCONNECT 0x8E of [MQTT-3.1.4-3]",
+    apply: (reference, { publishes, others }) => {
+      const told = others.filter(({ kind, text }) => !(kind === "disconnect" && text === "code 142"));
+      return [reference, { publishes, others: reference.others.some(({ kind }) => kind === "closed") ? told : others }];
+    },
+  },
+  {
     name: "remaining lifetime",
     reason: "the lifetime of a message is told less the seconds it waited [MQTT-3.3.2-6]",
     apply: each(({ publishes, others }) => ({ publishes: publishes.map(roundLifetime), others })),
@@ -57,21 +65,33 @@ export const rules: readonly Rule[] = [
       const publishes = [...groupsOf(reference.publishes)].flatMap(([key, list]) => {
         return single.has(key) ? [mergeCopies(list)] : list;
       });
-      return [{ publishes: byStream(publishes), others: withoutRepeats(reference.others) }, subject];
+      const merged = { publishes: byStream(publishes), others: releasedOnce(reference.others, subject.others) };
+      // a QoS 0 copy is not sent again, and what it adds with it: one copy has it all the same
+      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, ({ dup }) => dup) }];
     },
   },
   {
     name: "QoS 0 while away",
     reason: "a server may keep QoS 0 messages for a client that is away, or not (MQTT5 4.1, 3.1.1 3.1.2.4)",
-    apply: each(({ publishes, others }, { missed }) => {
-      return { publishes: publishes.filter(({ qos, name }) => qos > 0 || !missed.has(name)), others };
-    }),
+    apply: (reference, subject, { missed }) => {
+      const kept = [reference, subject].map(({ publishes }) => {
+        return publishes.filter(({ qos, name }) => qos > 0 || !missed.has(name));
+      }) as [readonly Seen[], readonly Seen[]];
+      // the copy of a QoS 0 subscription was not kept, and what it adds with it: one copy has it all the same
+      const subjects = lessCopies(...kept, ({ name }) => missed.has(name));
+      return [
+        { ...reference, publishes: kept[0] },
+        { ...subject, publishes: subjects },
+      ];
+    },
   },
   {
     name: "will at takeover",
-    reason: "mosquitto does not publish the will of a connection whose session goes on, against [MQTT-3.1.4-3]",
-    apply: each(({ publishes, others }, { takeoverWills }) => {
-      const isOther = ({ name }: Seen): boolean => !takeoverWills.has(name);
+    reason:
+      "mosquitto publishes no will at a takeover that the session outlives, against MQTT5 3.1.4; " +
+      "at others it still sends it to the connection that it closes",
+    apply: each(({ publishes, others }, { isTakeoverWill }) => {
+      const isOther = ({ name }: Seen): boolean => !isTakeoverWill(name);
       return { publishes: publishes.filter(isOther), others: others.filter(isOther) };
     }),
   },
@@ -82,10 +102,10 @@ export const rules: readonly Rule[] = [
   },
 ];
 
-/** Topic, publisher and QoS make a stream; what has no name stays in front. */
-function streamOf({ kind, name, topic, qos }: Seen): string {
-  if (kind !== "publish") return kind;
-  return `${topic}\n${name.slice(0, name.indexOf("n"))}\n${qos}`;
+/** Topic, publisher and its QoS make a stream; PUBRELs follow their messages, whatever the topics of those. */
+function streamOf({ kind, name, topic }: Seen): string {
+  if (kind === "pubrel") return `pubrel ${name}`;
+  return kind === "publish" ? `${topic}\n${name.slice(0, name.indexOf("n"))}` : kind;
 }
 
 function byStream(list: readonly Seen[]): readonly Seen[] {
@@ -96,7 +116,15 @@ function byStream(list: readonly Seen[]): readonly Seen[] {
     if (stream === undefined) streams.set(key, [one]);
     else stream.push(one);
   }
-  return [...streams].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, stream]) => stream);
+  return [...streams].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, stream]) => copiesTogether(stream));
+}
+
+/** Copies of one message have no order among each other. */
+function copiesTogether(stream: readonly Seen[]): readonly Seen[] {
+  if (stream.length === 1 || stream[0]!.kind !== "publish") return stream;
+  const groups = [...groupsOf(stream).values()];
+  for (const copies of groups) copies.sort((a, b) => a.qos - b.qos || a.ids.join().localeCompare(b.ids.join()));
+  return groups.flat();
 }
 
 /** Copies of one message that came for the same reason: as it was published, or as what was retained. */
@@ -110,6 +138,23 @@ function groupsOf(publishes: readonly Seen[]): ReadonlyMap<string, Seen[]> {
   return groups;
 }
 
+/**
+ * The subject's messages with no more identifiers than the reference's, and RETAIN no more often, where `may` says so:
+ * what a copy would have had that the reference did not send.
+ */
+function lessCopies(
+  reference: readonly Seen[],
+  subject: readonly Seen[],
+  may: (one: Seen) => boolean,
+): readonly Seen[] {
+  const known = new Map(reference.map((one) => [one.name, one]));
+  return subject.map((one) => {
+    const fewer = may(one) ? known.get(one.name) : undefined;
+    if (!fewer?.ids.every((id) => one.ids.includes(id))) return one;
+    return { ...one, ids: fewer.ids, retain: one.retain && fewer.retain };
+  });
+}
+
 function mergeCopies(copies: readonly Seen[]): Seen {
   const [first] = copies;
   const ids = [...new Set(copies.flatMap((one) => one.ids))].sort((a, b) => a - b);
@@ -117,12 +162,16 @@ function mergeCopies(copies: readonly Seen[]): Seen {
   return { ...first!, ids, qos, retain: copies.some((one) => one.retain) };
 }
 
-/** A PUBREL for each copy. */
-function withoutRepeats(others: readonly Seen[]): readonly Seen[] {
-  return others.filter((one, at) => {
-    return (
-      one.kind !== "pubrel" || others.findIndex((other) => other.kind === "pubrel" && other.name === one.name) === at
-    );
+/** One PUBREL instead of one for each copy, where the subject has one. */
+function releasedOnce(reference: readonly Seen[], subject: readonly Seen[]): readonly Seen[] {
+  const counts = new Map<string, number>();
+  for (const { kind, name } of subject) if (kind === "pubrel") counts.set(name, (counts.get(name) ?? 0) + 1);
+  const released = new Set<string>();
+  return reference.filter(({ kind, name }) => {
+    if (kind !== "pubrel" || counts.get(name) !== 1) return true;
+    const isFirst = !released.has(name);
+    released.add(name);
+    return isFirst;
   });
 }
 

@@ -1,5 +1,5 @@
 // Plays scenarios on two brokers and compares, step by step, what every client was sent; shrinks one that differs.
-import type { Version } from "../../../bridge/wire/packet.ts";
+import type { SubscriptionRequest, Version } from "../../../bridge/wire/packet.ts";
 import { type Circumstances, compare, lineOf, rules } from "./compare.ts";
 import { actors, type ConnectStep, generate, type Sent, type Step } from "./scenario.ts";
 import { isDurable, Side } from "./side.ts";
@@ -38,11 +38,15 @@ class Scenario {
   readonly #sides: readonly [Side, Side];
   readonly #explained = new Map<string, number>();
   readonly #missed: Set<string>[] = [];
+  /** Wills at takeovers that a session outlived, and those of the client itself at any takeover. */
   readonly #takeoverWills = new Set<string>();
+  readonly #ownWills: Set<string>[] = [];
   readonly #isLate: boolean[] = [];
   readonly #hellos: (ConnectStep | null)[] = [];
   readonly #wills: (Sent | null)[] = [];
   readonly #holds: boolean[] = [];
+  /** Subscriptions of each session. */
+  readonly #filters: Map<string, SubscriptionRequest>[] = [];
   readonly #retained = new Set<string>();
   readonly #version: Version;
   readonly #patienceMs: number;
@@ -57,6 +61,8 @@ class Scenario {
       this.#missed.push(new Set());
       this.#isLate.push(false);
       this.#holds.push(false);
+      this.#filters.push(new Map());
+      this.#ownWills.push(new Set());
       this.#hellos.push(null);
       this.#wills.push(null);
     }
@@ -67,7 +73,7 @@ class Scenario {
     try {
       await this.#bounded((side) => side.begin(this.#version));
       for (let at = 0; at < steps.length && difference === null; at++) {
-        const step = steps[at]!;
+        const step = this.#playable(steps[at]!);
         if (!this.#applies(step)) continue;
         this.#steps++;
         difference = await this.#play(step, at);
@@ -83,6 +89,22 @@ class Scenario {
     return this.#sides.every((side) => side.isUp(who));
   }
 
+  /**
+   * mosquitto 2.0 keeps No Local and Retain As Published of the subscription that is replaced, against [MQTT-3.8.4-3]:
+   * they stay here, too.
+   */
+  #playable(step: Step): Step {
+    if (step.do !== "subscribe") return step;
+    const known = new Map(this.#filters[step.who]!);
+    const requests = step.requests.map((request) => {
+      const { noLocal, retainAsPublished } = known.get(request.filter) ?? request;
+      const played = { ...request, noLocal, retainAsPublished };
+      known.set(request.filter, played);
+      return played;
+    });
+    return { ...step, requests };
+  }
+
   #applies(step: Step): boolean {
     const { who } = step;
     if (step.do === "connect") {
@@ -92,9 +114,12 @@ class Scenario {
     }
     if (!this.#isUp(who)) return false;
     const hello = this.#hellos[who]!;
-    if (step.do === "resend") return isDurable(hello);
+    // the message may be handed on before the cut or after it, which what the client holds and its will would show
+    if (step.do === "resend") return isDurable(hello) && !this.#holds[who] && !this.#wills[who];
     // what waits in a log is not what it was once subscriptions change (MQTT5 3.10.4)
-    if (step.do === "subscribe" || step.do === "unsubscribe") return !this.#isLate[who];
+    if ((step.do === "subscribe" || step.do === "unsubscribe") && this.#isLate[who]) return false;
+    // 3.1.1 cannot say what a subscription of 5 has that it replaces (`playable`)
+    if (step.do === "subscribe") return hello.version === 5 || !step.requests.some(isOfFive);
     if (step.do === "hold") return !this.#holds[who];
     if (step.do === "release") return this.#holds[who]!;
     return step.do !== "disconnect" || hello.version === 5 || !step.withWill;
@@ -129,14 +154,22 @@ class Scenario {
         const will = wasUp ? this.#wills[who] : null;
         if (will) {
           this.#sent([will]);
+          this.#ownWills[who]!.add(will.name);
           if (this.#outlives(step)) this.#takeoverWills.add(will.name);
         }
         if (!this.#outlives(step)) this.#forget(who);
         this.#hellos[who] = step;
         this.#wills[who] = step.will;
+        if (step.will?.retain) this.#retained.add(step.will.topic);
         this.#holds[who] = false;
         return;
       }
+      case "subscribe":
+        for (const request of step.requests) this.#filters[who]!.set(request.filter, request);
+        return;
+      case "unsubscribe":
+        for (const filter of step.filters) this.#filters[who]!.delete(filter);
+        return;
       case "publish":
         return this.#sent(step.messages);
       case "resend":
@@ -176,6 +209,7 @@ class Scenario {
   #forget(who: number): void {
     if (this.#isLate[who]) for (const side of this.#sides) side.actors[who]!.seen = [];
     this.#isLate[who] = false;
+    this.#filters[who]!.clear();
     const hello = this.#hellos[who];
     if (hello) this.#hellos[who] = { ...hello, clean: true, expiry: 0 };
   }
@@ -203,7 +237,8 @@ class Scenario {
   }
 
   #about(who: number): Circumstances {
-    return { missed: this.#missed[who]!, takeoverWills: this.#takeoverWills, isLate: this.#isLate[who]! };
+    const isTakeoverWill = (name: string): boolean => this.#takeoverWills.has(name) || this.#ownWills[who]!.has(name);
+    return { missed: this.#missed[who]!, isTakeoverWill, isLate: this.#isLate[who]! };
   }
 
   async #bounded(act: (side: Side) => Promise<void>): Promise<void> {
@@ -217,6 +252,8 @@ class Scenario {
     }
   }
 }
+
+const isOfFive = ({ noLocal, retainAsPublished }: SubscriptionRequest): boolean => noLocal || retainAsPublished;
 
 const linesOf = (list: Parameters<typeof lineOf>[0][]): readonly string[] => list.map(lineOf);
 

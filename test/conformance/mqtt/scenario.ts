@@ -134,9 +134,15 @@ class Generator {
   #burst(who: number): readonly Sent[] {
     const isTwo = this.#chance(0.3);
     const count = this.#chance(0.7) ? 1 : 2 + this.#int(3);
+    const emptied = new Set<string>();
     return Array.from({ length: count }, () => {
       const qos = isTwo ? 2 : (this.#int(2) as Qos);
-      return this.#message(who, qos, this.#version[who]!, 0.25);
+      const message = this.#message(who, qos, this.#version[who]!, 0.25);
+      if (!message.empty) return message;
+      // two messages without a payload on one topic could not be told from copies of one
+      const empty = !emptied.has(message.topic);
+      emptied.add(message.topic);
+      return { ...message, empty };
     });
   }
 
