@@ -74,9 +74,8 @@ export const rules: readonly Rule[] = [
     name: "QoS 0 while away",
     reason: "a server may keep QoS 0 messages for a client that is away, or not (MQTT5 4.1, 3.1.1 3.1.2.4)",
     apply: (reference, subject, { missed }) => {
-      const kept = [reference, subject].map(({ publishes }) => {
-        return publishes.filter(({ qos, name }) => qos > 0 || !missed.has(name));
-      }) as [readonly Seen[], readonly Seen[]];
+      const isKept = ({ qos, name }: Seen): boolean => qos > 0 || !missed.has(name);
+      const kept = [reference.publishes.filter(isKept), subject.publishes.filter(isKept)] as const;
       // the copy of a QoS 0 subscription was not kept, and what it adds with it: one copy has it all the same
       const subjects = lessCopies(...kept, ({ name }) => missed.has(name));
       return [

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import type { Version } from "../../../bridge/wire/packet.ts";
 import { startMosquitto, startPartidor } from "./brokers.ts";
 import { rules } from "./compare.ts";
-import { play, type Ports, scenarioOf, search, shrink, tell, watcherVersion } from "./differential.ts";
+import { type Found, play, type Ports, scenarioOf, search, shrink, tell, watcherVersion } from "./differential.ts";
 
 const { values } = parseArgs({
   options: {
@@ -19,12 +19,14 @@ const versions = values.versions.split(",").map(Number) as Version[];
 const only = process.env.SEED;
 
 /** Finds the shortest scenario that still differs, and prints it. */
-async function tellShortest(ports: Ports, seed: number): Promise<void> {
+async function tellShortest(ports: Ports, found: Found): Promise<void> {
+  const { seed } = found;
   const version = watcherVersion(versions);
   const left = await shrink(ports, scenarioOf(seed, versions), version);
   const { difference } = await play(ports, left, version);
   console.log(`\nSEED=${seed}, ${left.length} steps are enough`);
-  console.log(difference === null ? "  it did not differ again" : tell(difference, left));
+  if (difference !== null) return console.log(tell(difference, left));
+  console.log(`it did not differ again; it had been\n${tell(found.difference, found.steps)}`);
 }
 
 async function run(ports: Ports): Promise<number> {
@@ -34,7 +36,7 @@ async function run(ports: Ports): Promise<number> {
   const stopAtFirst = !values["keep-going"];
   const report = await search(ports, { from, steps, versions, stopAtFirst });
   const minutes = (Date.now() - began) / 60_000;
-  for (const { seed } of report.found.slice(0, 20)) await tellShortest(ports, seed);
+  for (const found of report.found.slice(0, 20)) await tellShortest(ports, found);
   const rate = Math.round(report.steps / minutes);
   console.log(`\n${report.steps} steps of ${report.seeds} scenarios (from seed ${from}), ${rate} a minute`);
   for (const { name, reason } of rules) {
