@@ -3,9 +3,10 @@ import type { Version } from "../../bridge/wire/packet.ts";
 
 /**
  * Where a statement is kept: tests of the codec by their titles, the session machines (one client's packets in and
- * out, its state and timers), or the broker around them (many clients, retained messages, sockets).
+ * out, its state and timers), or the broker around them (many clients, retained messages, sockets). Absent: it is
+ * about what the hub does not do.
  */
-export type Keeper = "codec" | "session" | "broker";
+export type Keeper = "codec" | "session" | "broker" | "absent";
 
 export interface Statement {
   readonly version: Version;
@@ -13,7 +14,7 @@ export interface Statement {
   readonly id: string;
   readonly text: string;
   readonly keeper: Keeper;
-  /** Titles of the tests that show it; at least one, but for the broker's. */
+  /** Titles of the tests that show it. */
   readonly tests: readonly string[];
 }
 
@@ -64,7 +65,7 @@ export const statements311 = parse(
 2.3.1-5 | codec | a PUBLISH with QoS 0 has no packet id | encodePacket throws RangeError for what no packet can say && FrameBatch.publish refuses what no PUBLISH can say
 2.3.1-6 | session | acknowledgements of a PUBLISH name its packet id | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 0, 1 and 2 take their ways and give their ids back
 2.3.1-7 | session | SUBACK and UNSUBACK name the packet id they answer | SUBSCRIBE and UNSUBSCRIBE of both versions
-3.1.0-1 | broker | the first packet of a client is CONNECT
+3.1.0-1 | broker | the first packet of a client is CONNECT | what does not begin with CONNECT is closed without an answer [MQTT-3.1.0-1]
 3.1.0-2 | session | a second CONNECT ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 3.1.2-1 | codec | a protocol name other than MQTT is not served as 3.1.1 | connectRefusal says nothing to what is not MQTT && refused: CONNECT: the protocol is not MQTT
 3.1.2-2 | codec | a level that is not served gets return code 1, and the end | connectRefusal answers a level that is not served with the 0x01 of 3.1.1 && refused: CONNECT: the level is not served
@@ -72,7 +73,7 @@ export const statements311 = parse(
 3.1.2-4 | session | without clean session the stored session goes on, or one is made that outlives the connection | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.2-5 | session | messages with QoS that come while such a client is away are kept for it | sessions keep their promises over cuts, takeovers and crashes && a session that does not keep up is refused, reads by itself and joins the tail again, nothing lost
 3.1.2-6 | session | clean session forgets the one before, and ends with its connection | 3.1.1: Clean Session ends with the connection, the other one stays
-3.1.2.7 | broker | retained messages outlive sessions
+3.1.2.7 | broker | retained messages outlive sessions | retained messages outlive the session that published them
 3.1.2-8 | session | a will is kept and published when the connection ends without DISCONNECT | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
 3.1.2-9 | codec | the will flag: will topic and will message are there | refused: CONNECT: the flags promise a will that is not there
 3.1.2-10 | session | a will that was published or called off is forgotten | a will is published when the connection is lost, once, and not after DISCONNECT 0x00
@@ -81,8 +82,8 @@ export const statements311 = parse(
 3.1.2-13 | codec | no will flag: will QoS 0 | refused: CONNECT: a will QoS without a will
 3.1.2-14 | codec | will QoS is 0, 1 or 2 | refused: CONNECT: will QoS 3
 3.1.2-15 | codec | no will flag: no will retain | refused: CONNECT: a will retain without a will
-3.1.2-16 | broker | without will retain the will is published as not retained
-3.1.2-17 | broker | with will retain the will is published as retained
+3.1.2-16 | broker | without will retain the will is published as not retained | a will is published with and without RETAIN, as its CONNECT says [MQTT-3.1.2-14]
+3.1.2-17 | broker | with will retain the will is published as retained | a will is published with and without RETAIN, as its CONNECT says [MQTT-3.1.2-14]
 3.1.2-18 | codec | no user name flag: no user name | refused: CONNECT: a user name that the flags do not promise
 3.1.2-19 | codec | the user name flag: a user name | refused: CONNECT: the flags promise a user name that is not there
 3.1.2-20 | codec | no password flag: no password | refused: CONNECT: a password that the flags do not promise
@@ -104,36 +105,36 @@ export const statements311 = parse(
 3.1.4-2 | session | a client that connects ends the connection of the one with its id | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-3 | session | clean session is processed | 3.1.1: Clean Session ends with the connection, the other one stays
 3.1.4-4 | session | a CONNECT that is taken gets CONNACK 0 | 3.1.1: Clean Session ends with the connection, the other one stays
-3.1.4-5 | broker | after a CONNECT that is refused nothing is processed
+3.1.4-5 | broker | after a CONNECT that is refused nothing is processed | after a CONNACK that refuses comes the end, and nothing else of the client is done [MQTT-3.1.4-6]
 3.2.0-1 | session | the first packet to a client is CONNACK | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
 3.2.2-1 | session | clean session: no session present | 3.1.1: Clean Session ends with the connection, the other one stays
 3.2.2-2 | session | a session that was stored: session present | 3.1.1: Clean Session ends with the connection, the other one stays
 3.2.2-3 | session | none was stored: no session present | 3.1.1: Clean Session ends with the connection, the other one stays
 3.2.2-4 | codec | a CONNACK that refuses says that no session is present | encodePacket throws RangeError for what no packet can say && refused: CONNACK: a session present though refused
-3.2.2-5 | broker | a CONNACK that refuses is followed by the end
+3.2.2-5 | broker | a CONNACK that refuses is followed by the end | after a CONNACK that refuses comes the end, and nothing else of the client is done [MQTT-3.1.4-6]
 3.2.2-6 | codec | where no return code fits, the connection ends without a CONNACK | encodePacket says in 3.1.1 what 3.1.1 can say && returnCodeOf says in 3.1.1 what it can say, and null for the rest
 3.3.1-1 | session | DUP is set on what is delivered again | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1]
 3.3.1-2 | codec | DUP is not set on QoS 0 | refused: PUBLISH: DUP on QoS 0 && FrameBatch.publish refuses what no PUBLISH can say
 3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && a message carries its lifetime and the properties that go on, not those of the hop
 3.3.1-4 | codec | both QoS bits close the connection | refused: PUBLISH: both QoS bits
-3.3.1-5 | broker | a retained message is stored with its QoS for subscribers to come
-3.3.1-6 | broker | a new subscription gets the retained messages it matches
-3.3.1-7 | broker | a retained message of QoS 0 puts away the one before
-3.3.1-8 | broker | RETAIN is set on what a new subscription gets
-3.3.1-9 | broker | RETAIN is not set on what an old subscription gets
-3.3.1-10 | broker | an empty retained message is delivered and removes the stored one
-3.3.1-11 | broker | an empty retained message is not stored
-3.3.1-12 | broker | a message that is not retained changes no stored one
+3.3.1-5 | broker | a retained message is stored with its QoS for subscribers to come | a new subscription gets the last retained message, with RETAIN and its QoS [MQTT-3.3.1-5]
+3.3.1-6 | broker | a new subscription gets the retained messages it matches | a new subscription gets the last retained message, with RETAIN and its QoS [MQTT-3.3.1-5]
+3.3.1-7 | broker | a retained message of QoS 0 puts away the one before | a new subscription gets the last retained message, with RETAIN and its QoS [MQTT-3.3.1-5]
+3.3.1-8 | broker | RETAIN is set on what a new subscription gets | a new subscription gets the last retained message, with RETAIN and its QoS [MQTT-3.3.1-5]
+3.3.1-9 | broker | RETAIN is not set on what an old subscription gets | a subscription that was there gets a retained message without RETAIN [MQTT-3.3.1-9]
+3.3.1-10 | broker | an empty retained message is delivered and removes the stored one | an empty retained message is delivered, removes what is stored, and is not stored [MQTT-3.3.1-6]
+3.3.1-11 | broker | an empty retained message is not stored | an empty retained message is delivered, removes what is stored, and is not stored [MQTT-3.3.1-6]
+3.3.1-12 | broker | a message that is not retained changes no stored one | a message without RETAIN neither stores nor removes [MQTT-3.3.1-8]
 3.3.2-1 | codec | the topic is the first field of PUBLISH, and UTF-8 | refused: PUBLISH: no topic && refused: PUBLISH: the topic is longer than the packet && refused: PUBLISH: a topic with a surrogate
 3.3.2-2 | codec | the topic of a PUBLISH has no wildcards | refused: PUBLISH: a topic with + && refused: PUBLISH: a topic with # && refused: CONNECT: a will topic with a wildcard
 3.3.2-3 | session | the topic of a delivery matches the filter | sessions keep their promises over cuts, takeovers and crashes && FilterTree agrees with a list of subscriptions after any changes, from memory too
 3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
 3.3.5-1 | session | overlapping subscriptions: the highest of their QoS holds | merge takes the highest QoS and every identifier once
-3.3.5-2 | broker | a PUBLISH that is not allowed is acknowledged, or ends the connection
+3.3.5-2 | broker | a PUBLISH that is not allowed is acknowledged, or ends the connection | a PUBLISH that is not allowed is told in 5, and ends the connection in 3.1.1 [MQTT-3.3.5-2]
 3.6.1-1 | codec | the flags of PUBREL are 0010 | refused: reserved flags of PUBREL
 3.8.1-1 | codec | the flags of SUBSCRIBE are 0010 | refused: reserved flags of SUBSCRIBE
 3.8.3-1 | codec | filters of a SUBSCRIBE are UTF-8 | refused: SUBSCRIBE: a filter that is not UTF-8
-3.8.3-2 | broker | a server without wildcards refuses filters that have them
+3.8.3-2 | broker | a server without wildcards refuses filters that have them | filters with wildcards are granted [MQTT-3.8.3-2]
 3.8.3-3 | codec | a SUBSCRIBE names at least one filter | refused: SUBSCRIBE: no filter
 3-8.3-4 | codec | reserved bits beside the requested QoS, and QoS 3, close the connection | refused: SUBSCRIBE: reserved option bits && refused: SUBSCRIBE: QoS 3
 3.8.4-1 | session | SUBSCRIBE is answered by SUBACK | SUBSCRIBE and UNSUBSCRIBE of both versions
@@ -166,7 +167,7 @@ export const statements311 = parse(
 4.4.0-1 | session | what is unacknowledged is sent again with its id when a client comes back | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
 4.5.0-1 | session | a message that was taken goes to every session with a matching subscription | sessions keep their promises over cuts, takeovers and crashes
 4.6.0-1 | session | PUBLISHes that are sent again keep their order | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && sessions keep their promises over cuts, takeovers and crashes
-4.6.0-5 | broker | every topic is ordered unless an operator says otherwise
+4.6.0-5 | broker | every topic is ordered unless an operator says otherwise | every subscription gets a topic's messages in their order [MQTT-4.6.0-6]
 4.6.0-6 | session | a topic's messages of one client and QoS arrive in their order | sessions keep their promises over cuts, takeovers and crashes
 4.7.1-1 | codec | no wildcards in topic names | topicNameProblem: at least one character, no wildcard, no U+0000
 4.7.1-2 | codec | # alone or after a separator, and last | refused: SUBSCRIBE: # not at the end && filterProblem: wildcards fill their level, # is the last && refused: UNSUBSCRIBE: a filter that is not legal
@@ -178,12 +179,12 @@ export const statements311 = parse(
 4.7.3-4 | session | matching compares characters as they are | FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.8.0-1 | session | a protocol violation ends the connection it came on | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 4.8.0-2 | session | a passing error while a packet is processed ends the connection it came on | a store that fails ends the connection
-6.0.0-1 | broker | WebSocket: binary frames only, others end the connection
+6.0.0-1 | broker | WebSocket: binary frames only, others end the connection | a WebSocket carries binary frames; a text frame ends it [MQTT-6.0.0-1]
 6.0.0-2 | codec | packets and WebSocket frames need not coincide | FrameScanner finds the same packets however the bytes are cut
-6.0.0-4 | broker | WebSocket: the subprotocol is mqtt
-7.0.0-1 | broker | a server that connects to others is a client there, as the standard has it
-7.0.0-2 | broker | nothing beyond the standard is needed to work together
-7.1.1-1 | broker | at least one transport of ordered bytes without loss
+6.0.0-4 | broker | WebSocket: the subprotocol is mqtt | the subprotocol of a WebSocket is mqtt, in the offer and in the answer [MQTT-6.0.0-4]
+7.0.0-1 | absent | a server that connects to others is a client there, as the standard has it; it connects to none
+7.0.0-2 | broker | nothing beyond the standard is needed to work together | clients of both versions speak over TCP, and with each other [MQTT-4.2.0-1]
+7.1.1-1 | broker | at least one transport of ordered bytes without loss | clients of both versions speak over TCP, and with each other [MQTT-4.2.0-1]
 `,
 );
 
@@ -202,7 +203,7 @@ export const statements5 = parse(
 2.2.1-5 | session | acknowledgements of a PUBLISH name its packet id | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 0, 1 and 2 take their ways and give their ids back
 2.2.1-6 | session | SUBACK and UNSUBACK name the packet id they answer | SUBSCRIBE and UNSUBSCRIBE of both versions
 2.2.2-1 | codec | no properties: a property length of 0 | decodePacket and encodePacket know the bytes of the standards' figures && refused: PUBLISH: no property length
-3.1.0-1 | broker | the first packet of a client is CONNECT
+3.1.0-1 | broker | the first packet of a client is CONNECT | what does not begin with CONNECT is closed without an answer [MQTT-3.1.0-1]
 3.1.0-2 | session | a second CONNECT is a protocol error and ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 3.1.2-1 | codec | the protocol name is MQTT; others are not served, and may be told 0x84 | refused: CONNECT: the protocol is not MQTT && connectRefusal says nothing to what is not MQTT
 3.1.2-2 | codec | a version that is not served may be told 0x84, and is closed | refused: CONNECT: the level is not served && connectRefusal answers a level that is not served with the 0x01 of 3.1.1
@@ -217,8 +218,8 @@ export const statements5 = parse(
 3.1.2-11 | codec | no will flag: will QoS 0 | refused: CONNECT: a will QoS without a will
 3.1.2-12 | codec | will QoS is 0, 1 or 2 | refused: CONNECT: will QoS 3
 3.1.2-13 | codec | no will flag: no will retain | refused: CONNECT: a will retain without a will
-3.1.2-14 | broker | without will retain the will is published as not retained
-3.1.2-15 | broker | with will retain the will is published as retained
+3.1.2-14 | broker | without will retain the will is published as not retained | a will is published with and without RETAIN, as its CONNECT says [MQTT-3.1.2-14]
+3.1.2-15 | broker | with will retain the will is published as retained | a will is published with and without RETAIN, as its CONNECT says [MQTT-3.1.2-14]
 3.1.2-16 | codec | no user name flag: no user name | refused: CONNECT: a user name that the flags do not promise
 3.1.2-17 | codec | the user name flag: a user name | refused: CONNECT: the flags promise a user name that is not there
 3.1.2-18 | codec | no password flag: no password | refused: CONNECT: a password that the flags do not promise
@@ -240,22 +241,22 @@ export const statements5 = parse(
 3.1.3-7 | session | it is served as if it had sent that id, and told it in the CONNACK | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
 3.1.3-8 | session | a client id that is refused may be told 0x85, and is closed | a client without id is given one, and told in 5 [MQTT-3.1.3-6], [MQTT-3.1.3-7]
 3.1.3-9 | session | a client that is back before its will delay is over has its will not published | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9]
-3.1.3-10 | broker | the user properties of a will keep their order when it is published
+3.1.3-10 | broker | the user properties of a will keep their order when it is published | a will has its properties, the user properties in their order [MQTT-3.1.3-10]
 3.1.3-11 | codec | the will topic is UTF-8 | refused: CONNECT: a will topic that is not UTF-8
 3.1.3-12 | codec | the user name is UTF-8 | refused: CONNECT: a user name that is not UTF-8
 3.1.4-1 | codec | a CONNECT that is not of the form ends the connection | connectRefusal closes a malformed CONNECT of 3.1.1 without a CONNACK, and tells a client of 5 why
-3.1.4-2 | broker | a CONNECT that further checks refuse ends the connection
+3.1.4-2 | broker | a CONNECT that further checks refuse ends the connection | a client that may not connect is told and closed [MQTT-3.1.4-2]
 3.1.4-3 | session | a client that connects ends the connection of the one with its id, which is told 0x8E | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-4 | session | clean start is processed | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9] && takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
 3.1.4-5 | session | a CONNECT that is taken gets CONNACK 0 | a session with an expiry is found again within it, and not after
-3.1.4-6 | broker | after a CONNECT that is refused nothing but AUTH is processed
+3.1.4-6 | broker | after a CONNECT that is refused nothing but AUTH is processed | after a CONNACK that refuses comes the end, and nothing else of the client is done [MQTT-3.1.4-6]
 3.2.0-1 | session | nothing but AUTH is sent before CONNACK 0 | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
 3.2.0-2 | session | one CONNACK a connection | CONNACK and SUBACK wait until a session that lasts is stored; packets meanwhile wait, too
 3.2.2-1 | codec | reserved acknowledge flags are 0 | refused: CONNACK: reserved flags
 3.2.2-2 | session | clean start: no session present | a will that waits is not sent when its session goes on, and is when it ends [MQTT-3.1.3-9]
 3.2.2-3 | session | without clean start: session present says whether one was there | a session with an expiry is found again within it, and not after
 3.2.2-6 | codec | a CONNACK that refuses says that no session is present | encodePacket throws RangeError for what no packet can say && refused: CONNACK: a session present though refused
-3.2.2-7 | broker | a CONNACK of 0x80 or more is followed by the end
+3.2.2-7 | broker | a CONNACK of 0x80 or more is followed by the end | after a CONNACK that refuses comes the end, and nothing else of the client is done [MQTT-3.1.4-6]
 3.2.2-8 | codec | CONNACK has codes of its table alone | isCodeOf knows the tables of MQTT5 chapter 3 && refused: CONNACK: a reason code of another packet && encodePacket throws RangeError for what no packet can say
 3.2.2-9 | session | a server without QoS 1 or 2 says so in the CONNACK | CONNACK tells our bounds in 5 and nothing in 3.1.1
 3.2.2-10 | session | such a server takes SUBSCRIBEs of any QoS | one code for each filter: granted, none, forbidden [MQTT-3.9.3-1]
@@ -270,10 +271,10 @@ export const statements5 = parse(
 3.3.1-2 | codec | DUP is not set on QoS 0 | refused: PUBLISH: DUP on QoS 0 && FrameBatch.publish refuses what no PUBLISH can say
 3.3.1-3 | session | DUP of a delivery does not come from the publisher's DUP | after a reconnect: PUBRELs in the order of PUBRECs, then PUBLISHes in their order with DUP [MQTT-4.6.0-1] && a message carries its lifetime and the properties that go on, not those of the hop
 3.3.1-4 | codec | not both QoS bits | refused: PUBLISH: both QoS bits
-3.3.1-5 | broker | a retained message replaces the stored one of its topic
-3.3.1-6 | broker | an empty retained message is processed and removes the stored one
-3.3.1-7 | broker | an empty retained message is not stored
-3.3.1-8 | broker | a message that is not retained changes no stored one
+3.3.1-5 | broker | a retained message replaces the stored one of its topic | a new subscription gets the last retained message, with RETAIN and its QoS [MQTT-3.3.1-5]
+3.3.1-6 | broker | an empty retained message is processed and removes the stored one | an empty retained message is delivered, removes what is stored, and is not stored [MQTT-3.3.1-6]
+3.3.1-7 | broker | an empty retained message is not stored | an empty retained message is delivered, removes what is stored, and is not stored [MQTT-3.3.1-6]
+3.3.1-8 | broker | a message that is not retained changes no stored one | a message without RETAIN neither stores nor removes [MQTT-3.3.1-8]
 3.3.1-9 | session | retain handling 0: retained messages are sent | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
 3.3.1-10 | session | retain handling 1: retained messages are sent where the subscription is new, else not | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
 3.3.1-11 | session | retain handling 2: no retained messages are sent | retained messages by handling; shared subscriptions get none [MQTT-3.3.1-9] to -11
@@ -282,7 +283,7 @@ export const statements5 = parse(
 3.3.2-1 | codec | the topic is the first field of PUBLISH, and UTF-8 | refused: PUBLISH: no topic && refused: PUBLISH: the topic is longer than the packet && refused: PUBLISH: a topic with a surrogate
 3.3.2-2 | codec | the topic of a PUBLISH has no wildcards | refused: PUBLISH: a topic with + && refused: PUBLISH: a topic with # && refused: CONNECT: a will topic with a wildcard
 3.3.2-3 | session | the topic of a delivery matches the filter | sessions keep their promises over cuts, takeovers and crashes && FilterTree agrees with a list of subscriptions after any changes, from memory too
-3.3.2-4 | broker | the payload format is forwarded as it is
+3.3.2-4 | broker | the payload format is forwarded as it is | properties of a message are forwarded as they are [MQTT-3.3.2-17]
 3.3.2-5 | session | a message that expired before its delivery began is not delivered | a message that expired before it was sent is dropped, one that was sent is not [MQTT-4.3.3-7]
 3.3.2-6 | session | the expiry of a delivery is less what the message waited | a message that expired before it was sent is dropped, one that was sent is not [MQTT-4.3.3-7]
 3.3.2-7 | session | topic aliases end with their connection | topic aliases: set, used, set anew, forgotten with the connection [MQTT-3.3.2-7] && topic aliases within the client's maximum; the least recently used goes; none over a reconnect
@@ -291,17 +292,17 @@ export const statements5 = parse(
 3.3.2-12 | session | every topic alias up to the server's maximum is taken | topic aliases: set, used, set anew, forgotten with the connection [MQTT-3.3.2-7]
 3.3.2-13 | codec | the response topic is UTF-8 | refused: PUBLISH: a response topic that is not UTF-8
 3.3.2-14 | codec | the response topic has no wildcards | refused: PUBLISH: a response topic with a wildcard
-3.3.2-15 | broker | the response topic is forwarded as it is
-3.3.2-16 | broker | the correlation data are forwarded as they are
-3.3.2-17 | broker | user properties are forwarded as they are
+3.3.2-15 | broker | the response topic is forwarded as it is | properties of a message are forwarded as they are [MQTT-3.3.2-17]
+3.3.2-16 | broker | the correlation data are forwarded as they are | properties of a message are forwarded as they are [MQTT-3.3.2-17]
+3.3.2-17 | broker | user properties are forwarded as they are | properties of a message are forwarded as they are [MQTT-3.3.2-17]
 3.3.2-18 | codec | user properties keep their order | decodePacket takes the properties of 5 in any order, a user property as often as it comes && FrameBatch.publish writes what encodePacket writes, with the delivery's own parts
 3.3.2-19 | codec | the content type is UTF-8 | refused: PUBLISH: a content type that is not UTF-8
-3.3.2-20 | broker | the content type is forwarded as it is
+3.3.2-20 | broker | the content type is forwarded as it is | properties of a message are forwarded as they are [MQTT-3.3.2-17]
 3.3.4-1 | session | a PUBLISH is answered as its QoS says | acknowledgements leave in the order of their PUBLISHes though commits end in any order [MQTT-4.6.0-2] && QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]
 3.3.4-2 | session | overlapping subscriptions: the highest of their QoS holds | merge takes the highest QoS and every identifier once
 3.3.4-3 | session | overlapping subscriptions: their subscription ids are sent | merge takes the highest QoS and every identifier once
 3.3.4-4 | session | one copy for overlapping subscriptions has all their subscription ids | merge takes the highest QoS and every identifier once
-3.3.4-5 | broker | each of several copies has the subscription id of its subscription
+3.3.4-5 | broker | each of several copies has the subscription id of its subscription | overlapping subscriptions get one copy, which has all their identifiers [MQTT-3.3.4-5]
 3.3.4-6 | codec | a PUBLISH of a client has no subscription id | refused: PUBLISH: a subscription id from a client
 3.3.4-9 | session | no more unacknowledged PUBLISHes with QoS than the client's receive maximum | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
 3.3.4-10 | session | that holds back no other packets | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
@@ -365,7 +366,7 @@ export const statements5 = parse(
 3.15.2-3 | codec | user properties of an AUTH only as far as the receiver's maximum allows | encodePacket leaves out user properties, then the reason string, where the receiver takes no more
 4.1.0-1 | session | the state of a session is kept while its connection is open | a session with an expiry is found again within it, and not after
 4.1.0-2 | session | the state of a session goes when its connection is closed and its expiry is over | a session with an expiry is found again within it, and not after
-4.2.0-1 | broker | at least one transport of ordered bytes without loss
+4.2.0-1 | broker | at least one transport of ordered bytes without loss | clients of both versions speak over TCP, and with each other [MQTT-4.2.0-1]
 4.3.1-1 | session | a delivery with QoS 0 has no DUP | QoS 0, 1 and 2 take their ways and give their ids back && sessions keep their promises over cuts, takeovers and crashes
 4.3.2-1 | session | sending with QoS 1: a free id for each new message | packet ids go round and pass over those in use [MQTT-2.2.1-4]
 4.3.2-2 | session | sending with QoS 1: no DUP at first | QoS 0, 1 and 2 take their ways and give their ids back
@@ -389,7 +390,7 @@ export const statements5 = parse(
 4.4.0-2 | session | a PUBLISH that was answered 0x80 or more is not sent again | a failing PUBACK or PUBREC acknowledges all the same [MQTT-4.4.0-2]
 4.5.0-1 | session | a message that was taken goes to every session with a matching subscription | sessions keep their promises over cuts, takeovers and crashes
 4.6.0-5 | session | a topic's messages of one client and QoS arrive in their order | sessions keep their promises over cuts, takeovers and crashes
-4.6.0-6 | broker | every topic is ordered for subscriptions that are not shared
+4.6.0-6 | broker | every topic is ordered for subscriptions that are not shared | every subscription gets a topic's messages in their order [MQTT-4.6.0-6]
 4.7.0-1 | codec | no wildcards in topic names | topicNameProblem: at least one character, no wildcard, no U+0000
 4.7.1-1 | codec | # alone or after a separator, and last | refused: SUBSCRIBE: # not at the end && filterProblem: wildcards fill their level, # is the last && refused: UNSUBSCRIBE: a filter that is not legal
 4.7.1-2 | codec | + fills its level | refused: SUBSCRIBE: + in a level with other characters && filterProblem: wildcards fill their level, # is the last
@@ -400,10 +401,10 @@ export const statements5 = parse(
 4.7.3-4 | session | matching compares characters as they are | FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.8.2-1 | codec | a shared filter is $share/, and a name of at least one character | refused: SUBSCRIBE: an empty share name && filterProblem: a shared subscription has a name without wildcards, and a filter
 4.8.2-2 | codec | the share name has no / + #, and is followed by / and a filter | refused: SUBSCRIBE: a share name with a wildcard && refused: SUBSCRIBE: a share name without a filter && filterProblem: a shared subscription has a name without wildcards, and a filter
-4.8.2-3 | broker | a shared delivery has at most the QoS granted to its client
+4.8.2-3 | broker | a shared delivery has at most the QoS granted to its client | a shared delivery has at most the QoS that its client was granted [MQTT-4.8.2-3]
 4.8.2-4 | session | a shared delivery with QoS 2 that a broken connection cut is finished with the same client | a partition of a group: what is settled can be committed, what is not goes to the next member
 4.8.2-5 | session | if that session ends first, no other client gets the message | a partition of a group: what is settled can be committed, what is not goes to the next member
-4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other
+4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other | a shared delivery that its client refuses goes to no other [MQTT-4.8.2-6]
 4.9.0-1 | session | the send quota begins at most at the receive maximum, and not at 0 | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
 4.9.0-2 | session | at quota 0 no PUBLISH with QoS is sent | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
 4.9.0-3 | session | at quota 0 everything else goes on | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
@@ -415,9 +416,9 @@ export const statements5 = parse(
 4.12.1-2 | session | authentication again that fails ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 4.13.1-1 | session | a malformed packet or a protocol error ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 4.13.2-1 | session | CONNACK or DISCONNECT of 0x80 or more end the connection, sent or not | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
-6.0.0-1 | broker | WebSocket: binary frames only, others end the connection
+6.0.0-1 | broker | WebSocket: binary frames only, others end the connection | a WebSocket carries binary frames; a text frame ends it [MQTT-6.0.0-1]
 6.0.0-2 | codec | packets and WebSocket frames need not coincide | FrameScanner finds the same packets however the bytes are cut
-6.0.0-4 | broker | WebSocket: the subprotocol is mqtt
+6.0.0-4 | broker | WebSocket: the subprotocol is mqtt | the subprotocol of a WebSocket is mqtt, in the offer and in the answer [MQTT-6.0.0-4]
 `,
 );
 

@@ -1,10 +1,9 @@
 // The table of normative statements: each has a row or binds clients alone, and each test it names is there.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
 import test from "node:test";
 import type { Version } from "../../bridge/wire/packet.ts";
 import { clientOnly, sections, statements } from "./normative.ts";
+import { tableOf, tableThere, titles } from "./normative_table.ts";
 import { refusals, refusalTitle } from "./wire/refusals.ts";
 
 const words = (text: string): readonly string[] => text.split(/\s+/).filter((word) => word !== "");
@@ -35,27 +34,18 @@ test("every statement of 3.1.1 and 5 has one row, or binds clients alone", () =>
   }
 });
 
-/** Titles of the tests of the codec and of the session machines. */
-function titles(): ReadonlySet<string> {
-  const found = new Set(refusals.map(({ title }) => refusalTitle(title)));
-  for (const room of ["wire", "match", "session"]) {
-    const folder = path.join(import.meta.dirname, room);
-    for (const file of readdirSync(folder).filter((name) => name.endsWith("_test.ts"))) {
-      const source = readFileSync(path.join(folder, file), "utf8");
-      for (const [, , title] of source.matchAll(/^test\((["'`])(.+)\1, /gm)) found.add(title!);
-    }
-  }
-  return found;
-}
-
-test("every statement of the codec and the session names tests that are there", () => {
+test("every statement names tests that are there, or is about what the hub does not do", () => {
   const known = titles();
   for (const { version, id, keeper, text, tests } of statements) {
-    assert.ok(["codec", "session", "broker"].includes(keeper), `${id}: ${keeper}`);
+    assert.ok(["codec", "session", "broker", "absent"].includes(keeper), `${id}: ${keeper}`);
     assert.ok(text.length > 0, id);
-    if (keeper !== "broker") assert.ok(tests.length > 0, `${version} ${id} names no test`);
+    assert.equal(tests.length > 0, keeper !== "absent", `${version} ${id}: ${tests.length} tests`);
     for (const title of tests) assert.ok(known.has(title), `${version} ${id} names "${title}", which is no test`);
   }
+});
+
+test("the table in bridge/README.md is up to date: npx tsx test/bridge/normative_table.ts", () => {
+  assert.equal(tableThere(), tableOf());
 });
 
 test("every refusal's statement is one of its version", () => {
