@@ -82,7 +82,7 @@ export class Publisher {
     const flight = this.#flights.take(author, ticket, message.payload.length);
     flight.settled = this.#settled;
     this.hold(author, flight.bytes);
-    if (message.retain && !message.topic.startsWith("$")) this.#retain(flight, message);
+    if (message.retain) this.#retain(flight, message);
     if (routed.kind === "mqtt-only") this.#options.deliver(message);
     else {
       flight.parts++;

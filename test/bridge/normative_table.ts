@@ -119,7 +119,7 @@ function cell(rows: readonly Statement[], known: ReadonlyMap<string, string>): s
   for (const { id, keeper, tests } of rows) {
     const files =
       keeper === "absent" ? ["does not apply"] : [...new Set(tests.map((title) => known.get(title)!))].sort();
-    const key = files.join(" + ");
+    const key = files.length === 0 ? "(open)" : files.join(" + ");
     byFiles.set(key, [...(byFiles.get(key) ?? []), placeOf(id).number]);
   }
   return [...byFiles].map(([files, numbers]) => `${ranges(numbers)} ${files}`).join("; ");

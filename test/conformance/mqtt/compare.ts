@@ -9,6 +9,10 @@ export interface Circumstances {
   readonly isTakeoverWill: (name: string) => boolean;
   /** Several steps are compared at once, in which the client answered late and had a receive maximum. */
   readonly isLate: boolean;
+  /** It has just subscribed: what is retained comes once for each subscription. */
+  readonly isSubscribing: boolean;
+  /** Copies of a QoS 2 message that the subject sent the client. */
+  readonly copies: (name: string) => number;
 }
 
 /** Messages as they came, and all else as it came: of two kinds of packets no order is promised. */
@@ -59,13 +63,14 @@ export const rules: readonly Rule[] = [
   {
     name: "one copy",
     reason: "overlapping subscriptions get one copy or one each, the server's choice (MQTT5 3.3.4)",
-    apply: (reference, subject) => {
-      const single = new Set<string>();
-      for (const [key, list] of groupsOf(subject.publishes)) if (list.length === 1) single.add(key);
-      const publishes = [...groupsOf(reference.publishes)].flatMap(([key, list]) => {
-        return single.has(key) ? [mergeCopies(list)] : list;
+    apply: (reference, subject, { isSubscribing, copies }) => {
+      const isSingle = new Set<string>();
+      for (const [name, list] of groupsOf(subject.publishes)) if (list.length === 1) isSingle.add(name);
+      const publishes = [...groupsOf(reference.publishes)].flatMap(([name, list]) => {
+        return isSingle.has(name) && !isSubscribing ? [mergeCopies(list)] : list;
       });
-      const merged = { publishes: byStream(publishes), others: releasedOnce(reference.others, subject.others) };
+      const others = releasedOnce(reference.others, (name) => copies(name) === 1);
+      const merged = { publishes: byStream(publishes), others };
       // a QoS 0 copy is not sent again, and what it adds with it: one copy has it all the same
       return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, ({ dup }) => dup) }];
     },
@@ -101,9 +106,9 @@ export const rules: readonly Rule[] = [
   },
 ];
 
-/** Topic, publisher and its QoS make a stream; PUBRELs follow their messages, whatever the topics of those. */
+/** Topic, publisher and its QoS make a stream; the last steps of a QoS 2 exchange are each message's own. */
 function streamOf({ kind, name, topic }: Seen): string {
-  if (kind === "pubrel") return `pubrel ${name}`;
+  if (kind === "pubrel" || kind === "pubcomp") return `${kind} ${name}`;
   return kind === "publish" ? `${topic}\n${name.slice(0, name.indexOf("n"))}` : kind;
 }
 
@@ -161,13 +166,11 @@ function mergeCopies(copies: readonly Seen[]): Seen {
   return { ...first!, ids, qos, retain: copies.some((one) => one.retain) };
 }
 
-/** One PUBREL instead of one for each copy, where the subject has one. */
-function releasedOnce(reference: readonly Seen[], subject: readonly Seen[]): readonly Seen[] {
-  const counts = new Map<string, number>();
-  for (const { kind, name } of subject) if (kind === "pubrel") counts.set(name, (counts.get(name) ?? 0) + 1);
+/** One PUBREL instead of one for each copy, where there is one copy. */
+function releasedOnce(others: readonly Seen[], isSingle: (name: string) => boolean): readonly Seen[] {
   const released = new Set<string>();
-  return reference.filter(({ kind, name }) => {
-    if (kind !== "pubrel" || counts.get(name) !== 1) return true;
+  return others.filter(({ kind, name }) => {
+    if (kind !== "pubrel" || !isSingle(name)) return true;
     const isFirst = !released.has(name);
     released.add(name);
     return isFirst;

@@ -51,6 +51,8 @@ class Scenario {
   readonly #version: Version;
   readonly #patienceMs: number;
   #steps = 0;
+  /** The step publishes a will that is retained. */
+  #hasWill = false;
 
   constructor(ports: Ports, version: Version, patience: number) {
     this.#patienceMs = patience;
@@ -137,10 +139,12 @@ class Scenario {
     await this.#bounded((side) => side.play(step));
     for (;;) {
       await this.#bounded((side) => side.settle());
-      const difference = this.#look(at);
+      const difference = this.#look(step, at);
       if (difference === null) break;
       if (Date.now() - began > this.#patienceMs) return difference;
     }
+    if (this.#hasWill) await this.#bounded((side) => side.retained());
+    this.#hasWill = false;
     if (step.do === "release" || step.do === "connect" || step.do === "resend") this.#isLate[step.who] = false;
     return null;
   }
@@ -153,7 +157,7 @@ class Scenario {
       case "connect": {
         const will = wasUp ? this.#wills[who] : null;
         if (will) {
-          this.#sent([will]);
+          this.#willSent(will);
           this.#ownWills[who]!.add(will.name);
           if (this.#outlives(step)) this.#takeoverWills.add(will.name);
         }
@@ -199,7 +203,7 @@ class Scenario {
     this.#wills[who] = null;
     this.#holds[who] = false;
     if (will) {
-      this.#sent([will]);
+      this.#willSent(will);
       this.#missed[who]!.add(will.name);
     }
     if (!isDurable(this.#hellos[who]!)) this.#forget(who);
@@ -214,6 +218,11 @@ class Scenario {
     if (hello) this.#hellos[who] = { ...hello, clean: true, expiry: 0 };
   }
 
+  #willSent(will: Sent): void {
+    this.#sent([will]);
+    this.#hasWill = will.retain;
+  }
+
   #sent(messages: readonly Sent[]): void {
     for (const { name, topic, retain, empty } of messages) {
       if (retain) this.#retained.add(topic);
@@ -223,12 +232,12 @@ class Scenario {
     }
   }
 
-  #look(at: number): Difference | null {
+  #look(step: Step, at: number): Difference | null {
     for (let who = 0; who <= actors; who++) {
       // a client that answers late, and whose window is full, is looked at when it has answered
       if (this.#isLate[who] && (this.#holds[who] || !this.#isUp(who))) continue;
       const [reference, subject] = this.#sides.map((side) => side.actors[who]!.seen) as [never, never];
-      const used = compare(reference, subject, this.#about(who));
+      const used = compare(reference, subject, this.#about(who, step));
       if (used === null) return { at, who, reference: linesOf(reference), subject: linesOf(subject) };
       for (const name of used) this.#explained.set(name, (this.#explained.get(name) ?? 0) + 1);
       for (const side of this.#sides) side.actors[who]!.seen = [];
@@ -236,9 +245,15 @@ class Scenario {
     return null;
   }
 
-  #about(who: number): Circumstances {
+  #about(who: number, step: Step): Circumstances {
     const isTakeoverWill = (name: string): boolean => this.#takeoverWills.has(name) || this.#ownWills[who]!.has(name);
-    return { missed: this.#missed[who]!, isTakeoverWill, isLate: this.#isLate[who]! };
+    return {
+      missed: this.#missed[who]!,
+      isTakeoverWill,
+      isLate: this.#isLate[who]!,
+      isSubscribing: step.do === "subscribe" && step.who === who,
+      copies: (name) => this.#sides[1].actors[who]!.copies.get(name) ?? 0,
+    };
   }
 
   async #bounded(act: (side: Side) => Promise<void>): Promise<void> {

@@ -2,7 +2,7 @@
 // SEED=n begins there; npm run conformance:mqtt is the long form.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type RunningBroker, startMosquitto } from "./brokers.ts";
+import { type RunningBroker, startMosquitto, startPartidor } from "./brokers.ts";
 import { search, type Search, shrink, tell, watcherVersion } from "./differential.ts";
 import { startWrongProxy, wrongs } from "./wrong_proxy.ts";
 
@@ -57,5 +57,11 @@ test("a broker that gets one thing wrong differs, whatever it is", async () => {
         await proxy.stop();
       }
     }
+  });
+});
+
+test("a hub sends clients what mosquitto sends them, or differs for a reason that is listed", async () => {
+  await between([startMosquitto, startPartidor], async ([reference, hub]) => {
+    await alike(reference!, hub!, { ...both, steps: 20_000, withinMs: 60_000 });
   });
 });

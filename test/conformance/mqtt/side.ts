@@ -37,11 +37,24 @@ interface Actor {
   readonly aliasesIn: Map<number, string>;
   /** Message of the last PUBLISH with an id, for its PUBREL. */
   readonly namesOfIds: Map<number, string>;
+  /** QoS 2 messages, and how often each was sent for the first time. */
+  readonly copies: Map<string, number>;
   /** Its end is no news: it was asked for. */
   mayClose: boolean;
   /** Pings of its connection that are not answered. */
   pongsDue: number;
 }
+
+/** Nobody subscribes to it. */
+const barrier: Sent = {
+  name: "barrier",
+  topic: "$barrier",
+  qos: 1,
+  retain: true,
+  empty: false,
+  properties: {},
+  alias: 0,
+};
 
 const text = new TextDecoder();
 const nameOf = (packet: Publish, topic: string): string =>
@@ -79,6 +92,7 @@ export class Side {
       aliasesOut: new Map(),
       aliasesIn: new Map(),
       namesOfIds: new Map(),
+      copies: new Map(),
       mayClose: false,
       pongsDue: 0,
     }));
@@ -146,6 +160,13 @@ export class Side {
       for (const actor of this.actors) this.#ping(actor);
       await this.#until(() => this.actors.every(({ pongsDue }) => pongsDue === 0));
     } while (this.#answers > 0);
+  }
+
+  /** What was retained before, and seen by the watcher, is found by new subscriptions when this resolves. */
+  async retained(): Promise<void> {
+    await this.#publish(this.actors[0]!, [barrier]);
+    const [watcher] = this.actors;
+    watcher!.seen = watcher!.seen.filter(({ name }) => name !== barrier.name);
   }
 
   /** Nothing is left of the scenario: no session, no retained message, no connection. */
@@ -236,8 +257,9 @@ export class Side {
     const packets = messages.map((message) => this.#packetOf(actor, message));
     actor.client!.send(...packets);
     await this.#until(() => actor.open.size === 0 || actor.client!.isClosed);
-    // a QoS 0 message has no answer: the one to a ping says that it was read
-    if (messages.at(-1)!.qos > 0) return;
+    // a QoS 0 message has no answer: the one to what follows it says that it was read, and retained
+    if (messages.at(-1)!.qos > 0 || !this.isUp(actor.who)) return;
+    if (messages.some(({ qos, retain }) => qos === 0 && retain)) return this.#publish(actor, [barrier]);
     this.#ping(actor);
     await this.#until(() => actor.pongsDue === 0);
   }
@@ -320,6 +342,7 @@ export class Side {
     actor.seen.push({ ...plain, kind: "publish", name, topic, qos, retain, dup, ids, properties });
     if (qos === 0) return;
     actor.namesOfIds.set(packetId, name);
+    if (qos === 2 && !dup) actor.copies.set(name, (actor.copies.get(name) ?? 0) + 1);
     this.#answer(actor, client, ackPacket(qos === 1 ? "puback" : "pubrec", packetId), actor.hold === "publish");
   }
 
