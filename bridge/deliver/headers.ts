@@ -56,9 +56,8 @@ const clients = new TextMemo(limits.mqttRecordTopicsMemoSlots, () => true);
 /** The MQTT topic that a record names; null: none, or one that no record may have (`$`-topics are never stored). */
 export function topicOfRecord({ headers, value }: InRecord): string | null {
   if (value === null) return null; // a tombstone is no message
-  for (const header of headers) {
-    if (header.key === Name.topic) return header.value === null ? null : topics.of(header.value);
-  }
+  if (Object.isFrozen(headers)) return foundIn(headers).topic;
+  for (const header of headers) if (header.key === Name.topic) return topicOf(header);
   return null;
 }
 
@@ -73,17 +72,13 @@ export function messageOfRecord(record: InRecord): Message | null {
  * @param qos when the record names none
  */
 export function messageUnder(topic: string, { headers, value }: InRecord, qos: Qos): Message {
-  const found: Found = { qos, retain: false, publisher: "", expiresAt: null, properties: null, pairs: null };
-  // the first of several counts, so they are taken last to first, and user properties turned round
-  for (let at = headers.length - 1; at >= 0; at--) take(headers[at]!, found);
-  const { properties, pairs } = found;
-  if (pairs !== null) pairs.reverse();
+  const found = foundIn(headers);
   return {
     topic,
     payload: ofItsOwn(value ?? nothing),
-    qos: found.qos,
+    qos: found.qos ?? qos,
     retain: found.retain,
-    properties: pairs === null ? (properties ?? noProperties) : { ...properties, userProperties: pairs },
+    properties: found.properties,
     publisher: found.publisher,
     expiresAt: found.expiresAt,
   };
@@ -91,66 +86,103 @@ export function messageUnder(topic: string, { headers, value }: InRecord, qos: Q
 
 type Mutable = { -readonly [name in keyof Properties]: Properties[name] };
 
+/** What headers say. */
 interface Found {
-  qos: Qos;
+  topic: string | null;
+  qos: Qos | null;
   retain: boolean;
   publisher: string;
   expiresAt: number | null;
-  properties: Mutable | null;
+  properties: Properties;
+}
+
+/** While they are taken one by one. */
+interface Taken extends Found {
+  own: Mutable | null;
   pairs: UserProperty[] | null;
+}
+
+/** Of headers that come again and again, which are one frozen array (hub/record/header_memo.ts). */
+const known = new WeakMap<readonly Header[], Found>();
+
+function foundIn(headers: readonly Header[]): Found {
+  if (!Object.isFrozen(headers)) return find(headers);
+  let found = known.get(headers);
+  if (found === undefined) {
+    found = find(headers);
+    known.set(headers, found);
+  }
+  return found;
+}
+
+function find(headers: readonly Header[]): Found {
+  const properties = noProperties;
+  const none = { topic: null, qos: null, retain: false, publisher: "", expiresAt: null, properties };
+  const taken: Taken = { ...none, own: null, pairs: null };
+  // the first of several counts, so they are taken last to first, and user properties turned round
+  for (let at = headers.length - 1; at >= 0; at--) take(headers[at]!, taken);
+  const { own, pairs } = taken;
+  if (pairs !== null) taken.properties = { ...own, userProperties: pairs.reverse() };
+  else if (own !== null) taken.properties = own;
+  return taken;
+}
+
+function topicOf({ value }: Header): string | null {
+  return value === null ? null : topics.of(value);
 }
 
 const nothing = new Uint8Array();
 
-function take({ key, value }: Header, found: Found): void {
-  if (value === null) return;
+function take(header: Header, taken: Taken): void {
+  const { key, value } = header;
   switch (key) {
     case Name.topic:
+      taken.topic = topicOf(header);
       return;
     case Name.qos:
-      found.qos = digitOf(value, 2, found.qos) as Qos;
+      taken.qos = digitOf(value, 2) ?? taken.qos;
       return;
     case Name.retain:
-      found.retain = digitOf(value, 1, 0) === 1;
+      taken.retain = digitOf(value, 1) === 1;
       return;
     case Name.client:
-      found.publisher = clients.of(value) ?? "";
+      taken.publisher = value === null ? "" : (clients.of(value) ?? "");
       return;
     default:
-      takeProperty(key, value, found);
+      if (value !== null) takeProperty(key, value, taken);
   }
 }
 
-function takeProperty(key: string, value: Uint8Array, found: Found): void {
-  if (!key.startsWith(ownPrefix) || key.startsWith(userPrefix)) return takePair(key, value, found);
+function takeProperty(key: string, value: Uint8Array, taken: Taken): void {
+  if (!key.startsWith(ownPrefix) || key.startsWith(userPrefix)) return takePair(key, value, taken);
   if (key === Name.expiresAt) {
-    found.expiresAt = timeOf(value);
+    taken.expiresAt = timeOf(value);
     return;
   }
-  const properties = (found.properties ??= {});
+  const properties = taken.own ?? {};
   const text = key === Name.correlationData ? null : textOf(value);
-  if (key === Name.correlationData) {
-    if (value.length <= binaryBytesMax) properties.correlationData = new Uint8Array(value);
-  } else if (key === Name.contentType) {
-    if (text !== null) properties.contentType = text;
-  } else if (key === Name.responseTopic) {
-    if (text !== null && topicNameProblem(text, 5) === null) properties.responseTopic = text; // [MQTT-3.3.2-14]
+  if (key === Name.correlationData && value.length <= binaryBytesMax)
+    properties.correlationData = new Uint8Array(value);
+  else if (key === Name.contentType && text !== null) properties.contentType = text;
+  else if (key === Name.responseTopic && text !== null && topicNameProblem(text, 5) === null) {
+    properties.responseTopic = text; // [MQTT-3.3.2-14]
   } else if (key === Name.payloadFormat && (text === "0" || text === "1")) {
     properties.payloadFormat = text === "1" ? 1 : 0;
-  }
+  } else return;
+  taken.own = properties;
 }
 
-function takePair(key: string, value: Uint8Array, found: Found): void {
+function takePair(key: string, value: Uint8Array, taken: Taken): void {
   const name = key.startsWith(userPrefix) ? key.slice(userPrefix.length) : key;
   const text = textOf(value);
   if (text === null || !isSendable(name) || Buffer.byteLength(name) > binaryBytesMax) return;
-  (found.pairs ??= []).push([name, text]);
+  (taken.pairs ??= []).push([name, text]);
 }
 
 /** One digit up to `most`. */
-function digitOf(bytes: Uint8Array, most: number, otherwise: number): number {
-  const digit = bytes.length === 1 ? bytes[0]! - zero : -1;
-  return digit >= 0 && digit <= most ? digit : otherwise;
+function digitOf(bytes: Uint8Array | null, most: number): Qos | null {
+  const digit = bytes?.length === 1 ? bytes[0]! - zero : -1;
+  return digit >= 0 && digit <= most ? (digit as Qos) : null;
 }
 
 /** What is no time never comes. */

@@ -7,6 +7,7 @@ import { decompress } from "../io/compression.ts";
 import { limits } from "../limits.ts";
 import { batchHeaderBytes, readBatchHeader } from "./batch.ts";
 import type { BatchHeader } from "./batch.ts";
+import { headersAt, nameAt } from "./header_memo.ts";
 
 /** One header; keys repeat and keep their order. */
 export interface RecordHeader {
@@ -34,8 +35,7 @@ export interface NewRecord {
 
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count: a byte each. */
 const recordBytesMin = 7;
-const noHeaders: readonly RecordHeader[] = [];
-const text = new TextDecoder();
+const noHeaders: readonly RecordHeader[] = Object.freeze([]);
 const kind = "INVALID_RECORD";
 
 /**
@@ -76,8 +76,8 @@ function readRecord(bytes: Uint8Array, cursor: Cursor, header: BatchHeader): Sto
   const offset = header.baseOffset + readSigned(bytes, cursor, kind);
   const key = readBytes(bytes, cursor, end);
   const value = readBytes(bytes, cursor, end);
-  const headers = readHeaders(bytes, cursor, end);
-  if (cursor.at !== end) throw new HubError(kind, "a record's length differs from its content");
+  const headers = headersAt(bytes, cursor.at, end, readHeaders); // all that is left of the record
+  cursor.at = end;
   return { offset, timestamp: header.logAppendTime ? header.maxTimestamp : timestamp, key, value, headers };
 }
 
@@ -90,19 +90,23 @@ function readBytes(bytes: Uint8Array, cursor: Cursor, end: number): Uint8Array |
   return bytes.subarray(from, from + length);
 }
 
-function readHeaders(bytes: Uint8Array, cursor: Cursor, end: number): readonly RecordHeader[] {
+function readHeaders(bytes: Uint8Array, from: number, end: number): readonly RecordHeader[] {
+  const cursor: Cursor = { at: from };
   const count = readSigned(bytes, cursor, kind);
-  if (count === 0) return noHeaders;
   if (count < 0 || count > limits.headersPerRecordMax || count * 2 > end - cursor.at) {
     throw new HubError(kind, `${count} headers in a record`);
   }
   const headers: RecordHeader[] = [];
   for (let i = 0; i < count; i += 1) {
-    const key = readBytes(bytes, cursor, end);
-    if (key === null) throw new HubError(kind, "a header without a key");
-    headers.push({ key: text.decode(key), value: readBytes(bytes, cursor, end) });
+    const length = readSigned(bytes, cursor, kind);
+    if (length < 0) throw new HubError(kind, "a header without a key");
+    const start = cursor.at;
+    if (start + length > end) throw new HubError(kind, "a key, value or header is cut short");
+    cursor.at = start + length;
+    headers.push({ key: nameAt(bytes, start, start + length), value: readBytes(bytes, cursor, end) });
   }
-  return headers;
+  if (cursor.at !== end) throw new HubError(kind, "a record's length differs from its content");
+  return count === 0 ? noHeaders : headers;
 }
 
 /** What the one record of a control batch says (KIP-98): the end of a transaction. null for an unknown kind. */
