@@ -9,6 +9,8 @@ import { Deadlines } from "./server/deadlines.ts";
 import { Entrance } from "./server/entrance.ts";
 import { Figures, noCounts } from "./server/figures.ts";
 import { Front } from "./server/front.ts";
+import type { Connection } from "./server/connection.ts";
+import { Presence } from "./server/presence.ts";
 import { Publisher } from "./server/publisher.ts";
 import type { Past, StoredSession } from "./session/record.ts";
 import { Session, type SessionDeps } from "./session/session.ts";
@@ -24,6 +26,8 @@ export interface BrokerOptions {
   readonly deliveries: Deliveries;
   readonly retained: RetainedKeeper;
   readonly sessions: (events: SessionKeeperEvents) => SessionKeeper;
+  /** Comings and goings become records of `mqtt.presence`. */
+  readonly presence?: boolean;
   /** Defaults: limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
@@ -55,6 +59,7 @@ export class Broker {
   readonly #sessions: SessionKeeper;
   readonly #publisher: Publisher;
   readonly #front: Front;
+  readonly #presence: Presence | null;
   readonly #figures = new Figures("Partidor");
   readonly #counts = noCounts();
   readonly #startedAt: number;
@@ -77,13 +82,14 @@ export class Broker {
     };
     const stored = (topic: string): void => deliveries.stored(topic);
     this.#publisher = new Publisher({ ...options, sessions, deliver, stored });
+    this.#presence = options.presence === true ? new Presence(this.#publisher.producer(1), clock, trace) : null;
     this.#host = {
       ...{ clock, trace, deliveries, sessions, retained },
       publisher: this.#publisher,
       figures: this.#figures,
       schedule: (client) => this.#front.scheduleCommitted(client),
       onOpened: (client) => this.#onOpened(client),
-      onLost: (client) => this.#onLost(client),
+      onLost: (client, connection, why) => this.#onLost(client, connection, why),
       onEnded: (client) => this.#onEnded(client),
     };
     const entrance = new Entrance({ ...options, sessions, roster: this.#roster() });
@@ -184,16 +190,25 @@ export class Broker {
 
   #onOpened(client: Client): void {
     this.#connected++;
+    this.#tell("connected", client, client.connection);
     this.#options.deliveries.connected(client);
     this.#putDeadline(client);
     client.resume(); // it was not read until CONNACK left
   }
 
-  #onLost(client: Client): void {
+  #onLost(client: Client, connection: Connection, why: string): void {
     this.#connected--;
+    this.#tell("disconnected", client, connection, why);
     this.#options.deliveries.disconnected(client);
     this.#deadlines.delete(client);
     this.#putDeadline(client);
+  }
+
+  #tell(event: "connected" | "disconnected", client: Client, connection: Connection | null, why?: string): void {
+    if (connection === null || this.#presence === null) return;
+    const protocol = connection.version === 5 ? "5" : "3.1.1";
+    const rest = { client: client.clientId, address: connection.remoteAddress, protocol } as const;
+    this.#presence.tell({ event, ...rest, ...(why === undefined ? {} : { why }) });
   }
 
   #onEnded(client: Client): void {

@@ -34,6 +34,8 @@ export interface BridgeOptions {
   readonly rooms?: Rooms;
   /** Hub topics whose records are published to devices. */
   readonly downlinks?: readonly DownlinkConfig[];
+  /** Comings and goings become records of `mqtt.presence`; they do not when left out. */
+  readonly presence?: boolean;
   /** Bounds other than those of limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;

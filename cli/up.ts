@@ -228,6 +228,7 @@ class HubProcess {
         ...(config.routes === null ? {} : { routes: routesOf(config) }),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
+        presence: config.mqtt.presence,
       }),
     );
     const started = bridge;

@@ -11,7 +11,7 @@ export type DownlinkTable = readonly Readonly<Record<string, string | number>>[]
 
 export interface Config {
   readonly hub: { id: number; data: string; listen: readonly string[]; insecure: boolean; clockTrusted: boolean };
-  readonly mqtt: { port: number; ackTimeout: number };
+  readonly mqtt: { port: number; ackTimeout: number; presence: boolean };
   readonly kafka: { port: number; advertised: string | null };
   readonly http: { port: number; origins: readonly string[] };
   readonly redis: { url: string | null };
@@ -152,7 +152,11 @@ export function loadConfig(sources: ConfigSources): Config {
       insecure: get("hub.insecure") as boolean,
       clockTrusted: get("hub.clock-trusted") as boolean,
     },
-    mqtt: { port: get("mqtt.port") as number, ackTimeout: get("mqtt.ack-timeout") as number },
+    mqtt: {
+      port: get("mqtt.port") as number,
+      ackTimeout: get("mqtt.ack-timeout") as number,
+      presence: get("mqtt.presence") as boolean,
+    },
     kafka: { port: get("kafka.port") as number, advertised: get("kafka.advertised") as string | null },
     http: { port: get("http.port") as number, origins: get("http.origins") as string[] },
     redis: { url: get("redis.url") as string | null },

@@ -33,6 +33,7 @@ export const settings: readonly Setting[] = [
     30_000,
     "How long a PUBLISH waits for its commit before its client is closed.",
   ),
+  setting("mqtt.presence", "boolean", true, "Keep who connects and disconnects as records of the topic mqtt.presence."),
   setting("kafka.port", "port", 9092, "Kafka port; 0 picks a free one."),
   setting("kafka.advertised", "text", null, "host:port that clients are told; the address they came to when left out."),
   setting("http.port", "port", 8080, "Dashboard, health, metrics and MQTT over WebSocket; 0 picks a free one."),

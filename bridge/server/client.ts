@@ -8,7 +8,7 @@ import type { Committed } from "../session/inbound.ts";
 import { type Message, outgoing } from "../session/message.ts";
 import type { OutboundCounts } from "../session/flight.ts";
 import type { Session } from "../session/session.ts";
-import type { ReasonCode } from "../wire/packet.ts";
+import { Reason, type ReasonCode } from "../wire/packet.ts";
 import type { Connection } from "./connection.ts";
 import type { Author, Memo } from "./memo.ts";
 import type { Publisher } from "./publisher.ts";
@@ -28,7 +28,7 @@ export interface ClientHost {
   /** Its CONNACK left. */
   onOpened(client: Client): void;
   /** A connection that was opened ended, by either side; the session knows already. */
-  onLost(client: Client): void;
+  onLost(client: Client, connection: Connection, why: string): void;
   /** The session is over. */
   onEnded(client: Client): void;
 }
@@ -221,7 +221,7 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     const { publisher, sessions } = this.#host;
     switch (effect.kind) {
       case "close":
-        return this.#close();
+        return this.#close(effect.by === "client" ? "goodbye" : endOf(effect.code));
       case "keepWill":
         return sessions.keepWill(this.clientId, { will: effect.will, dueAt: effect.dueAt });
       case "dropWill":
@@ -235,10 +235,10 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     }
   }
 
-  #close(): void {
+  #close(why: string): void {
     const { connection } = this;
     if (connection === null) return;
-    this.detach();
+    this.detach(why);
     connection.end();
   }
 
@@ -252,11 +252,12 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     this.perform();
   }
 
-  /** The connection is not this session's any more. */
-  detach(): void {
-    if (this.connection === null) return;
+  /** The connection is not this session's any more. @param why for people, and for `mqtt.presence`. */
+  detach(why: string): void {
+    const { connection } = this;
+    if (connection === null) return;
     this.report();
-    this.connection.client = null;
+    connection.client = null;
     this.connection = null;
     this.#retained = [];
     this.memos.clear();
@@ -264,7 +265,7 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     this.#host.publisher.forget(this);
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#host.onLost(this);
+    this.#host.onLost(this, connection, why);
   }
 
   /** What the hub keeps for the session failed: it cannot keep its word, and its client comes back. */
@@ -316,4 +317,11 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     this.#retained.splice(0, sent);
     return this.#retained.length === 0;
   }
+}
+
+const names = new Map<number, string>(Object.entries(Reason).map(([name, code]) => [code, name]));
+
+/** Why the hub ended a connection, as one word. */
+function endOf(code: ReasonCode): string {
+  return names.get(code) ?? `0x${code.toString(16)}`;
 }

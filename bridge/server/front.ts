@@ -122,7 +122,7 @@ export class Front implements ConnectionHost {
     const { client } = connection;
     if (client === null) return;
     client.session.connectionLost(client.now, client);
-    client.detach();
+    client.detach("lost");
     client.perform();
   }
 

@@ -1,6 +1,6 @@
 // What a session asks the shell around it to do.
 import type { Options } from "../match/merged.ts";
-import type { Acknowledgement, Packet, Will } from "../wire/packet.ts";
+import type { Acknowledgement, Packet, ReasonCode, Will } from "../wire/packet.ts";
 import type { Want } from "./cursors.ts";
 import type { InboundEffect } from "./inbound.ts";
 import type { Message } from "./message.ts";
@@ -28,7 +28,7 @@ export type SessionEffect =
   | OutboundEffect
   | { readonly kind: "send"; readonly packet: Packet }
   /** Close the socket once what was sent before is written. */
-  | { readonly kind: "close" }
+  | { readonly kind: "close"; readonly code: ReasonCode; readonly by: "client" | "hub" }
   /** Set the filter in the tree, and open cursors where it reads. */
   | ({ readonly kind: "subscribe" } & Subscribed)
   | { readonly kind: "unsubscribe"; readonly filter: string }

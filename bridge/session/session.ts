@@ -154,7 +154,7 @@ export class Session {
       };
       effects.push({ kind: "send", packet: { kind: "disconnect", code, properties } });
     }
-    effects.push({ kind: "close" });
+    effects.push({ kind: "close", code, by: "hub" });
     this.#lose(now, effects);
   }
 
@@ -350,7 +350,7 @@ export class Session {
     const { sessionExpiry } = packet.properties;
     if (admission.version === 5 && sessionExpiry !== undefined) this.#life.changeExpiry(sessionExpiry);
     if (packet.code === Reason.success) this.#life.discardWill(effects);
-    effects.push({ kind: "close" });
+    effects.push({ kind: "close", code: packet.code as ReasonCode, by: "client" });
     this.#lose(now, effects);
   }
 
