@@ -4,6 +4,7 @@ import type { Access } from "./auth.ts";
 import { type Clock, type HubClient, limits, type Trace } from "../hub/mod.ts";
 import type { Deliveries } from "./deliver/faces.ts";
 import type { KnownSession, RetainedKeeper, SessionKeeper, SessionKeeperEvents } from "./keep/faces.ts";
+import type { Keepers } from "./rooms.ts";
 import { Client, type ClientHost } from "./server/client.ts";
 import { Deadlines } from "./server/deadlines.ts";
 import { Entrance } from "./server/entrance.ts";
@@ -24,8 +25,7 @@ export interface BrokerOptions {
   readonly trace: Trace;
   readonly ackTimeoutMs: number;
   readonly deliveries: Deliveries;
-  readonly retained: RetainedKeeper;
-  readonly sessions: (events: SessionKeeperEvents) => SessionKeeper;
+  readonly keepers: (events: SessionKeeperEvents) => Keepers;
   /** Comings and goings become records of `mqtt.presence`. */
   readonly presence?: boolean;
   /** Defaults: limits.ts. */
@@ -57,6 +57,7 @@ export class Broker {
   readonly #deps: SessionDeps;
   readonly #host: ClientHost;
   readonly #sessions: SessionKeeper;
+  readonly #retained: RetainedKeeper;
   readonly #publisher: Publisher;
   readonly #front: Front;
   readonly #presence: Presence | null;
@@ -69,19 +70,20 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
-    const { clock, trace, deliveries, retained, ackTimeoutMs } = options;
+    const { clock, trace, deliveries, ackTimeoutMs } = options;
     this.#startedAt = clock.now();
     this.#deps = { budget: { used: 0, max: limits.mqttQueuedBytesMax }, tailOf: deliveries.tailOf };
-    this.#sessions = options.sessions({
+    const { sessions, retained } = options.keepers({
       onTaken: (clientId) => this.#onTaken(clientId),
       onInherited: (known) => this.#restore(known),
     });
-    const sessions = this.#sessions;
+    this.#sessions = sessions;
+    this.#retained = retained;
     const deliver = (message: Parameters<Deliveries["publish"]>[0]): void => {
       deliveries.publish(message, clock.wall());
     };
     const stored = (topic: string): void => deliveries.stored(topic);
-    this.#publisher = new Publisher({ ...options, sessions, deliver, stored });
+    this.#publisher = new Publisher({ ...options, sessions, retained, deliver, stored });
     this.#presence = options.presence === true ? new Presence(this.#publisher.producer(1), clock, trace) : null;
     this.#host = {
       ...{ clock, trace, deliveries, sessions, retained },
@@ -105,7 +107,7 @@ export class Broker {
 
   /** Reads what was kept; afterwards connections may come. */
   async start(): Promise<void> {
-    await this.#options.retained.open();
+    await this.#retained.open();
     this.#restore(await this.#sessions.open());
     this.#updateFigures();
     this.#schedule();
@@ -147,7 +149,7 @@ export class Broker {
     await this.#publisher.whenIdle();
     await this.#publisher.close();
     await this.#sessions.close();
-    await this.#options.retained.close();
+    await this.#retained.close();
   }
 
   #roster(): ConstructorParameters<typeof Entrance>[0]["roster"] {
@@ -246,7 +248,7 @@ export class Broker {
   }
 
   #updateFigures(): void {
-    const { clock, deliveries, retained } = this.#options;
+    const { clock, deliveries } = this.#options;
     if (clock.now() - this.#figuresAt < figuresMs) return;
     this.#figuresAt = clock.now();
     const changed = this.#figures.update(this.#counts, {
@@ -254,7 +256,7 @@ export class Broker {
       connected: this.#connected,
       sessions: this.#clients.size,
       subscriptions: deliveries.subscriptions,
-      retained: retained.count,
+      retained: this.#retained.count,
     });
     for (const message of changed) deliveries.publish(message, clock.wall());
   }

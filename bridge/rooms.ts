@@ -4,14 +4,17 @@ import { openDeliveries } from "./deliver/deliveries.ts";
 import type { Deliveries } from "./deliver/faces.ts";
 import type { DownlinkConfig } from "./deliver/downlink.ts";
 import type { KeepingHub, RetainedKeeper, SessionKeeper, SessionKeeperEvents } from "./keep/faces.ts";
-import { KeptRetained } from "./keep/retained_keeper.ts";
-import { LoneSessionKeeper } from "./keep/session_keeper.ts";
+import { keepersOf } from "./keep/open.ts";
 import type { TopicMap } from "./topic_map.ts";
 
 export interface Rooms {
   readonly deliveries: Deliveries;
+  readonly keepers: (events: SessionKeeperEvents) => Keepers;
+}
+
+export interface Keepers {
+  readonly sessions: SessionKeeper;
   readonly retained: RetainedKeeper;
-  readonly sessions: (events: SessionKeeperEvents) => SessionKeeper;
 }
 
 export interface RoomsOptions {
@@ -28,7 +31,6 @@ export function openRooms(options: RoomsOptions): Rooms {
   const { hub } = options;
   return {
     deliveries: openDeliveries(hub.isClustered ? options : { ...options, clockSkewMs: 0 }),
-    retained: new KeptRetained(options),
-    sessions: () => new LoneSessionKeeper(options),
+    keepers: (events) => keepersOf(options, events),
   };
 }

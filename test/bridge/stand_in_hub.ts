@@ -109,8 +109,10 @@ export function openStandInHub(kept = openKept()): StandInHub {
     listeners.add(committed);
     return {
       deliveries,
-      retained: new RetainedInMemory(kept),
-      sessions: () => new SessionsInMemory(kept, append, settle),
+      keepers: () => ({
+        sessions: new SessionsInMemory(kept, append, settle),
+        retained: new RetainedInMemory(kept),
+      }),
     };
   };
   const never = (): never => {

@@ -125,8 +125,10 @@ export async function pubacks(seed: number): Promise<string | null> {
     ...{ map: new TopicMap(), access: anonymousAccess("everywhere"), clock, trace: silentTrace },
     ...{ ackTimeoutMs: 60_000, inFlightPerConnectionMax: inFlightMax },
     deliveries: openDeliveriesInMemory().deliveries,
-    retained: new RetainedInMemory(kept),
-    sessions: () => new SessionsInMemory(kept, () => Promise.resolve()),
+    keepers: () => ({
+      sessions: new SessionsInMemory(kept, () => Promise.resolve()),
+      retained: new RetainedInMemory(kept),
+    }),
   });
   for (const device of devices) {
     broker.accept(device.wire as unknown as Duplex, "127.0.0.1");
