@@ -122,6 +122,14 @@ export const mqttLimits = {
   /** How long a start waits for what is kept: in a cluster its leaders come a while later. */
   mqttKeptOpenMsMax: 60 * second,
   mqttKeptRetryMs: 200,
+  /** How often a hub of a cluster looks who lives, and which clients nobody looks after. */
+  mqttLookMs: second,
+  /** Clients that are taken over from a dead hub between two looks. */
+  mqttInheritedPerLookMax: 1_000,
+  /** How long a client that goes on at this hub waits for what the hub before has to say. */
+  mqttFarewellMsMax: 3 * second,
+  /** An owner's claim outlives the session: what a hub that lost the client wrote late is known by it. */
+  mqttClaimKeptMs: 120 * second,
   /** How often retained messages are looked through for expired ones. */
   mqttRetainedSweepMs: 60 * second,
   mqttRetainedStepMs: 5 * second,

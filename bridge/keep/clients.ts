@@ -14,10 +14,7 @@ export interface Entry {
 export interface Owner {
   readonly hub: number;
   readonly epoch: number;
-}
-
-interface Heir extends Owner {
-  /** Epoch of the claim that it inherits; 0: of a client that nobody claimed. */
+  /** Of an heir: epoch of the claim it inherits. Of a claim: epoch of the owner before, as it knew. 0: nobody's. */
   readonly of: number;
 }
 
@@ -26,9 +23,11 @@ export interface ClientState {
   will: Entry | null;
   ids: Map<number, Entry> | null;
   claim: Owner | null;
-  heir: Heir | null;
+  heir: Owner | null;
   /** Epoch of the claim for which the hub before wrote its last; 0: none. */
   left: number;
+  /** What was written in earlier epochs does not count: the owner wrote anew what did. */
+  base: number;
 }
 
 export interface KeptRecord {
@@ -39,7 +38,6 @@ export interface KeptRecord {
 
 const claimVersion = 1;
 
-/** A claim, by a client's hub or by an heir: `of` is the epoch that is inherited, 0 for none. */
 export function encodeClaim(hub: number, of = 0): Uint8Array {
   const writer = new Writer();
   for (const number of [claimVersion, hub, of]) writer.uvarint(number);
@@ -84,30 +82,44 @@ export class Clients {
   pastOf(clientId: string): Past | null {
     const state = this.#clients.get(clientId);
     if (state === undefined) return null;
-    const session: StoredSession | null = state.session === null ? null : decodeSession(state.session.value);
-    const will: StoredWill | null = state.will === null ? null : decodeWill(state.will.value);
-    const inboundIds = [...(state.ids?.keys() ?? [])];
+    const { base } = state;
+    const [first, last] = [counting(state.session, base), counting(state.will, base)];
+    const session: StoredSession | null = first === null ? null : decodeSession(first.value);
+    const will: StoredWill | null = last === null ? null : decodeWill(last.value);
+    const inboundIds = [...(state.ids ?? [])].filter(([, entry]) => counting(entry, base) !== null).map(([id]) => id);
     return session === null && will === null && inboundIds.length === 0 ? null : { session, inboundIds, will };
   }
 
-  /** Gives the key it is about. @throws HubError INVALID_RECORD, INVALID_REQUEST when it is none of ours */
-  apply({ key, value, offset }: KeptRecord): KeptKey | null {
-    const about = key === null ? null : readKey(key);
-    if (about === null) return null;
-    const state = this.#clients.get(about.clientId) ?? newState();
-    change(state, about, value === null ? null : new Uint8Array(value), offset);
-    if (isEmpty(state)) this.#clients.delete(about.clientId);
-    else this.#clients.set(about.clientId, state);
-    return about;
+  /** Whether an owner is yet to write anew what counts of the owner before. */
+  isToAdopt(clientId: string): boolean {
+    const [state, owner] = [this.#clients.get(clientId), this.ownerOf(clientId)];
+    if (state === undefined || owner === null || state.base === owner.epoch) return false;
+    const isOlder = (entry: Entry | null): boolean => entry !== null && entry.epoch < owner.epoch;
+    if (owner.of > 0 || owner === state.heir || isOlder(state.session) || isOlder(state.will)) return true;
+    return [...(state.ids?.values() ?? [])].some(isOlder);
+  }
+
+  /** Gives the key it is about, to `about` the client before anything changes. @throws HubError INVALID_RECORD, INVALID_REQUEST when it is none of ours */
+  apply({ key, value, offset }: KeptRecord, about?: (clientId: string) => void): KeptKey | null {
+    const found = key === null ? null : readKey(key);
+    if (found === null) return null;
+    const { clientId } = found;
+    about?.(clientId);
+    const state = this.#clients.get(clientId) ?? newState();
+    change(state, found, value === null ? null : new Uint8Array(value), offset);
+    if (isEmpty(state)) this.#clients.delete(clientId);
+    else this.#clients.set(clientId, state);
+    return found;
   }
 }
 
 function newState(): ClientState {
-  return { session: null, will: null, ids: null, claim: null, heir: null, left: 0 };
+  return { session: null, will: null, ids: null, claim: null, heir: null, left: 0, base: 0 };
 }
 
-function isEmpty({ session, will, ids, claim, heir, left }: ClientState): boolean {
-  return session === null && will === null && ids === null && claim === null && heir === null && left === 0;
+function isEmpty({ session, will, ids, claim, heir, left, base }: ClientState): boolean {
+  const isKept = session !== null || will !== null || ids !== null;
+  return !isKept && claim === null && heir === null && left === 0 && base === 0;
 }
 
 function change(state: ClientState, about: KeptKey, value: Uint8Array | null, offset: number): void {
@@ -128,13 +140,16 @@ function change(state: ClientState, about: KeptKey, value: Uint8Array | null, of
       return;
     }
     case Kind.claim:
-      state.claim = value === null ? null : { hub: decodeClaim(value).hub, epoch: offset + 1 };
+      state.claim = value === null ? null : { ...decodeClaim(value), epoch: offset + 1 };
       return;
     case Kind.heir:
       state.heir = value === null ? null : { ...decodeClaim(value), epoch: offset + 1 };
       return;
     case Kind.left:
       state.left = value === null ? 0 : decodeClaim(value).of;
+      return;
+    case Kind.base:
+      state.base = value === null ? 0 : decodeClaim(value).of;
   }
 }
 
@@ -143,6 +158,11 @@ function put(entry: Entry | null, epoch: number, value: Uint8Array | null): Entr
   if (entry !== null && entry.epoch > epoch) return { ...entry, older: put(entry.older, epoch, value) };
   const older = entry?.epoch === epoch ? entry.older : entry;
   return value === null ? older : { epoch, value, older };
+}
+
+/** The newest, unless it is of before the base. */
+export function counting(entry: Entry | null, base: number): Entry | null {
+  return entry !== null && entry.epoch >= base ? entry : null;
 }
 
 /** The epochs in which something is there. */

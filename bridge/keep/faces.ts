@@ -32,6 +32,8 @@ export interface SessionKeeperEvents {
    * session as it was last, so that the other hub repeats less; null when there is none to keep.
    */
   readonly onTaken: (clientId: string) => StoredSession | null;
+  /** Whether the broker has a session of the client, with a connection or without one. */
+  readonly isKnown: (clientId: string) => boolean;
   /** Sessions nobody looks after any more (their hub is dead): this hub does, with their wills and expiry. */
   readonly onInherited: (sessions: readonly KnownSession[]) => void;
 }
@@ -42,7 +44,10 @@ export interface SessionKeeper {
   readonly isShared: boolean;
   /** Reads all that is kept; once, before anything else. What this hub looks after. */
   open(): Promise<readonly KnownSession[]>;
-  /** A client connects here: resolves when no other hub writes for it any more, with what is kept of it. */
+  /**
+   * A client connects here: resolves when no other hub writes for it any more, with what is kept of it; a session that
+   * the broker has already goes before that. Rejects when another hub claimed the client meanwhile.
+   */
   claim(clientId: string): Promise<{ readonly past: Past | null; readonly epoch: number }>;
   /** Resolves when it is committed; rejects with a HubError when it is not, or when another hub owns the client. */
   store(clientId: string, session: StoredSession): Promise<void>;

@@ -28,7 +28,7 @@ type Consumer = ReturnType<HubClient["consumer"]>;
 interface Place {
   next: number;
   /** By offset. */
-  waiting: { readonly offset: number; readonly call: () => void }[];
+  waiting: { readonly offset: number; readonly call: (error: Error | null) => void }[];
 }
 
 export class KeptTopic {
@@ -75,13 +75,16 @@ export class KeptTopic {
     return (await this.#producer.publish(this.#options.topic, { ...record, partition })).offset;
   }
 
-  /** Calls once all up to this offset was applied, at once when it was. Only of a topic that is read on. */
-  whenRead(partition: number, offset: number, call: () => void): void {
+  /** Resolves when all up to this offset was applied; rejects when the topic is closed before. */
+  whenRead(partition: number, offset: number): Promise<void> {
     const { next, waiting } = this.#places[partition]!;
-    if (next > offset) return call();
-    let at = waiting.length;
-    while (at > 0 && waiting[at - 1]!.offset > offset) at--;
-    waiting.splice(at, 0, { offset, call });
+    if (next > offset) return Promise.resolve();
+    if (this.#closed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      let at = waiting.length;
+      while (at > 0 && waiting[at - 1]!.offset > offset) at--;
+      waiting.splice(at, 0, { offset, call: (error) => (error === null ? resolve() : reject(error)) });
+    });
   }
 
   /**
@@ -105,11 +108,16 @@ export class KeptTopic {
     this.#closed = true;
     await this.#stopReading();
     await this.#following;
+    for (const { waiting } of this.#places) for (const { call } of waiting.splice(0)) call(this.#closedError());
     await Promise.all([this.#producer.close(), this.#admin.close()]);
   }
 
   #mustBeOpen(): void {
-    if (this.#closed) throw new HubError("NETWORK_EXCEPTION", `${this.#options.topic} is closed`);
+    if (this.#closed) throw this.#closedError();
+  }
+
+  #closedError(): HubError {
+    return new HubError("NETWORK_EXCEPTION", `${this.#options.topic} is closed`);
   }
 
   /** Of each partition: the offset after the last committed record. */
@@ -123,9 +131,7 @@ export class KeptTopic {
   }
 
   async #whenAllRead(ends: readonly number[]): Promise<void> {
-    await Promise.all(
-      ends.map((end, partition) => new Promise<void>((resolve) => this.whenRead(partition, end - 1, resolve))),
-    );
+    await Promise.all(ends.map((end, partition) => this.whenRead(partition, end - 1)));
   }
 
   /** A consumer that goes on where the last one stopped. */
@@ -180,7 +186,7 @@ export class KeptTopic {
     place.next = next;
     let count = 0;
     while (count < place.waiting.length && place.waiting[count]!.offset < next) count++;
-    if (count > 0) for (const { call } of place.waiting.splice(0, count)) call();
+    if (count > 0) for (const { call } of place.waiting.splice(0, count)) call(null);
   }
 
   /** Tries again while it may help: a cluster that starts has leaders a while later. */

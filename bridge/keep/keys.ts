@@ -5,7 +5,7 @@ import { Reader, Writer } from "../../hub/mod.ts";
  * An epoch in the key keeps what a hub writes that lost the client apart from what its new owner wrote: compaction
  * keeps the newest record of a key, and so would drop the owner's.
  */
-export const Kind = { session: 1, will: 2, inboundId: 3, claim: 4, heir: 5, left: 6 } as const;
+export const Kind = { session: 1, will: 2, inboundId: 3, claim: 4, heir: 5, left: 6, base: 7 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 export interface KeptKey {

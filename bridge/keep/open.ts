@@ -2,11 +2,13 @@
 import type { RetainedKeeper, SessionKeeper, SessionKeeperEvents } from "./faces.ts";
 import { KeptRetained } from "./retained_keeper.ts";
 import { type KeeperOptions, LoneSessionKeeper } from "./session_keeper.ts";
+import { SharedSessionKeeper } from "./shared_keeper.ts";
 
 /** Both are to be opened before they are used. */
 export function keepersOf(
   options: KeeperOptions,
-  _events: SessionKeeperEvents,
+  events: SessionKeeperEvents,
 ): { readonly sessions: SessionKeeper; readonly retained: RetainedKeeper } {
-  return { sessions: new LoneSessionKeeper(options), retained: new KeptRetained(options) };
+  const sessions = options.hub.isClustered ? new SharedSessionKeeper(options, events) : new LoneSessionKeeper(options);
+  return { sessions, retained: new KeptRetained(options) };
 }

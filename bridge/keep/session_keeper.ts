@@ -106,9 +106,14 @@ export class LoneSessionKeeper implements SessionKeeper {
 }
 
 /** A record that cannot be read is told, and stays where it is. */
-export function applyTo(clients: Clients, record: InRecord, trace: Trace): ReturnType<Clients["apply"]> {
+export function applyTo(
+  clients: Clients,
+  record: InRecord,
+  trace: Trace,
+  about?: (clientId: string) => void,
+): ReturnType<Clients["apply"]> {
   try {
-    return clients.apply(record);
+    return clients.apply(record, about);
   } catch (error) {
     unreadable(trace, record.offset, error);
     return null;

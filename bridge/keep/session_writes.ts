@@ -1,16 +1,17 @@
 // Writes what is kept of clients that this hub looks after, and knows which records of each are to go in the end.
 import { HubError, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
 import { encodeInboundId, encodeSession, encodeWill, type StoredSession, type StoredWill } from "../session/record.ts";
-import { type ClientState, epochsOf } from "./clients.ts";
+import { type ClientState, counting, encodeClaim, type Entry, epochsOf } from "./clients.ts";
 import type { KeepingHub } from "./faces.ts";
 import type { KeptTopic } from "./kept_topic.ts";
-import { Kind, keyOf } from "./keys.ts";
+import { type KeptKey, Kind, keyOf } from "./keys.ts";
 
 /** A client that this hub looks after: in which epochs there are, or are becoming, records of it. */
 export interface Owned {
   readonly clientId: string;
   readonly partition: number;
-  readonly epoch: number;
+  /** Where ownership began in the log; rises when it is claimed anew. */
+  epoch: number;
   session: readonly number[];
   will: readonly number[];
   ids: Map<number, readonly number[]> | null;
@@ -69,6 +70,38 @@ export class SessionWrites {
       ending: null,
       takenAt: null,
     };
+  }
+
+  /**
+   * Writes anew, in the owner's epoch, what counts of a client that another hub had; from there on nothing else does,
+   * whatever the other one still writes.
+   */
+  adopt(owned: Owned, state: ClientState): void {
+    const { clientId, epoch } = owned;
+    const stale: [Kind, readonly number[], number][] = [];
+    const copy = (kind: Kind, entry: Entry | null, packetId = 0): readonly number[] => {
+      const found = counting(entry, state.base);
+      const isOwn = found?.epoch === epoch;
+      if (found !== null && !isOwn) this.#put(owned, keyOf(kind, clientId, epoch, packetId), found.value);
+      stale.push([kind, epochsOf(entry).filter((one) => one !== epoch), packetId]);
+      return found === null ? none : [epoch];
+    };
+    if (owned.session.length > 0) this.#sessions--;
+    owned.session = copy(Kind.session, state.session);
+    if (owned.session.length > 0) this.#sessions++;
+    owned.will = copy(Kind.will, state.will);
+    for (const [id, entry] of state.ids ?? []) {
+      const epochs = copy(Kind.inboundId, entry, id);
+      if (epochs.length > 0) owned.ids?.set(id, epochs);
+      else if (owned.ids !== null) this.#dropId(owned, owned.ids, id);
+    }
+    this.#put(owned, keyOf(Kind.base, clientId), encodeClaim(this.#options.hub.hubId, epoch));
+    for (const [kind, epochs, packetId] of stale) this.#remove(owned, kind, epochs, packetId);
+  }
+
+  /** Another hub wrote, in an earlier epoch, what does not count. */
+  clearStale(owned: Owned, { kind, epoch, packetId }: KeptKey): void {
+    this.#remove(owned, kind, [epoch], packetId);
   }
 
   /** Nothing is kept of it, nor on its way. */
@@ -173,9 +206,14 @@ export class SessionWrites {
     await this.#options.confirm(owned, Math.max(...offsets));
   }
 
+  /** Writes what nobody waits for. */
+  #put(owned: Owned, key: Uint8Array, value: Uint8Array): void {
+    this.#write(owned, key, value).catch((error: unknown) => this.#failed(owned, error));
+  }
+
   /** Writes a record; resolves with its offset. */
   #write(owned: Owned, key: Uint8Array, value: Uint8Array | null): Promise<number> {
-    if (owned.takenAt !== null) return Promise.reject(taken(owned));
+    if (owned.takenAt !== null) return Promise.reject(taken(owned.clientId));
     return this.#topic.write(owned.partition, { key, value });
   }
 
@@ -216,7 +254,7 @@ export class SessionWrites {
   }
 }
 
-export function taken({ clientId }: Owned): HubError {
+export function taken(clientId: string): HubError {
   return new HubError("PRODUCER_FENCED", `another hub looks after client ${JSON.stringify(clientId)} now`);
 }
 

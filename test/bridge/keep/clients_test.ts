@@ -22,7 +22,7 @@ test("what a hub wrote before a takeover counts until the new owner writes, and 
     [old, stored(1)],
     [keyOf(Kind.claim, "c"), encodeClaim(2)],
   ];
-  assert.deepEqual(all(records).ownerOf("c"), { hub: 2, epoch: 3 });
+  assert.deepEqual(all(records).ownerOf("c"), { hub: 2, epoch: 3, of: 0 });
   assert.deepEqual(all(records).pastOf("c")?.session, session(1));
   records.push([keyOf(Kind.session, "c", 3), stored(2)], [old, stored(9)]);
   assert.deepEqual(all(records).pastOf("c")?.session, session(2));
@@ -37,8 +37,8 @@ test("an heir owns what it inherits until somebody claims the client", () => {
   assert.deepEqual(all([heir(3, 0)]).ownerOf("c"), { hub: 3, epoch: 1, of: 0 });
   assert.deepEqual(all([claim(1), heir(3, 1)]).ownerOf("c"), { hub: 3, epoch: 2, of: 1 });
   assert.deepEqual(all([claim(1), heir(3, 1), heir(4, 1)]).ownerOf("c")?.hub, 4);
-  assert.deepEqual(all([claim(1), claim(2), heir(3, 1)]).ownerOf("c"), { hub: 2, epoch: 2 }, "it came too late");
-  assert.deepEqual(all([claim(1), heir(3, 1), claim(2)]).ownerOf("c"), { hub: 2, epoch: 3 });
+  assert.deepEqual(all([claim(1), claim(2), heir(3, 1)]).ownerOf("c"), { hub: 2, epoch: 2, of: 0 }, "it came too late");
+  assert.deepEqual(all([claim(1), heir(3, 1), claim(2)]).ownerOf("c"), { hub: 2, epoch: 3, of: 0 });
   assert.equal(all([]).ownerOf("c"), null);
 });
 
@@ -61,7 +61,7 @@ test("compaction at any moment changes nothing", () => {
     let log: KeptRecord[] = [];
     const clients = new Clients();
     for (let offset = 0; offset < 60; offset++) {
-      const kind = [Kind.session, Kind.will, Kind.inboundId, Kind.claim, Kind.heir, Kind.left][pick(6)]!;
+      const kind = [Kind.session, Kind.will, Kind.inboundId, Kind.claim, Kind.heir, Kind.left, Kind.base][pick(7)]!;
       const isOfEpoch = kind <= Kind.inboundId;
       const key = keyOf(kind, `c${pick(2)}`, isOfEpoch ? pick(3) : 0, kind === Kind.inboundId ? 1 + pick(2) : 0);
       const value = pick(3) === 0 ? null : isOfEpoch ? stored(offset) : encodeClaim(pick(3), pick(offset + 1));

@@ -1,0 +1,343 @@
+// What the hubs of a cluster keep of their MQTT clients together: one hub at a time looks after a client.
+import { type InRecord, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
+import type { Past, StoredSession, StoredWill } from "../session/record.ts";
+import { encodeSession } from "../session/record.ts";
+import { Clients, encodeClaim, type Owner } from "./clients.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
+import type { KnownSession, SessionKeeper, SessionKeeperEvents } from "./faces.ts";
+import { KeptTopic } from "./kept_topic.ts";
+import { type KeptKey, Kind, keyOf } from "./keys.ts";
+import { applyTo, type KeeperOptions, knownOf } from "./session_keeper.ts";
+import { type Owned, SessionWrites, taken } from "./session_writes.ts";
+
+/** A client that this hub looks after. */
+interface Held extends Owned {
+  /** Its own hub by a claim; else an heir, whom the next claim of another heir replaces. */
+  isClaimed: boolean;
+  /** When its session ended; null: it is there, or its connection is. */
+  endedAt: number | null;
+}
+
+type Claimed = Awaited<ReturnType<SessionKeeper["claim"]>>;
+
+/**
+ * Ownership is a claim in the log: the newest one counts, and its place is the epoch. A write is acknowledged when it
+ * was read back without another hub's claim before it; so the next owner, who reads up to its own claim, finds all that
+ * was acknowledged, and what an old owner writes afterwards was acknowledged to nobody.
+ */
+export class SharedSessionKeeper implements SessionKeeper {
+  readonly isShared = true;
+  readonly #options: KeeperOptions;
+  readonly #trace: Trace;
+  readonly #events: SessionKeeperEvents;
+  readonly #topic: KeptTopic;
+  readonly #writes: SessionWrites;
+  readonly #watch: ClusterWatch;
+  readonly #clients = new Clients();
+  readonly #held = new Map<string, Held>();
+  readonly #claiming = new Map<string, Promise<unknown>>();
+  /** Of own claims that are read: who owned the client before. */
+  readonly #before = new Map<string, Owner | null>();
+  /** Claims that wait for the hub before. */
+  readonly #farewells = new Map<string, { readonly hub: number; readonly end: () => void }>();
+  #isOpen = false;
+
+  constructor(options: KeeperOptions, events: SessionKeeperEvents) {
+    const { hub, client, clock, trace } = options;
+    this.#options = options;
+    this.#trace = trace;
+    this.#events = events;
+    const apply = (record: InRecord): void => this.#apply(record);
+    this.#topic = new KeptTopic({ hub, client, topic: mqttSessionsTopic, clock, trace, isShared: true, apply });
+    const confirm = (owned: Owned, offset: number): Promise<void> => this.#confirm(owned, offset);
+    this.#writes = new SessionWrites({ hub, topic: this.#topic, trace, confirm });
+    this.#watch = new ClusterWatch({ client, clock, trace, hubId: hub.hubId, looked: () => this.#looked() });
+  }
+
+  async open(): Promise<readonly KnownSession[]> {
+    await this.#topic.open();
+    this.#isOpen = true;
+    const known: KnownSession[] = [];
+    for (const [clientId] of this.#clients.all()) {
+      const owner = this.#clients.ownerOf(clientId);
+      if (owner?.hub !== this.#options.hub.hubId) continue;
+      const found = this.#hold(clientId, owner.epoch, true);
+      if (found !== null) known.push(found);
+    }
+    this.#watch.start();
+    return known;
+  }
+
+  claim(clientId: string): Promise<Claimed> {
+    const held = this.#held.get(clientId);
+    if (held?.isClaimed) {
+      held.endedAt = null;
+      return Promise.resolve({ past: this.#pastOf(clientId), epoch: held.epoch });
+    }
+    const before = this.#claiming.get(clientId) ?? Promise.resolve();
+    const claiming = before.then(
+      () => this.#claim(clientId),
+      () => this.#claim(clientId),
+    );
+    this.#claiming.set(clientId, claiming);
+    const over = (): void => {
+      if (this.#claiming.get(clientId) === claiming) this.#claiming.delete(clientId);
+    };
+    claiming.then(over, over);
+    return claiming;
+  }
+
+  async #claim(clientId: string): Promise<Claimed> {
+    const held = this.#held.get(clientId);
+    if (held?.isClaimed) return { past: this.#pastOf(clientId), epoch: held.epoch };
+    const { hubId } = this.#options.hub;
+    const of = this.#clients.ownerOf(clientId)?.epoch ?? 0;
+    const epoch = (await this.#announce(clientId, Kind.claim, encodeClaim(hubId, of))) + 1;
+    const before = this.#before.get(clientId) ?? null;
+    this.#before.delete(clientId);
+    if (this.#isOwn(clientId, epoch) && before !== null && before.hub !== hubId) {
+      await this.#farewellOf(clientId, epoch, before.hub);
+    }
+    if (!this.#isOwn(clientId, epoch)) throw taken(clientId);
+    const known = this.#hold(clientId, epoch, true, before);
+    this.#held.get(clientId)!.endedAt = null;
+    return { past: known?.past ?? null, epoch };
+  }
+
+  async store(clientId: string, session: StoredSession): Promise<void> {
+    const held = this.#mine(clientId);
+    held.endedAt = null;
+    await this.#writes.store(held, session);
+  }
+
+  keepWill(clientId: string, will: StoredWill | null): void {
+    const held = this.#held.get(clientId);
+    if (held !== undefined) this.#writes.keepWill(held, will);
+  }
+
+  async end(clientId: string): Promise<void> {
+    const held = this.#held.get(clientId);
+    if (held === undefined) return;
+    held.endedAt = this.#options.clock.now();
+    await this.#writes.end(held);
+  }
+
+  async storeOnce(clientId: string, packetId: number, topic: string, record: OutRecord): Promise<void> {
+    await this.#writes.storeOnce(this.#mine(clientId), packetId, topic, record);
+  }
+
+  async release(clientId: string, packetId: number): Promise<void> {
+    await this.#writes.release(this.#mine(clientId), packetId);
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    await this.#watch.close();
+    for (const { end } of this.#farewells.values()) end();
+    await this.#topic.close();
+  }
+
+  #mine(clientId: string): Held {
+    const held = this.#held.get(clientId);
+    if (held === undefined) throw taken(clientId);
+    return held;
+  }
+
+  #pastOf(clientId: string): Past | null {
+    return knownOf(this.#clients, clientId, this.#trace)?.past ?? null;
+  }
+
+  #isOwn(clientId: string, epoch: number): boolean {
+    return this.#clients.ownerOf(clientId)?.epoch === epoch;
+  }
+
+  /** Looks after the client from here on; null when nothing is kept of it. */
+  #hold(clientId: string, epoch: number, isClaimed: boolean, from: Owner | null = null): KnownSession | null {
+    const state = this.#clients.get(clientId);
+    const known = knownOf(this.#clients, clientId, this.#trace);
+    const endedAt = known === null ? this.#options.clock.now() : null;
+    const held = this.#held.get(clientId);
+    // what was on its way in an earlier epoch of this hub goes on
+    if (held !== undefined) Object.assign(held, { epoch, isClaimed, endedAt });
+    else this.#held.set(clientId, { ...this.#writes.own(clientId, epoch, state), isClaimed, endedAt });
+    const isFirst = held === undefined && (from !== null || this.#clients.isToAdopt(clientId));
+    if (state !== undefined && isFirst) this.#writes.adopt(this.#held.get(clientId)!, state);
+    if (state !== undefined && state.left > 0) this.#erase(clientId, Kind.left);
+    return known;
+  }
+
+  /** Writes a claim; resolves with its offset once it was read. */
+  async #announce(clientId: string, kind: Kind, value: Uint8Array): Promise<number> {
+    const partition = this.#topic.partitionOf(clientId);
+    const offset = await this.#topic.write(partition, { key: keyOf(kind, clientId), value });
+    await this.#topic.whenRead(partition, offset);
+    return offset;
+  }
+
+  /** Resolves when the hub before has written its last, is dead, or takes too long. */
+  #farewellOf(clientId: string, epoch: number, hub: number): Promise<void> {
+    if (this.#watch.isDead(hub) || this.#clients.get(clientId)?.left === epoch) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(limits.mqttFarewellMsMax, () => {
+        this.#trace.count("mqtt_farewells_missed_total");
+        farewell.end();
+      });
+      const farewell = {
+        hub,
+        end: () => {
+          timer.cancel();
+          this.#farewells.delete(clientId);
+          resolve();
+        },
+      };
+      this.#farewells.set(clientId, farewell);
+    });
+  }
+
+  /** Own writes count when no other hub claimed the client before them in the log. */
+  async #confirm(owned: Owned, offset: number): Promise<void> {
+    await this.#topic.whenRead(owned.partition, offset);
+    if (owned.takenAt !== null && owned.takenAt < offset) throw taken(owned.clientId);
+  }
+
+  #apply(record: InRecord): void {
+    let before: Owner | null = null;
+    const about = applyTo(this.#clients, record, this.#trace, (clientId) => {
+      before = this.#clients.ownerOf(clientId);
+    });
+    if (about === null || !this.#isOpen) return;
+    const { kind, clientId } = about;
+    if (kind === Kind.left) return this.#left(clientId);
+    if (kind === Kind.claim || kind === Kind.heir) {
+      if (record.value !== null) this.#owned(about, record.offset, before);
+      return;
+    }
+    if (kind === Kind.base) return;
+    const held = this.#held.get(clientId);
+    if (held !== undefined && record.value !== null && about.epoch < held.epoch && !this.#isOwnRecord(held, about)) {
+      this.#writes.clearStale(held, about);
+    }
+  }
+
+  /** Of what this hub wrote or found before it claimed the client anew. */
+  #isOwnRecord(held: Held, { kind, epoch, packetId }: KeptKey): boolean {
+    const epochs = kind === Kind.session ? held.session : kind === Kind.will ? held.will : held.ids?.get(packetId);
+    return epochs?.includes(epoch) ?? false;
+  }
+
+  /** The owner of a client changed, or was confirmed. */
+  #owned({ clientId, kind }: KeptKey, offset: number, before: Owner | null): void {
+    const owner = this.#clients.ownerOf(clientId);
+    if (owner?.epoch !== offset + 1) return; // an heir that came too late
+    const { hubId } = this.#options.hub;
+    if (owner.hub === hubId) {
+      if (kind === Kind.claim) this.#before.set(clientId, before);
+      return;
+    }
+    const held = this.#held.get(clientId);
+    if (held !== undefined) this.#lose(held, offset, kind === Kind.claim);
+    else if (before?.hub === hubId && kind === Kind.claim) this.#farewell(clientId, owner.epoch);
+  }
+
+  #lose(held: Held, offset: number, saysFarewell: boolean): void {
+    const { clientId, storing, epoch } = held;
+    held.takenAt = offset;
+    this.#held.delete(clientId);
+    this.#writes.letGo(held);
+    const last = this.#events.onTaken(clientId);
+    if (!saysFarewell) return;
+    const farewell = async (): Promise<void> => {
+      if (storing !== null) await Promise.allSettled(storing);
+      if (last !== null) this.#put(clientId, keyOf(Kind.session, clientId, epoch), encodeSession(last));
+      this.#farewell(clientId, offset + 1);
+    };
+    farewell().catch((error: unknown) => this.#failed(clientId, error));
+  }
+
+  /** Tells the hub whose claim is of this epoch that nothing more comes. */
+  #farewell(clientId: string, epoch: number): void {
+    this.#put(clientId, keyOf(Kind.left, clientId), encodeClaim(this.#options.hub.hubId, epoch));
+  }
+
+  #left(clientId: string): void {
+    const left = this.#clients.get(clientId)?.left ?? 0;
+    if (left === 0) return;
+    if (this.#held.has(clientId)) this.#erase(clientId, Kind.left);
+    else if (this.#isOwn(clientId, left)) this.#farewells.get(clientId)?.end();
+  }
+
+  #erase(clientId: string, kind: Kind): void {
+    this.#put(clientId, keyOf(kind, clientId), null);
+  }
+
+  /** Writes what nobody waits for. */
+  #put(clientId: string, key: Uint8Array, value: Uint8Array | null): void {
+    const written = this.#topic.write(this.#topic.partitionOf(clientId), { key, value });
+    written.catch((error: unknown) => this.#failed(clientId, error));
+  }
+
+  #failed(clientId: string, error: unknown): void {
+    this.#trace.count("mqtt_keep_failures_total");
+    this.#trace.event("warn", "mqtt_keep_failed", { client: clientId, error: String(error) });
+  }
+
+  /** Who is dead says no farewell, and leaves clients that somebody has to look after. */
+  #looked(): Promise<void> {
+    for (const { hub, end } of [...this.#farewells.values()]) if (this.#watch.isDead(hub)) end();
+    this.#retire();
+    return this.#inherit();
+  }
+
+  /** Claims of clients that are gone go in the end. */
+  #retire(): void {
+    const until = this.#options.clock.now() - limits.mqttClaimKeptMs;
+    for (const held of this.#held.values()) {
+      const { clientId, endedAt } = held;
+      if (endedAt === null || endedAt > until || !this.#writes.isOver(held)) continue;
+      if (this.#events.isKnown(clientId)) {
+        held.endedAt = null;
+        continue;
+      }
+      this.#held.delete(clientId);
+      const state = this.#clients.get(clientId);
+      if (state?.heir) this.#erase(clientId, Kind.heir);
+      if (state?.left) this.#erase(clientId, Kind.left);
+      if (state?.base) this.#erase(clientId, Kind.base);
+      this.#erase(clientId, Kind.claim);
+    }
+  }
+
+  /** The hub that leads a client's partition inherits it from one that is dead. */
+  async #inherit(): Promise<void> {
+    const found: Promise<KnownSession | null>[] = [];
+    for (const [clientId] of this.#clients.all()) {
+      if (found.length >= limits.mqttInheritedPerLookMax) break;
+      if (this.#held.has(clientId) || this.#claiming.has(clientId)) continue;
+      const owner = this.#clients.ownerOf(clientId);
+      // its own, whose claim was not answered in time
+      if (owner?.hub === this.#options.hub.hubId) {
+        found.push(Promise.resolve(this.#hold(clientId, owner.epoch, false)));
+        continue;
+      }
+      if (!this.#watch.leads(this.#topic.partitionOf(clientId))) continue;
+      if (owner === null || this.#watch.isDead(owner.hub)) found.push(this.#inheritOne(clientId));
+    }
+    const isHeir = (clientId: string): boolean =>
+      this.#held.get(clientId)?.isClaimed === false && !this.#claiming.has(clientId);
+    const sessions = (await Promise.all(found)).filter((one) => one !== null).filter((one) => isHeir(one.clientId));
+    if (sessions.length > 0) this.#events.onInherited(sessions);
+  }
+
+  async #inheritOne(clientId: string): Promise<KnownSession | null> {
+    const of = this.#clients.get(clientId)?.claim?.epoch ?? 0;
+    const before = this.#clients.ownerOf(clientId);
+    try {
+      const offset = await this.#announce(clientId, Kind.heir, encodeClaim(this.#options.hub.hubId, of));
+      if (!this.#isOwn(clientId, offset + 1)) return null;
+      return this.#hold(clientId, offset + 1, false, before);
+    } catch (error) {
+      this.#failed(clientId, error);
+      return null;
+    }
+  }
+}

@@ -1,0 +1,220 @@
+// A compacted topic and hubs around it, simulated: delays, hubs that die amid their writes, wrong verdicts of who lives.
+import type { Consumer, HubClient, InBatch, InRecord, OutRecord, Producer } from "../../../hub/client/faces.ts";
+import { HubError, limits } from "../../../hub/mod.ts";
+import type { SimClock } from "../../sim/clock.ts";
+import type { KeepingHub } from "../../../bridge/keep/faces.ts";
+
+interface Stored {
+  readonly offset: number;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+  readonly at: number;
+}
+
+/** Tombstones are kept so long (`delete.retention.ms`): longer than any reader takes. */
+const tombstoneMs = 20_000;
+
+const never = (): never => {
+  throw new Error("not used here");
+};
+
+/** One life of a hub: what it began goes on in the network when it dies, as far as it goes. */
+export class SimHub {
+  readonly hubId: number;
+  isDead = false;
+  /** Appends on their way, in the order of the calls, for each partition. */
+  readonly sending = new Map<number, { lands: boolean; at: number }[]>();
+
+  constructor(hubId: number) {
+    this.hubId = hubId;
+  }
+}
+
+export class SimLog {
+  readonly clock: SimClock;
+  readonly chance: () => number;
+  readonly partitions: Stored[][] = Array.from({ length: limits.mqttKeptPartitions }, () => []);
+  readonly ends: number[] = this.partitions.map(() => 0);
+  /** Hubs that count as alive. */
+  alive = new Set<number>();
+  /** By partition. */
+  leaders: number[] = this.partitions.map(() => 1);
+  /** Values of QoS 2 messages. */
+  readonly messages: string[] = [];
+
+  constructor(clock: SimClock, chance: () => number) {
+    this.clock = clock;
+    this.chance = chance;
+  }
+
+  #later(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.clock.after(this.chance() * ms, resolve));
+  }
+
+  /** Dies: of what it was sending a part lands, in its order, and nothing is told to it any more. */
+  kill(hub: SimHub): void {
+    hub.isDead = true;
+    for (const entries of hub.sending.values()) {
+      const count = Math.floor(this.chance() * (entries.length + 1));
+      entries.forEach((entry, at) => {
+        entry.lands = at < count;
+      });
+    }
+  }
+
+  /** What a pass of compaction leaves of all but the newest few. */
+  compact(): void {
+    this.partitions.forEach((records, index) => {
+      const until = records.length - Math.floor(this.chance() * 10);
+      const newest = new Map(records.slice(0, until).map((record) => [String(record.key), record.offset]));
+      this.partitions[index] = records.filter(({ key, offset, value, at: since }, at) => {
+        if (at >= until) return true;
+        return newest.get(String(key)) === offset && (value !== null || since > this.clock.now() - tombstoneMs);
+      });
+    });
+  }
+
+  #append(partition: number, record: OutRecord): number {
+    const offset = this.ends[partition]!;
+    this.partitions[partition]!.push({ offset, key: record.key!, value: record.value, at: this.clock.now() });
+    this.ends[partition] = offset + 1;
+    return offset;
+  }
+
+  /** Resolves with the offset, unless the hub dies before it hears of it. */
+  async #send(hub: SimHub, partition: number, record: OutRecord): Promise<number> {
+    const entries = hub.sending.get(partition) ?? [];
+    hub.sending.set(partition, entries);
+    const slow = this.chance() < 0.1 ? 4_000 : 20;
+    const at = Math.max(this.clock.now() + this.chance() * slow, entries.at(-1)?.at ?? 0);
+    const entry = { lands: true, at };
+    entries.push(entry);
+    await new Promise<void>((resolve) => void this.clock.after(at - this.clock.now(), resolve));
+    entries.shift();
+    const offset = entry.lands ? this.#append(partition, record) : -1;
+    await this.#later(20);
+    return await this.#told(hub, offset);
+  }
+
+  /** The dead are told nothing. */
+  #told<T>(hub: SimHub, value: T): Promise<T> {
+    return hub.isDead ? new Promise(() => {}) : Promise.resolve(value);
+  }
+
+  hub(hub: SimHub): KeepingHub {
+    return {
+      hubId: hub.hubId,
+      isClustered: true,
+      ensureTopic: () => Promise.resolve(),
+      storeTogether: async (_topic, record, note) => {
+        await this.#later(20);
+        await this.#told(hub, null);
+        this.messages.push(new TextDecoder().decode(record.value!));
+        return { noteOffset: await this.#send(hub, note.record.partition!, note.record) };
+      },
+    };
+  }
+
+  client(hub: SimHub): HubClient {
+    const close = (): Promise<void> => Promise.resolve();
+    return {
+      producer: () => this.#producer(hub),
+      consumer: () => this.#consumer(hub),
+      admin: () => ({
+        offsets: async () => {
+          await this.#later(10);
+          const ends = this.ends.map((offset, partition) => ({ topic: "", partition, offset, timestamp: -1 }));
+          return await this.#told(hub, ends);
+        },
+        topics: async () => {
+          await this.#later(10);
+          const partitions = this.leaders.map((leader, partition) => {
+            return { partition, leader, leaderEpoch: 0, replicas: [], inSync: [] };
+          });
+          return await this.#told(hub, [{ name: "", topicId: "", internal: true, partitions }]);
+        },
+        cluster: () => ({
+          describe: async () => {
+            await this.#later(10);
+            const hubs = [...this.alive].map((id) => ({ hub: id, host: "", port: 0, rack: null, alive: true }));
+            return await this.#told(hub, { clusterId: "", controller: 1, hubs });
+          },
+          folder: never,
+          elect: never,
+          reassign: never,
+          reassignments: never,
+          leave: never,
+        }),
+        createTopic: never,
+        deleteTopic: never,
+        createPartitions: never,
+        topicConfigs: never,
+        alterTopicConfigs: never,
+        groups: never,
+        describeGroup: never,
+        deleteGroup: never,
+        groupOffsets: never,
+        setGroupOffsets: never,
+        close,
+      }),
+      close,
+    };
+  }
+
+  #producer(hub: SimHub): Producer {
+    return {
+      send: never,
+      publish: async (_topic, record) => {
+        return { partition: record.partition!, offset: await this.#send(hub, record.partition!, record) };
+      },
+      bufferedBytes: () => 0,
+      whenDrained: () => Promise.resolve(),
+      flush: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  #consumer(hub: SimHub): Consumer {
+    const next = this.ends.map(() => 0);
+    let isClosed = false;
+    return {
+      assign: (places) => {
+        for (const { partition = 0, from } of places)
+          next[partition] = typeof from === "object" && "offset" in from ? from.offset : 0;
+        return Promise.resolve();
+      },
+      poll: async () => {
+        await this.#later(this.chance() < 0.1 ? 1_000 : 15);
+        await this.#told(hub, null);
+        if (isClosed) throw new HubError("NETWORK_EXCEPTION", "the consumer is closed");
+        return next.flatMap((_, partition) => this.#batch(next, partition));
+      },
+      subscribe: never,
+      assignment: () => [],
+      commit: never,
+      add: never,
+      remove: never,
+      seek: never,
+      pause: never,
+      resume: never,
+      close: () => {
+        isClosed = true;
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** Some of what is there from a place on; moves the place. */
+  #batch(next: number[], partition: number): InBatch[] {
+    const from = next[partition]!;
+    const found = this.partitions[partition]!.filter(({ offset }) => offset >= from);
+    const taken = found.slice(0, 1 + Math.floor(this.chance() * 10));
+    const end = taken.length === found.length ? this.ends[partition]! : taken[taken.length - 1]!.offset + 1;
+    if (end === from) return [];
+    next[partition] = end;
+    const records = taken.map(({ offset, key, value }): InRecord => {
+      return { topic: "", partition, offset, key, value, timestamp: 0, headers: [] };
+    });
+    return [{ topic: "", partition, records, nextOffset: end, highWatermark: this.ends[partition]! }];
+  }
+}
