@@ -75,6 +75,7 @@ export class Broker {
     this.#deps = { budget: { used: 0, max: limits.mqttQueuedBytesMax }, tailOf: deliveries.tailOf };
     const { sessions, retained } = options.keepers({
       onTaken: (clientId) => this.#onTaken(clientId),
+      isKnown: (clientId) => this.#clients.has(clientId),
       onInherited: (known) => this.#restore(known),
     });
     this.#sessions = sessions;

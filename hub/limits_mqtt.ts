@@ -128,6 +128,8 @@ export const mqttLimits = {
   mqttInheritedPerLookMax: 1_000,
   /** How long a client that goes on at this hub waits for what the hub before has to say. */
   mqttFarewellMsMax: 3 * second,
+  /** A client that was taken as it came is looked for once more. */
+  mqttTakeLaterMs: 100,
   /** An owner's claim outlives the session: what a hub that lost the client wrote late is known by it. */
   mqttClaimKeptMs: 120 * second,
   /** How often retained messages are looked through for expired ones. */

@@ -99,7 +99,10 @@ export class Clients {
     return [...(state.ids?.values() ?? [])].some(isOlder);
   }
 
-  /** Gives the key it is about, to `about` the client before anything changes. @throws HubError INVALID_RECORD, INVALID_REQUEST when it is none of ours */
+  /**
+   * Gives the key it is about, and to `about` the client before anything changes.
+   * @throws HubError INVALID_RECORD, INVALID_REQUEST when it is none of ours
+   */
   apply({ key, value, offset }: KeptRecord, about?: (clientId: string) => void): KeptKey | null {
     const found = key === null ? null : readKey(key);
     if (found === null) return null;

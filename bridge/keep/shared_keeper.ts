@@ -244,6 +244,8 @@ export class SharedSessionKeeper implements SessionKeeper {
     held.takenAt = offset;
     this.#held.delete(clientId);
     this.#writes.letGo(held);
+    // a broker that is just being told of its claim has no session yet
+    if (!this.#events.isKnown(clientId)) this.#takeLater(clientId);
     const last = this.#events.onTaken(clientId);
     if (!saysFarewell) return;
     const farewell = async (): Promise<void> => {
@@ -252,6 +254,12 @@ export class SharedSessionKeeper implements SessionKeeper {
       this.#farewell(clientId, offset + 1);
     };
     farewell().catch((error: unknown) => this.#failed(clientId, error));
+  }
+
+  #takeLater(clientId: string): void {
+    this.#options.clock.after(limits.mqttTakeLaterMs, () => {
+      if (!this.#held.has(clientId)) this.#events.onTaken(clientId);
+    });
   }
 
   /** Tells the hub whose claim is of this epoch that nothing more comes. */

@@ -101,7 +101,7 @@ test("a subscriber finds what was acknowledged, and nothing before it is committ
   });
 });
 
-test("no room: refused before it is written; what comes in one turn is counted together; replacing needs no room", async () => {
+test("no room: refused before it is written, also within one turn; replacing needs no room", async () => {
   await withFolder(async (folder) => {
     const stage = await open(folder);
     const { retained, opened } = stage;

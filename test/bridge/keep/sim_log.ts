@@ -1,4 +1,4 @@
-// A compacted topic and hubs around it, simulated: delays, hubs that die amid their writes, wrong verdicts of who lives.
+// A compacted topic and hubs around it, simulated: delays, hubs that die amid their writes, wrong verdicts.
 import type { Consumer, HubClient, InBatch, InRecord, OutRecord, Producer } from "../../../hub/client/faces.ts";
 import { HubError, limits } from "../../../hub/mod.ts";
 import type { SimClock } from "../../sim/clock.ts";
@@ -167,6 +167,8 @@ export class SimLog {
       publish: async (_topic, record) => {
         return { partition: record.partition!, offset: await this.#send(hub, record.partition!, record) };
       },
+      prepare: never,
+      sendPrepared: never,
       bufferedBytes: () => 0,
       whenDrained: () => Promise.resolve(),
       flush: () => Promise.resolve(),
