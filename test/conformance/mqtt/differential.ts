@@ -1,8 +1,9 @@
 // Plays scenarios on two brokers and compares, step by step, what every client was sent; shrinks one that differs.
 import type { SubscriptionRequest, Version } from "../../../bridge/wire/packet.ts";
-import { type Circumstances, compare, lineOf, rules } from "./compare.ts";
-import { actors, type ConnectStep, generate, type Sent, type Step } from "./scenario.ts";
-import { isDurable, Side } from "./side.ts";
+import { filterMatches } from "../../../bridge/match/filter.ts";
+import { type Circumstances, compare, lineOf } from "./compare.ts";
+import { actors, type ConnectStep, type Sent, type Step } from "./scenario.ts";
+import { isDurable, type Seen, Side } from "./side.ts";
 
 export interface Difference {
   /** Position of the step, and who saw it. */
@@ -17,6 +18,8 @@ export interface Outcome {
   readonly steps: number;
   /** Rule to how often it was needed. */
   readonly explained: ReadonlyMap<string, number>;
+  /** What clients were sent by the reference, by kind. */
+  readonly seen: ReadonlyMap<string, number>;
   readonly difference: Difference | null;
 }
 
@@ -27,8 +30,6 @@ export interface Ports {
 
 /** How long two brokers may differ before it counts: the slower one may be on its way to its disk. */
 const patienceMs = 3_000;
-/** The same while a scenario is shrunk, which is known to differ. */
-const shrinkingMs = 700;
 /** Without an answer for so long, a step hangs. */
 const stepMs = 15_000;
 
@@ -37,6 +38,7 @@ let scenarios = 0;
 class Scenario {
   readonly #sides: readonly [Side, Side];
   readonly #explained = new Map<string, number>();
+  readonly #seen = new Map<string, number>();
   readonly #missed: Set<string>[] = [];
   /** Wills at takeovers that a session outlived, and those of the client itself at any takeover. */
   readonly #takeoverWills = new Set<string>();
@@ -84,7 +86,7 @@ class Scenario {
     } finally {
       for (const side of this.#sides) side.destroy();
     }
-    return { steps: this.#steps, explained: this.#explained, difference };
+    return { steps: this.#steps, explained: this.#explained, seen: this.#seen, difference };
   }
 
   #isUp(who: number): boolean {
@@ -116,8 +118,7 @@ class Scenario {
     }
     if (!this.#isUp(who)) return false;
     const hello = this.#hellos[who]!;
-    // the message may be handed on before the cut or after it, which what the client holds and its will would show
-    if (step.do === "resend") return isDurable(hello) && !this.#holds[who] && !this.#wills[who];
+    if (step.do === "resend") return isDurable(hello) && !this.#wouldShow(who, step.message);
     // what waits in a log is not what it was once subscriptions change (MQTT5 3.10.4)
     if ((step.do === "subscribe" || step.do === "unsubscribe") && this.#isLate[who]) return false;
     // 3.1.1 cannot say what a subscription of 5 has that it replaces (`playable`)
@@ -125,6 +126,12 @@ class Scenario {
     if (step.do === "hold") return !this.#holds[who];
     if (step.do === "release") return this.#holds[who]!;
     return step.do !== "disconnect" || hello.version === 5 || !step.withWill;
+  }
+
+  /** Whether a client that is cut off amid a QoS 2 exchange would see if its message is handed on before or after. */
+  #wouldShow(who: number, { topic }: Sent): boolean {
+    const comesBack = [...this.#filters[who]!.keys()].some((filter) => filterMatches(filter, topic));
+    return comesBack || this.#holds[who]! || this.#wills[who] !== null;
   }
 
   /** The session of the client goes on with this CONNECT. */
@@ -236,10 +243,11 @@ class Scenario {
     for (let who = 0; who <= actors; who++) {
       // a client that answers late, and whose window is full, is looked at when it has answered
       if (this.#isLate[who] && (this.#holds[who] || !this.#isUp(who))) continue;
-      const [reference, subject] = this.#sides.map((side) => side.actors[who]!.seen) as [never, never];
+      const [reference, subject] = this.#sides.map((side) => side.actors[who]!.seen) as [Seen[], Seen[]];
       const used = compare(reference, subject, this.#about(who, step));
       if (used === null) return { at, who, reference: linesOf(reference), subject: linesOf(subject) };
-      for (const name of used) this.#explained.set(name, (this.#explained.get(name) ?? 0) + 1);
+      for (const name of used) add(this.#explained, name, 1);
+      for (const one of reference) for (const kind of kindsOf(one)) add(this.#seen, kind, 1);
       for (const side of this.#sides) side.actors[who]!.seen = [];
     }
     return null;
@@ -270,7 +278,25 @@ class Scenario {
 
 const isOfFive = ({ noLocal, retainAsPublished }: SubscriptionRequest): boolean => noLocal || retainAsPublished;
 
-const linesOf = (list: Parameters<typeof lineOf>[0][]): readonly string[] => list.map(lineOf);
+const linesOf = (list: readonly Seen[]): readonly string[] => list.map(lineOf);
+
+export function add(counts: Map<string, number>, name: string, by: number): void {
+  counts.set(name, (counts.get(name) ?? 0) + by);
+}
+
+/** What a packet shows that scenarios come to. */
+function kindsOf({ kind, text, qos, retain, dup, ids, properties }: Seen): readonly string[] {
+  if (kind === "connack") return [text.endsWith("present") ? "session present" : "session new"];
+  if (kind === "closed") return ["taken over"];
+  if (kind !== "publish") return [kind];
+  return [
+    `QoS ${qos}`,
+    ...(retain ? ["RETAIN"] : []),
+    ...(dup ? ["DUP"] : []),
+    ...(ids.length > 0 ? ["with identifiers"] : []),
+    ...(Object.keys(properties).length > 0 ? ["with properties"] : []),
+  ];
+}
 
 /** Plays these steps on both; a broker that does not answer is a difference, too. */
 export async function play(
@@ -284,89 +310,6 @@ export async function play(
   } catch (error) {
     const words = [`${error instanceof Error ? error.message : error}`];
     const difference = { at: steps.length - 1, who: 0, reference: [], subject: words };
-    return { steps: steps.length, explained: new Map(), difference };
+    return { steps: steps.length, explained: new Map(), seen: new Map(), difference };
   }
-}
-
-/** Leaves steps out, half of them first, then fewer at a time, as long as there is a difference. */
-export async function shrink(ports: Ports, steps: readonly Step[], version: Version): Promise<readonly Step[]> {
-  let left = steps;
-  for (let size = Math.ceil(left.length / 2); size > 0; ) {
-    let shrunk = false;
-    for (let at = 0; at < left.length; ) {
-      const fewer = [...left.slice(0, at), ...left.slice(at + size)];
-      const { difference } = await play(ports, fewer, version, shrinkingMs);
-      if (difference === null) at += size;
-      else {
-        left = fewer.slice(0, difference.at + 1);
-        shrunk = true;
-      }
-    }
-    if (size === 1 && !shrunk) break;
-    size = Math.max(1, Math.floor(size / 2));
-  }
-  return left;
-}
-
-export interface Search {
-  readonly from: number;
-  /** Steps that are to be played, all seeds together. */
-  readonly steps: number;
-  readonly versions: readonly Version[];
-  /** Milliseconds after which no other seed is begun. */
-  readonly withinMs?: number;
-  readonly stopAtFirst?: boolean;
-  /** How long the two may differ before it counts. */
-  readonly patienceMs?: number;
-}
-
-export interface Found {
-  readonly seed: number;
-  readonly difference: Difference;
-  readonly steps: readonly Step[];
-}
-
-export interface Report {
-  readonly seeds: number;
-  readonly steps: number;
-  readonly explained: ReadonlyMap<string, number>;
-  readonly found: readonly Found[];
-}
-
-/** Steps of one scenario: long enough for a session to have a past. */
-const stepsOfOne = 80;
-
-export const scenarioOf = (seed: number, versions: readonly Version[]): readonly Step[] =>
-  generate(seed, { versions, steps: stepsOfOne });
-
-export const watcherVersion = (versions: readonly Version[]): Version => (versions.includes(5) ? 5 : 4);
-
-/** Seed after seed until there were enough steps. */
-export async function search(ports: Ports, options: Search): Promise<Report> {
-  const explained = new Map<string, number>(rules.map(({ name }) => [name, 0]));
-  const found: Found[] = [];
-  const end = Date.now() + (options.withinMs ?? Number.POSITIVE_INFINITY);
-  const version = watcherVersion(options.versions);
-  let [steps, seeds] = [0, 0];
-  for (let seed = options.from; steps < options.steps && Date.now() < end; seed++, seeds++) {
-    const scenario = scenarioOf(seed, options.versions);
-    const outcome = await play(ports, scenario, version, options.patienceMs);
-    steps += outcome.steps;
-    for (const [name, count] of outcome.explained) explained.set(name, explained.get(name)! + count);
-    if (outcome.difference === null) continue;
-    found.push({ seed, difference: outcome.difference, steps: scenario });
-    if (options.stopAtFirst) break;
-  }
-  return { seeds, steps, explained, found };
-}
-
-/** A difference with the scenario that shows it. */
-export function tell(difference: Difference, steps: readonly Step[]): string {
-  const { at, who, reference, subject } = difference;
-  const script = steps.slice(0, at + 1).map((step) => `  ${JSON.stringify(step)}`);
-  const side = (name: string, lines: readonly string[]): string[] => [
-    `  ${name}:`,
-    ...lines.map((line) => `    ${line}`),
-  ];
-  return [...script, `client ${who} was sent`, ...side("mosquitto", reference), ...side("here", subject)].join("\n");
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type RunningBroker, startMosquitto, startPartidor } from "./brokers.ts";
-import { search, type Search, shrink, tell, watcherVersion } from "./differential.ts";
+import { type Report, search, type Search, shrink, tell, watcherVersion } from "./search.ts";
 import { startWrongProxy, wrongs } from "./wrong_proxy.ts";
 
 const from = Number(process.env.SEED ?? 1);
@@ -23,18 +23,22 @@ async function between<T>(
 }
 
 /** No difference; of the first one there is, the shortest scenario. */
-async function alike(reference: RunningBroker, subject: RunningBroker, options: Search): Promise<void> {
+async function alike(reference: RunningBroker, subject: RunningBroker, options: Search): Promise<Report> {
   const ports = { reference: reference.port, subject: subject.port };
-  const { steps, found } = await search(ports, { ...options, stopAtFirst: true });
-  const [first] = found;
-  if (first === undefined) return assert.ok(steps > 0);
+  const report = await search(ports, { ...options, stopAtFirst: true });
+  const [first] = report.found;
+  if (first === undefined) return report;
   const left = await shrink(ports, first.steps, watcherVersion(options.versions));
   assert.fail(`SEED=${first.seed}\n${tell(first.difference, first.steps)}\nshorter:\n${JSON.stringify(left)}`);
 }
 
 test("two of the same broker differ in nothing, also through a proxy that changes nothing", async () => {
   await between([startMosquitto, startMosquitto], async ([reference, other]) => {
-    await alike(reference!, other!, { ...both, steps: 2_000 });
+    const { seen } = await alike(reference!, other!, { ...both, steps: 2_000 });
+    // scenarios come to what they are for
+    const kinds = ["session present", "session new", "taken over", "RETAIN", "DUP", "QoS 0", "QoS 1", "QoS 2"];
+    const others = ["pubrel", "suback", "unsuback", "with identifiers", "with properties"];
+    for (const kind of [...kinds, ...others]) assert.ok((seen.get(kind) ?? 0) >= 10, `${kind}: ${seen.get(kind)}`);
     const proxy = await startWrongProxy(other!, null);
     try {
       await alike(reference!, proxy, { ...both, steps: 2_000 });

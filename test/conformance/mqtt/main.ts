@@ -4,7 +4,8 @@ import { parseArgs } from "node:util";
 import type { Version } from "../../../bridge/wire/packet.ts";
 import { startMosquitto, startPartidor } from "./brokers.ts";
 import { rules } from "./compare.ts";
-import { type Found, play, type Ports, scenarioOf, search, shrink, tell, watcherVersion } from "./differential.ts";
+import { play, type Ports } from "./differential.ts";
+import { type Found, scenarioOf, search, shrink, tell, watcherVersion } from "./search.ts";
 
 const { values } = parseArgs({
   options: {
@@ -39,6 +40,8 @@ async function run(ports: Ports): Promise<number> {
   for (const found of report.found.slice(0, 20)) await tellShortest(ports, found);
   const rate = Math.round(report.steps / minutes);
   console.log(`\n${report.steps} steps of ${report.seeds} scenarios (from seed ${from}), ${rate} a minute`);
+  const seen = [...report.seen].sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`);
+  console.log(`sent to clients: ${seen.join(", ")}`);
   for (const { name, reason } of rules) {
     console.log(`${String(report.explained.get(name)).padStart(8)}  explained: ${name} (${reason})`);
   }

@@ -80,18 +80,25 @@ class Generator {
   next(): Step {
     const who = 1 + this.#int(actors);
     if (!this.#isUp[who]) return this.#connect(who);
+    // what is sent again is what a client had not answered
+    if (this.#isHolding[who] && this.#chance(0.15)) return this.#gone({ do: "cut", who });
     const draw = this.#random();
     if (draw < 0.46) return { do: "publish", who, messages: this.#burst(who) };
     if (draw < 0.68) return this.#subscribe(who);
     if (draw < 0.74) return this.#unsubscribe(who);
-    if (draw < 0.78) return this.#resend(who);
-    if (draw < 0.86) return this.#hold(who);
+    if (draw < 0.77) return this.#resend(who);
+    if (draw < (this.#isHolding[who] ? 0.8 : 0.86)) return this.#hold(who);
     if (draw < 0.9) return this.#connect(who); // a takeover
-    this.#isUp[who] = false;
-    this.#isHolding[who] = false;
-    if (draw < 0.95) return { do: "cut", who };
-    const expiry = this.#version[who] === 5 && this.#chance(0.2) ? 0 : null;
-    return { do: "disconnect", who, withWill: this.#version[who] === 5 && this.#chance(0.3), expiry };
+    if (draw < 0.95) return this.#gone({ do: "cut", who });
+    const isFive = this.#version[who] === 5;
+    const expiry = isFive && this.#chance(0.2) ? 0 : null;
+    return this.#gone({ do: "disconnect", who, withWill: isFive && this.#chance(0.3), expiry });
+  }
+
+  #gone(step: Step): Step {
+    this.#isUp[step.who] = false;
+    this.#isHolding[step.who] = false;
+    return step;
   }
 
   #int(below: number): number {
