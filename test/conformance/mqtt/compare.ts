@@ -183,10 +183,10 @@ function roundLifetime(one: Seen): Seen {
   return { ...one, properties: { ...one.properties, messageExpiry: Math.ceil(messageExpiry / 1_000) * 1_000 } };
 }
 
-/** Each message once, however often it was sent; the steps of their exchanges are left out. */
+/** Each message once, however often it was sent, and released once. */
 function settledOnly({ publishes, others }: View): View {
   const once = [...groupsOf(publishes).values()].map((copies) => ({ ...mergeCopies(copies), dup: false }));
-  return { publishes: byStream(once), others: others.filter(({ kind }) => kind !== "pubrel") };
+  return { publishes: byStream(once), others: releasedOnce(others, () => true) };
 }
 
 /** What a reader sees of it. */
