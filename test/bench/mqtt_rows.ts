@@ -255,7 +255,8 @@ export function goalTable(chosen: readonly Shape[], runs: readonly Run[]): strin
       const { value, isKept } = judge(goal, shape, runs);
       const { head, digits } = figures[goal.figure];
       const isRatio = goal.against !== null;
-      const told = (number: number): string => (isRatio ? `${shown(number, 2)}x` : shown(number, digits));
+      const told = (number: number): string =>
+        shown(number, isRatio ? 2 : digits) + (isRatio && !Number.isNaN(number) ? "x" : "");
       const what = isRatio ? `${head}, to ${goal.against}` : head;
       const by = goal.subject === "partidor" ? "" : ` (${goal.subject})`;
       const sign = goal.bound === "least" ? ">=" : "<=";
