@@ -22,6 +22,8 @@ export const mqttLimits = {
   mqttTopicLengthMax: 1024,
   mqttTopicLevelsMax: 32,
   mqttSubscriptionsPerClientMax: 100,
+  /** Replays ($stream/...) of one client. */
+  mqttStreamsPerClientMax: 8,
   /** Filters in one packet, and properties in one packet: a megabyte of the smallest would take 100 ms to decode. */
   mqttFiltersPerPacketMax: 1_000,
   mqttPropertiesPerPacketMax: 900,

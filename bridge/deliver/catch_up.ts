@@ -1,8 +1,10 @@
 // Sessions that are behind the shared tail: from what was handed out lately, else read for each by itself, in turn.
 import { type Clock, type InRecord, limits } from "../../hub/mod.ts";
+import { type Both, single } from "../match/merged.ts";
 import type { Cursor } from "../session/flight.ts";
+import type { Message } from "../session/message.ts";
 import { fallBehind, type Feed, keepUp, type Member } from "./feed.ts";
-import { arrivalOf, messageIn, topicIn } from "./reading.ts";
+import { arrivalOf, messageIn, replayIn, topicIn } from "./reading.ts";
 import type { Recent } from "./recent.ts";
 
 export interface CatchUpDeps {
@@ -48,21 +50,28 @@ export class CatchUp {
         session.outbound.advance(cursor, record.offset);
         return "pause";
       }
-      const topic = topicIn(feed, record);
-      if (topic === null) {
-        this.#left -= 1 / 16;
-        continue;
-      }
       this.#left -= cost;
-      const both = session.subscriptions.match(topic, arrivalOf(feed, record, this.#deps.skewMs));
-      if (both === null) continue;
+      const meaning = this.#meaning(member, feed, record);
+      if (meaning === null) continue;
       this.#left -= 1;
-      if (session.catchUp(messageIn(feed, topic, record), both, cursor, record.offset, now, sink)) continue;
+      if (session.catchUp(meaning.message, meaning.both, cursor, record.offset, now, sink)) continue;
       if (session.isOpen) member.isStarved = true;
       return "room";
     }
     session.outbound.advance(cursor, nextOffset);
     return "all";
+  }
+
+  /** What a record is to the session; null: nothing. */
+  #meaning({ stream, subscriber }: Member, feed: Feed, record: InRecord): { message: Message; both: Both } | null {
+    if (stream !== null) {
+      const message = replayIn(feed, stream, record);
+      return message === null ? null : { message, both: single(stream.options) };
+    }
+    const topic = topicIn(feed, record);
+    if (topic === null) return null;
+    const both = subscriber.session.subscriptions.match(topic, arrivalOf(feed, record, this.#deps.skewMs));
+    return both === null ? null : { message: messageIn(feed, topic, record), both };
   }
 
   /** Whether the cursor goes on with the shared tail from here on. */
@@ -124,9 +133,11 @@ export class CatchUp {
 
 /** Opens the cursor of a session at a feed; null: it has too many. */
 export function openCursor(member: Member, feed: Feed, next: number): Cursor | null {
-  const cursor = member.subscriber.session.outbound.cursors.open(feed.topic, feed.partition, next);
+  const group = member.stream?.name ?? "";
+  const cursor = member.subscriber.session.outbound.cursors.open(feed.topic, feed.partition, next, group);
   if (cursor === null) return null;
   feed.cursors.set(member, cursor);
+  if (member.stream !== null) feed.streams.add(member);
   member.feeds.add(feed);
   if (!cursor.attached) fallBehind(member, feed);
   return cursor;

@@ -6,6 +6,7 @@ import type { Both } from "../match/merged.ts";
 import type { Cursor } from "../session/flight.ts";
 import type { Want } from "../session/cursors.ts";
 import type { Message } from "../session/message.ts";
+import { isStream } from "../session/stream.ts";
 import type { Subscribed } from "../session/subscriptions.ts";
 import type { TopicMap } from "../topic_map.ts";
 import { Atlas, type News } from "./atlas.ts";
@@ -20,6 +21,7 @@ import { type Found, Lookup, type Opening } from "./lookup.ts";
 import { Readers } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { SharedTail } from "./shared_tail.ts";
+import { Streams } from "./streams.ts";
 
 export interface DeliveriesOptions {
   readonly client: HubClient;
@@ -53,6 +55,7 @@ class LogDeliveries implements Deliveries {
   readonly #members = new Map<Subscriber, Member>();
   readonly #turns = new WeakMap<GroupMatch<Member>, number>();
   readonly #groups: Groups;
+  readonly #streams: Streams;
   readonly #lookup: Lookup;
   readonly #tail: SharedTail;
   readonly #catchUp: CatchUp;
@@ -100,16 +103,26 @@ class LogDeliveries implements Deliveries {
       open: (openings, found) => this.#openAll(openings, found),
       isWatching: () => this.#interests.size > 0 || this.#groups.size > 0,
     });
+    this.#streams = new Streams({
+      atlas: this.#atlas,
+      interests: this.#interests,
+      lookup: this.#lookup,
+      catchUp: this.#catchUp,
+      leave: (member, feed) => this.#leave(member, feed),
+    });
   }
 
   get subscriptions(): number {
-    return this.#live.size + this.#away.size;
+    return this.#live.size + this.#away.size + this.#streams.size;
   }
 
   readonly tailOf = ({ topic, partition, group, next }: Cursor): number =>
-    group === "" ? (this.#atlas.get(topic, partition)?.next ?? next) : next;
+    group === "" || isStream(group) ? (this.#atlas.get(topic, partition)?.next ?? next) : next;
 
-  subscribe(subscriber: Subscriber, { filter, options }: Subscribed): Promise<void> {
+  subscribe(subscriber: Subscriber, change: Subscribed): Promise<void> {
+    const { filter, options } = change;
+    if (!subscriber.session.isConnected) return Promise.resolve(); // it goes with what it has when it is back
+    if (isStream(filter)) return this.#streams.subscribe(subscriber, change);
     const member = this.#memberOf(subscriber);
     this.#live.set(filter, member, options);
     member.filters.add(filter);
@@ -127,6 +140,7 @@ class LogDeliveries implements Deliveries {
   }
 
   unsubscribe(subscriber: Subscriber, filter: string): void {
+    if (isStream(filter)) return this.#streams.unsubscribe(subscriber, filter);
     const member = this.#members.get(subscriber);
     if (member === undefined) {
       this.#away.remove(filter, subscriber);
@@ -153,7 +167,7 @@ class LogDeliveries implements Deliveries {
   restore(subscriber: Subscriber): void {
     const filters = new Set<string>();
     for (const { filter, options } of subscriber.session.subscriptions.list()) {
-      if (options.qos === 0) continue; // never kept for who is away
+      if (options.qos === 0 || isStream(filter)) continue; // never kept for who is away
       this.#away.set(filter, subscriber, options);
       filters.add(filter);
     }
@@ -163,10 +177,11 @@ class LogDeliveries implements Deliveries {
   connected(subscriber: Subscriber): void {
     this.#forgetAway(subscriber);
     const member = this.#memberOf(subscriber);
+    this.#streams.resume(subscriber);
     const { session } = subscriber;
     const since = new Map<Wish, number>();
     for (const { filter, options, since: begin } of session.subscriptions.list()) {
-      if (member.filters.has(filter)) continue;
+      if (member.filters.has(filter) || isStream(filter)) continue;
       this.#live.set(filter, member, options);
       member.filters.add(filter);
       if (isShared(filter)) void this.#groups.join(filter, member, options);
@@ -197,10 +212,11 @@ class LogDeliveries implements Deliveries {
     member.isStarved = false;
     this.#catchUp.add(member);
     this.#groups.more(member);
+    this.#streams.more(subscriber);
   }
 
   fetch(subscriber: Subscriber, wants: readonly Want[]): void {
-    this.#readers.again(this.#memberOf(subscriber), wants);
+    if (subscriber.session.isConnected) this.#readers.again(this.#memberOf(subscriber), wants);
   }
 
   stored(topic: string): void {
@@ -242,6 +258,7 @@ class LogDeliveries implements Deliveries {
 
   /** The connection of the session is gone. */
   #part(subscriber: Subscriber): void {
+    this.#streams.part(subscriber);
     const member = this.#members.get(subscriber);
     if (member === undefined) return;
     this.#members.delete(subscriber);
@@ -262,6 +279,7 @@ class LogDeliveries implements Deliveries {
   #leave(member: Member, feed: Feed): void {
     keepUp(member, feed);
     feed.cursors.delete(member);
+    feed.streams.delete(member);
     member.feeds.delete(feed);
     if (feed.cursors.size === 0) this.#tail.stop(feed);
   }
@@ -299,7 +317,8 @@ class LogDeliveries implements Deliveries {
   }
 
   #openAll(openings: readonly Opening[], found: Found): void {
-    const fromStart = new Set(openings.filter(({ at }) => at === "start").map(({ feed }) => feed));
+    const isNew = ({ at, member }: Opening): boolean => at === "start" && member.stream === null;
+    const fromStart = new Set(openings.filter(isNew).map(({ feed }) => feed));
     for (const opening of openings) {
       const { member, feed } = opening;
       if (!member.isThere || feed.cursors.has(member)) continue;
@@ -312,18 +331,26 @@ class LogDeliveries implements Deliveries {
     this.#lookedAt = this.#clock.wall();
   }
 
-  #open({ member, feed, at }: Opening, found: Found): boolean {
+  #open(opening: Opening, found: Found): boolean {
+    const { member, feed, at } = opening;
     const { cursors } = member.subscriber.session.outbound;
-    const known = cursors.get(feed.topic, feed.partition);
+    const known = cursors.get(feed.topic, feed.partition, member.stream?.name);
     // the topic is another one of the same name, or was cut: what is there is read, as far as it is new
     if (known !== undefined && known.next > Math.max(found.end(feed), feed.next)) known.next = 0;
-    const fresh = at === "start" ? 0 : at === "end" ? Math.max(found.end(feed), feed.next) : found.since(feed, at);
-    const cursor = openCursor(member, feed, fresh);
+    const cursor = openCursor(member, feed, this.#begin(opening, found));
     if (cursor === null) return false;
     // what was published at QoS 0 while its client was away is not for it
-    if (typeof at === "number") cursor.liveFrom = Math.max(cursor.liveFrom, feed.next);
+    if (typeof at === "number" && member.stream === null) cursor.liveFrom = Math.max(cursor.liveFrom, feed.next);
     this.#catchUp.join(member, feed, cursor);
     return true;
+  }
+
+  #begin(opening: Opening, found: Found): number {
+    const { feed, at } = opening;
+    const end = Math.max(found.end(feed), feed.next);
+    if (at === "end") return end;
+    if (at === "start") return 0;
+    return typeof at === "number" ? found.since(opening, at) : Math.min(at.offset, end);
   }
 }
 

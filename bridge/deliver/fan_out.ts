@@ -1,8 +1,9 @@
 // The shared tail: each record that was read is matched once and handed to all connected sessions it is for.
 import { type Clock, type InBatch, type InRecord, limits, type Trace } from "../../hub/mod.ts";
 import type { FilterTree } from "../match/filter_tree.ts";
+import { single } from "../match/merged.ts";
 import { fallBehind, type Feed, type Member } from "./feed.ts";
-import { isUnaddressed, messageIn, topicIn } from "./reading.ts";
+import { isUnaddressed, messageIn, replayIn, topicIn } from "./reading.ts";
 import type { Recent } from "./recent.ts";
 
 export interface FanOutDeps {
@@ -60,13 +61,14 @@ export class FanOut {
 
   /** What it cost, in deliveries. */
   #give(feed: Feed, record: InRecord, now: number): number {
+    for (const member of feed.streams) this.#replay(member, feed, record, now);
     const topic = topicIn(feed, record);
     if (topic === null) {
       if (isUnaddressed(feed, record)) this.#deps.trace.count("mqtt_downlink_unaddressed_total");
-      return emptyCost;
+      return emptyCost + feed.streams.size;
     }
     const { subscribers } = this.#deps.tree.match(topic);
-    if (subscribers.length === 0) return emptyCost;
+    if (subscribers.length === 0) return emptyCost + feed.streams.size;
     const { offset } = record;
     const message = messageIn(feed, topic, record);
     for (const match of subscribers) {
@@ -74,15 +76,28 @@ export class FanOut {
       const cursor = feed.cursors.get(member);
       if (cursor === undefined || !cursor.attached || offset < cursor.next) continue;
       const { session, sink } = member.subscriber;
-      const isTaken = session.deliver(message, match, cursor, offset, now, sink);
-      if (!member.isTouched) {
-        member.isTouched = true;
-        this.#touched.push(member);
-      }
-      if (isTaken || !session.isOpen) continue;
-      member.isStarved = true; // goes on after `more`
-      fallBehind(member, feed);
+      this.#took(member, feed, session.deliver(message, match, cursor, offset, now, sink));
     }
-    return emptyCost + subscribers.length;
+    return emptyCost + subscribers.length + feed.streams.size;
+  }
+
+  #replay(member: Member, feed: Feed, record: InRecord, now: number): void {
+    const cursor = feed.cursors.get(member);
+    if (cursor === undefined || !cursor.attached || record.offset < cursor.next) return;
+    const message = replayIn(feed, member.stream!, record);
+    if (message === null) return;
+    const { session, sink } = member.subscriber;
+    const both = single(member.stream!.options);
+    this.#took(member, feed, session.deliver(message, both, cursor, record.offset, now, sink));
+  }
+
+  #took(member: Member, feed: Feed, isTaken: boolean): void {
+    if (!member.isTouched) {
+      member.isTouched = true;
+      this.#touched.push(member);
+    }
+    if (isTaken || !member.subscriber.session.isOpen) return;
+    member.isStarved = true; // goes on after `more`
+    fallBehind(member, feed);
   }
 }

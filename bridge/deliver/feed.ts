@@ -1,5 +1,7 @@
 // One partition as this hub reads it for its sessions, and one session as it is fed. Pure.
+import type { Options } from "../match/merged.ts";
 import type { Cursor } from "../session/flight.ts";
+import type { StreamFilter } from "../session/stream.ts";
 import type { Downlink } from "./downlink.ts";
 import type { Subscriber } from "./faces.ts";
 import type { Interest } from "./interests.ts";
@@ -18,6 +20,8 @@ export class Feed {
   turn = 0;
   /** Of sessions that are connected. */
   readonly cursors = new Map<Member, Cursor>();
+  /** Those of them that are replays: they get what no filter tree says. */
+  readonly streams = new Set<Member>();
   /** How many of them read by themselves. */
   behind = 0;
   /** Batches handed out lately, in order and without a gap, for those who are a little behind. */
@@ -37,9 +41,17 @@ export interface Wish {
   isInForce: boolean;
 }
 
-/** A session that is connected. */
+/** A replay of a session: it reads for itself, beside the session's other subscriptions. */
+export interface Stream extends StreamFilter {
+  /** The whole filter, which is the group of its cursors. */
+  readonly name: string;
+  options: Options;
+}
+
+/** A session that is connected, or a replay of one. */
 export class Member {
   readonly subscriber: Subscriber;
+  readonly stream: Stream | null;
   /** All its filters, shared ones too. */
   readonly filters = new Set<string>();
   readonly wishes = new Map<string, Wish>();
@@ -56,8 +68,9 @@ export class Member {
   /** It stands in a line of those that catch up. */
   isWaiting = false;
 
-  constructor(subscriber: Subscriber) {
+  constructor(subscriber: Subscriber, stream: Stream | null = null) {
     this.subscriber = subscriber;
+    this.stream = stream;
   }
 }
 

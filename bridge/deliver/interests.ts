@@ -1,4 +1,5 @@
 // The filters of all connected sessions, each once however many have it, and the partitions each reads. Pure.
+import { isStream, parseStream } from "../session/stream.ts";
 import type { Route } from "../topic_map.ts";
 import type { Atlas } from "./atlas.ts";
 import type { Downlink } from "./downlink.ts";
@@ -33,12 +34,17 @@ export class Interests {
   join(filter: string, member: Member): Interest {
     let interest = this.#byFilter.get(filter);
     if (interest === undefined) {
-      const reach = reachOf(filter, this.#routes, this.#downlinks);
+      const reach = this.#reach(filter);
       interest = { filter, reach, members: new Set(), feeds: this.#atlas.within(reach) };
       this.#byFilter.set(filter, interest);
     }
     interest.members.add(member);
     return interest;
+  }
+
+  #reach(filter: string): readonly Reach[] {
+    if (!isStream(filter)) return reachOf(filter, this.#routes, this.#downlinks);
+    return [{ topic: parseStream(filter)!.topic, isPrefix: false, key: null }];
   }
 
   leave(interest: Interest, member: Member): void {

@@ -7,15 +7,15 @@ import type { Feed, Member } from "./feed.ts";
 export interface Opening {
   readonly member: Member;
   readonly feed: Feed;
-  /** `end`: what is stored from the look on; `start`: all; a time: what came since. */
-  readonly at: "end" | "start" | number;
+  /** `end`: what is stored from the look on; `start`: all; a time: what came since; or from an offset. */
+  readonly at: "end" | "start" | number | { readonly offset: number };
 }
 
 /** Offsets that a look found. */
 export interface Found {
   end(feed: Feed): number;
-  /** The first record since then; the end if there is none. */
-  since(feed: Feed, time: number): number;
+  /** The first record since the time of the opening; the end if there is none. */
+  since(opening: Opening, time: number): number;
 }
 
 export interface LookupDeps {
@@ -56,6 +56,7 @@ export class Lookup {
 
   /** Resolves when a look that began after the call has opened what `openings` names. */
   ask(openings: () => readonly Opening[], then: () => void = () => {}): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
         then();
@@ -66,11 +67,11 @@ export class Lookup {
     });
   }
 
+  /** Does not wait for a look under way: a leader that is gone may hold it up for long. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#admin?.close().catch(() => {});
-    await this.#running;
     for (const { done } of this.#requests.splice(0)) done();
+    await this.#admin?.close().catch(() => {});
   }
 
   #run(): void {
@@ -103,6 +104,7 @@ export class Lookup {
 
   async #look(requests: readonly Request[]): Promise<void> {
     const { client, clock, atlas, onNews, open } = this.#deps;
+    if (this.#closed) return;
     this.#admin ??= client.admin();
     const news = atlas.learn(await this.#admin.topics());
     if (news.isAny) this.#left.push(...onNews(news));
@@ -122,16 +124,16 @@ export class Lookup {
   async #find(admin: Admin, openings: readonly Opening[]): Promise<Found> {
     const ends = await offsets(admin, new Set(openings.map(({ feed }) => feed)), "latest");
     const byTime = new Map<number, Set<Feed>>();
-    for (const { feed, at } of openings) {
+    for (const { member, feed, at } of openings) {
       if (typeof at !== "number") continue;
-      const feeds = byTime.get(step(at)) ?? new Set();
-      byTime.set(step(at), feeds.add(feed));
+      const feeds = byTime.get(timeOf(member, at)) ?? new Set();
+      byTime.set(timeOf(member, at), feeds.add(feed));
     }
     const times = new Map<number, ReadonlyMap<Feed, number>>();
     for (const [time, feeds] of byTime) times.set(time, await offsets(admin, feeds, { time }));
     const end = (feed: Feed): number => ends.get(feed) ?? 0;
-    const since = (feed: Feed, time: number): number => {
-      const offset = times.get(step(time))?.get(feed) ?? -1;
+    const since = ({ member, feed }: Opening, time: number): number => {
+      const offset = times.get(timeOf(member, time))?.get(feed) ?? -1;
       return offset < 0 ? end(feed) : offset;
     };
     return { end, since };
@@ -148,8 +150,9 @@ export class Lookup {
   }
 }
 
-function step(time: number): number {
-  return Math.max(0, Math.floor(time / timeStepMs) * timeStepMs);
+/** Replays begin where they say. */
+function timeOf({ stream }: Member, time: number): number {
+  return Math.max(0, stream === null ? Math.floor(time / timeStepMs) * timeStepMs : time);
 }
 
 async function offsets(admin: Admin, feeds: ReadonlySet<Feed>, at: StartAt): Promise<Map<Feed, number>> {

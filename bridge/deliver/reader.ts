@@ -1,11 +1,21 @@
 // Reads parts of the logs for single sessions: what one that is behind missed, and records that are wanted again.
-import { type Clock, type Consumer, type HubClient, type InBatch, limits, type Trace } from "../../hub/mod.ts";
+import {
+  type Clock,
+  type Consumer,
+  type HubClient,
+  type InBatch,
+  type InRecord,
+  limits,
+  type Trace,
+} from "../../hub/mod.ts";
 import { type Both, type Options, single } from "../match/merged.ts";
 import type { Want } from "../session/cursors.ts";
+import type { Message } from "../session/message.ts";
 import type { Session } from "../session/session.ts";
+import { isStream } from "../session/stream.ts";
 import type { CatchUp } from "./catch_up.ts";
 import type { Feed, Member } from "./feed.ts";
-import { messageIn, topicIn } from "./reading.ts";
+import { messageIn, replayIn, topicIn } from "./reading.ts";
 
 export interface ReaderDeps {
   readonly client: HubClient;
@@ -25,6 +35,13 @@ interface Again {
 }
 
 type Job = { readonly kind: "behind"; readonly member: Member } | { readonly kind: "again"; readonly again: Again };
+
+interface Meaning {
+  readonly message: Message;
+  readonly both: Both | null;
+}
+
+const noOptions: Options = { qos: 2, noLocal: false, retainAsPublished: false, id: 0 };
 
 /** A consumer that serves one job after the other. */
 interface Desk {
@@ -165,10 +182,19 @@ export class Readers {
     }
   }
 
-  #bothOf(session: Session, { group }: Want, topic: string): Both | null {
-    if (group === "") return session.subscriptions.match(topic, Number.POSITIVE_INFINITY);
-    const options = this.#deps.optionsOf(session, group, topic);
-    return options === null ? null : single(options);
+  #meaning(session: Session, feed: Feed, { group }: Want, record: InRecord): Meaning | null {
+    if (isStream(group)) {
+      // what was begun is completed, whether or not there still is such a subscription
+      const options = session.subscriptions.list().find(({ filter }) => filter === group)?.options;
+      const stream = { topic: feed.topic, filter: null, name: group, options: options ?? noOptions };
+      const message = replayIn(feed, stream, record);
+      return message === null ? null : { message, both: single(stream.options) };
+    }
+    const topic = topicIn(feed, record);
+    if (topic === null) return null;
+    const options = group === "" ? null : this.#deps.optionsOf(session, group, topic);
+    const own = group === "" ? session.subscriptions.match(topic, Number.POSITIVE_INFINITY) : null;
+    return { message: messageIn(feed, topic, record), both: options === null ? own : single(options) };
   }
 
   /** Those that are still wanted: their leader did not answer in time. */
@@ -183,11 +209,9 @@ export class Readers {
       for (const want of [...open].filter(({ offset }) => offset < before)) {
         open.delete(want);
         const record = records.get(want.offset);
-        const name = record === undefined || feed === null ? null : topicIn(feed, record);
-        const message = name === null ? null : messageIn(feed!, name, record!);
         const { session, sink } = member.subscriber;
-        const both = name === null ? null : this.#bothOf(session, want, name);
-        session.onFetched(want.packetId, message, both, now, sink);
+        const read = record === undefined || feed === null ? null : this.#meaning(session, feed, want, record);
+        session.onFetched(want.packetId, read?.message ?? null, read?.both ?? null, now, sink);
       }
       member.subscriber.perform();
     };

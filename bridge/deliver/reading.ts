@@ -1,8 +1,10 @@
 // What a record of a partition is to MQTT: its topic, and when it came. Pure.
 import type { InRecord } from "../../hub/mod.ts";
 import type { Message } from "../session/message.ts";
+import type { UserProperty } from "../wire/packet.ts";
 import { downlinkTopic } from "./downlink.ts";
-import type { Feed } from "./feed.ts";
+import { filterMatches } from "../match/filter.ts";
+import type { Feed, Stream } from "./feed.ts";
 import { messageUnder, topicOfRecord } from "./headers.ts";
 import { textOf } from "./texts.ts";
 
@@ -16,6 +18,24 @@ export function topicIn({ downlink }: Pick<Feed, "downlink">, record: InRecord):
 
 export function messageIn({ downlink }: Pick<Feed, "downlink">, topic: string, record: InRecord): Message {
   return messageUnder(topic, record, downlink?.qos ?? 0);
+}
+
+/**
+ * A record as a replay sends it: with its place and time, and under the name of the replay when it names no topic; at
+ * the QoS that was granted. Null: it is not in it.
+ */
+export function replayIn(feed: Feed, { topic: of, filter }: Stream, record: InRecord): Message | null {
+  if (record.value === null) return null;
+  const named = topicIn(feed, record);
+  if (filter !== null && (named === null || !filterMatches(filter, named))) return null;
+  const message = messageUnder(named ?? `$stream/${of}`, record, 2);
+  const userProperties: UserProperty[] = [
+    ...(message.properties.userProperties ?? []),
+    ["stream-partition", String(record.partition)],
+    ["stream-offset", String(record.offset)],
+    ["stream-ts", String(record.timestamp)],
+  ];
+  return { ...message, qos: 2, properties: { ...message.properties, userProperties } };
 }
 
 /** Whether the record was for a device, but its key makes no topic. */

@@ -1,5 +1,6 @@
 // Where one session is in the partitions it reads: with the hub's shared tail, or behind it by itself. Pure.
 import { limits } from "../../hub/mod.ts";
+import { isStream } from "./stream.ts";
 import type { Cursor, Delivery, Flight, StoredFlight, StoredOutbound, StoredPosition } from "./flight.ts";
 
 /**
@@ -175,10 +176,13 @@ export function snapshotOf(
   return { positions, flights: [...released.map(([, flight]) => flight), ...others] };
 }
 
-/** The other way round. A group's partition is not read again by this session before the group says so. */
+/**
+ * The other way round. A group's partition is not read again by this session before the group says so; a replay is the
+ * session's own.
+ */
 export function restoreFlights({ positions, flights }: StoredOutbound, cursors: Cursors): Flight[] {
   const places = positions.map(({ topic, partition, group, next }) => {
-    if (group === "") return cursors.open(topic, partition, next);
+    if (group === "" || isStream(group)) return cursors.open(topic, partition, next, group);
     return { topic, partition, group, next, liveFrom: next, attached: false };
   });
   return flights.map(({ packetId, qos, retain, released, position, offset }, at) => ({

@@ -6,7 +6,10 @@ import type { Message } from "./message.ts";
 export interface Cursor {
   readonly topic: string;
   readonly partition: number;
-  /** Empty: the session's own. Else the shared subscription whose partition this session reads for its group. */
+  /**
+   * Empty: the session's own. `$stream/...`: of a replay of it. Else the group id of the shared subscription whose
+   * partition this session reads for its group.
+   */
   readonly group: string;
   /** Offset of the next record to be read for the session; while `attached` the hub's shared tail knows it. */
   next: number;

@@ -11,6 +11,7 @@ import {
   type Unsubscribe,
   type Version,
 } from "../wire/packet.ts";
+import { isStream, parseStart, parseStream, type StreamStart, streamOffset } from "./stream.ts";
 
 export interface Subscription {
   readonly filter: string;
@@ -26,10 +27,14 @@ export interface Subscribed {
   readonly isNew: boolean;
   /** Its retained messages are to be sent ([MQTT-3.3.1-9] to -11). */
   readonly wantsRetained: boolean;
+  /** Where a replay begins that is asked for anew; null: it is none, or goes on where it was. */
+  readonly stream: StreamStart | null;
 }
 
 /** Whether the client may read what the filter (of a shared one: its filter part) matches. */
 export type MayRead = (filter: string) => boolean;
+
+const latest: StreamStart = { kind: "latest" };
 
 export class Subscriptions {
   readonly #byFilter = new Map<string, Subscription>();
@@ -66,11 +71,13 @@ export class Subscriptions {
         throw new MqttProblem(Reason.protocolError, "No Local on a shared subscription [MQTT-3.8.3-4]");
       }
     }
+    const asked = packet.properties.userProperties?.find(([name]) => name === streamOffset)?.[1];
+    const start = version === 4 ? null : parseStart(asked ?? "latest");
     const changes: Subscribed[] = [];
     const codes = packet.subscriptions.map((request) => {
-      const refusal = this.#refusal(request, mayRead);
+      const refusal = this.#refusal(request, mayRead, start);
       if (refusal !== null) return version === 5 ? refusal : Reason.unspecified; // 3.1.1 knows 0x80 alone
-      changes.push(this.#add(request, ids[0] ?? 0, now));
+      changes.push(this.#add(request, ids[0] ?? 0, now, asked === undefined ? null : start));
       return request.qos;
     });
     return { codes, changes };
@@ -107,22 +114,35 @@ export class Subscriptions {
     return both;
   }
 
-  #refusal({ filter }: SubscriptionRequest, mayRead: MayRead): ReasonCode | null {
+  #refusal({ filter }: SubscriptionRequest, mayRead: MayRead, start: StreamStart | null): ReasonCode | null {
     const shared = parseShared(filter);
     if (!isFilter(filter) || (isShared(filter) && shared === null)) return Reason.topicFilterInvalid;
+    if (isStream(filter)) {
+      if (parseStream(filter) === null) return Reason.topicFilterInvalid;
+      if (start === null) return Reason.implementationSpecific; // no place to begin, or not MQTT 5
+      if (!this.#byFilter.has(filter) && this.#streams() >= limits.mqttStreamsPerClientMax) return Reason.quotaExceeded;
+    }
     if (!mayRead(shared?.filter ?? filter)) return Reason.notAuthorized;
     const isFull = this.#byFilter.size >= limits.mqttSubscriptionsPerClientMax && !this.#byFilter.has(filter);
     return isFull ? Reason.quotaExceeded : null;
   }
 
-  #add(request: SubscriptionRequest, id: number, now: number): Subscribed {
+  #streams(): number {
+    let count = 0;
+    for (const filter of this.#byFilter.keys()) if (isStream(filter)) count++;
+    return count;
+  }
+
+  #add(request: SubscriptionRequest, id: number, now: number, start: StreamStart | null): Subscribed {
     const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
     const options = { qos, noLocal, retainAsPublished, id };
     const before = this.#byFilter.get(filter);
     this.#byFilter.set(filter, { filter, options, since: before?.since ?? now }); // [MQTT-3.8.4-3], -4
     const isNew = before === undefined;
     // a shared subscription is not sent them (MQTT5 section 4.8.2)
-    const wantsRetained = !isShared(filter) && (retainHandling === 0 || (retainHandling === 1 && isNew));
-    return { filter, options, isNew, wantsRetained };
+    const isAsked = retainHandling === 0 || (retainHandling === 1 && isNew);
+    const wantsRetained = isAsked && !isShared(filter) && !isStream(filter);
+    const fresh = start ?? (isNew ? latest : null);
+    return { filter, options, isNew, wantsRetained, stream: isStream(filter) ? fresh : null };
   }
 }

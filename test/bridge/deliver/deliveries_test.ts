@@ -266,3 +266,15 @@ test("what retention took is counted, and the session goes on behind it", async 
     assert.equal(world.trace.counted("mqtt_deliver_gone_total"), 7);
   });
 });
+
+test("closing amid a look does not wait for it", async () => {
+  await withWorld(async (world) => {
+    const client = new Client(world, "c");
+    client.connect();
+    void client.subscribe("sensors/#").catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    const began = performance.now();
+    await world.deliveries.close();
+    assert.ok(performance.now() - began < 5_000, "retries of a closed client take 13 s");
+  });
+});

@@ -181,10 +181,11 @@ export class Client implements Subscriber {
   }
 
   /** Resolves with the SUBACK. */
-  async subscribe(filter: string, qos: Qos = 1, more: Record<string, unknown> = {}): Promise<void> {
+  async subscribe(filter: string, qos: Qos = 1, more: Record<string, unknown> = {}, start?: string): Promise<void> {
     const options = { qos, noLocal: false, retainAsPublished: false, retainHandling: 0, ...more } as const;
+    const properties = start === undefined ? {} : { userProperties: [["stream-offset", start]] as const };
     const answered = new Promise<void>((resolve) => this.#ready.push(resolve));
-    this.send({ kind: "subscribe", packetId: 1, subscriptions: [{ filter, ...options }], properties: {} });
+    this.send({ kind: "subscribe", packetId: 1, subscriptions: [{ filter, ...options }], properties });
     await answered;
   }
 
