@@ -75,8 +75,8 @@ export class RawClient {
   #rest: Buffer = Buffer.alloc(0);
   #waiting: (() => void)[] = [];
 
-  constructor(port: number) {
-    this.socket = dial({ host: "127.0.0.1", port, noDelay: true });
+  constructor(port: number, host = "127.0.0.1") {
+    this.socket = dial({ host, port, noDelay: true });
     this.socket.on("error", () => {});
     this.socket.on("close", () => {
       this.closed = true;
@@ -86,8 +86,8 @@ export class RawClient {
   }
 
   /** Connects, says CONNECT, waits for the CONNACK. */
-  static async open(port: number, clientId: string, options: ConnectOptions = {}): Promise<RawClient> {
-    const client = new RawClient(port);
+  static async open(port: number, clientId: string, options: ConnectOptions = {}, host?: string): Promise<RawClient> {
+    const client = new RawClient(port, host);
     client.send(connectFrame(clientId, options));
     await client.until(() => client.packets.length > 0);
     return client;
