@@ -121,9 +121,12 @@ export const mqttLimits = {
   mqttKeptSegmentBytes: 4 * MiB,
   /** One record may be as large as a packet, and has its key and its properties beside it. */
   mqttKeptBatchBytesMax: 2 * MiB,
-  /** How long a start waits for what is kept: in a cluster its leaders come a while later. */
+  /** How long a start waits for what a lone hub keeps. */
   mqttKeptOpenMsMax: 60 * second,
+  /** The same in a cluster; then it goes on without, and clients wait: their leaders may be yet to start. */
+  mqttKeptWaitMsMax: 5 * second,
   mqttKeptRetryMs: 200,
+  mqttKeptCloseMsMax: 3 * second,
   /** How often a hub of a cluster looks who lives, and which clients nobody looks after. */
   mqttLookMs: second,
   /** Clients that are taken over from a dead hub between two looks. */

@@ -17,7 +17,6 @@ export class ClusterWatch {
   #alive: ReadonlySet<number> | null = null;
   #led: ReadonlySet<number> = new Set();
   #timer: { cancel(): void } | null = null;
-  #looking: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: WatchOptions) {
@@ -26,11 +25,11 @@ export class ClusterWatch {
   }
 
   start(): void {
-    this.#looking = this.#look().catch((error: unknown) => {
+    const looking = this.#look().catch((error: unknown) => {
       const { trace } = this.#options;
       if (!this.#isClosed) trace.event("warn", "mqtt_look_failed", { error: String(error) });
     });
-    void this.#looking.then(() => {
+    void looking.then(() => {
       if (!this.#isClosed) this.#timer = this.#options.clock.after(limits.mqttLookMs, () => this.start());
     });
   }
@@ -48,7 +47,6 @@ export class ClusterWatch {
     this.#isClosed = true;
     this.#timer?.cancel();
     await this.#admin.close();
-    await this.#looking;
   }
 
   async #look(): Promise<void> {

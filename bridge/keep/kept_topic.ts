@@ -104,12 +104,34 @@ export class KeptTopic {
     return this.#nextLook;
   }
 
+  /**
+   * Waits for what opens as long as a start may take; null: it goes on by itself, as a hub that starts before the others
+   * of its cluster has to serve them for them to come.
+   */
+  async inTime<T>(opening: Promise<T>): Promise<T | null> {
+    if (!this.#options.isShared) return await opening;
+    let timer: { cancel(): void } | null = null;
+    const late = new Promise<null>((resolve) => {
+      timer = this.#options.clock.after(limits.mqttKeptWaitMsMax, () => resolve(null));
+    });
+    try {
+      return await Promise.race([opening, late]);
+    } finally {
+      (timer as { cancel(): void } | null)?.cancel();
+    }
+  }
+
+  /** What is on its way has a little time to get there: where nobody leads it will not. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#stopReading();
-    await this.#following;
+    const closing = Promise.all([this.#producer.close(), this.#stopReading(), this.#following, this.#admin.close()]);
+    closing.catch(() => {}); // it is the end
+    await Promise.race([closing, this.#pause(limits.mqttKeptCloseMsMax)]);
     for (const { waiting } of this.#places) for (const { call } of waiting.splice(0)) call(this.#closedError());
-    await Promise.all([this.#producer.close(), this.#admin.close()]);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.after(ms, resolve));
   }
 
   #mustBeOpen(): void {
@@ -152,7 +174,7 @@ export class KeptTopic {
   }
 
   async #follow(): Promise<void> {
-    const { clock, trace, topic } = this.#options;
+    const { trace, topic } = this.#options;
     while (!this.#closed) {
       try {
         this.#consumer ??= await this.#read();
@@ -161,7 +183,7 @@ export class KeptTopic {
         if (this.#closed) return;
         trace.event("warn", "mqtt_kept_read_failed", { topic, error: String(error) });
         await this.#stopReading();
-        await new Promise<void>((resolve) => void clock.after(limits.mqttKeptRetryMs, resolve));
+        await this.#pause(limits.mqttKeptRetryMs);
       }
     }
   }
@@ -189,17 +211,19 @@ export class KeptTopic {
     if (count > 0) for (const { call } of place.waiting.splice(0, count)) call(null);
   }
 
-  /** Tries again while it may help: a cluster that starts has leaders a while later. */
+  /** Tries again while it may help; in a cluster that may be until other hubs are there. */
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
-    const { clock } = this.#options;
+    const { clock, trace, topic, isShared } = this.#options;
     const until = clock.now() + limits.mqttKeptOpenMsMax;
     for (;;) {
       this.#mustBeOpen();
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof HubError && error.retriable) || clock.now() >= until) throw error;
-        await new Promise<void>((resolve) => void clock.after(limits.mqttKeptRetryMs, resolve));
+        const isWorthIt = error instanceof HubError && error.retriable && (isShared || clock.now() < until);
+        if (this.#closed || !isWorthIt) throw error;
+        trace.event("debug", "mqtt_kept_not_open", { topic, error: error.message });
+        await this.#pause(limits.mqttKeptRetryMs);
       }
     }
   }

@@ -32,6 +32,7 @@ export class KeptRetained implements RetainedKeeper {
   readonly #reserved = { count: 0, bytes: 0 };
   #sweeping: { cancel(): void } | null = null;
   #isClosed = false;
+  #opening: Promise<void> = Promise.resolve();
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -46,8 +47,12 @@ export class KeptRetained implements RetainedKeeper {
   }
 
   async open(): Promise<void> {
-    await this.#topic.open();
-    this.#sweepLater();
+    this.#opening = this.#topic.open();
+    this.#opening.then(
+      () => this.#sweepLater(),
+      (error: unknown) => this.#failed(error),
+    );
+    await this.#topic.inTime(this.#opening);
   }
 
   async set(message: Message): Promise<ReasonCode> {
@@ -74,7 +79,8 @@ export class KeptRetained implements RetainedKeeper {
 
   match(filter: string, now: number): readonly Message[] | Promise<readonly Message[]> {
     const found = (): readonly Message[] => this.#tree.match(filter, now).map(({ message }) => message);
-    return this.#options.hub.isClustered ? this.#topic.upToNow().then(found) : found();
+    if (!this.#options.hub.isClustered) return found();
+    return this.#opening.then(() => this.#topic.upToNow()).then(found);
   }
 
   async close(): Promise<void> {

@@ -40,6 +40,7 @@ export class SharedSessionKeeper implements SessionKeeper {
   readonly #before = new Map<string, Owner | null>();
   /** Claims that wait for the hub before. */
   readonly #farewells = new Map<string, { readonly hub: number; readonly end: () => void }>();
+  #opening: Promise<unknown> = Promise.resolve();
   #isOpen = false;
 
   constructor(options: KeeperOptions, events: SessionKeeperEvents) {
@@ -55,6 +56,18 @@ export class SharedSessionKeeper implements SessionKeeper {
   }
 
   async open(): Promise<readonly KnownSession[]> {
+    const opening = this.#open();
+    this.#opening = opening;
+    const known = await this.#topic.inTime(opening);
+    if (known !== null) return known;
+    opening.then(
+      (later) => this.#events.onInherited(later),
+      (error: unknown) => this.#failed("", error),
+    );
+    return [];
+  }
+
+  async #open(): Promise<readonly KnownSession[]> {
     await this.#topic.open();
     this.#isOpen = true;
     const known: KnownSession[] = [];
@@ -88,6 +101,7 @@ export class SharedSessionKeeper implements SessionKeeper {
   }
 
   async #claim(clientId: string): Promise<Claimed> {
+    await this.#opening;
     const held = this.#held.get(clientId);
     if (held?.isClaimed) return { past: this.#pastOf(clientId), epoch: held.epoch };
     const { hubId } = this.#options.hub;

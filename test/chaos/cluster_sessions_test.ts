@@ -87,7 +87,9 @@ test("a session goes on at any hub, with what was published meanwhile; a hub's d
     // and to a third one while it is still at the second
     const before = pump;
     const began = performance.now();
-    pump = await at(third, "pump", { will: { topic: "wills/pump", payload: Buffer.from("dead"), qos: 1, retain: false } });
+    pump = await at(third, "pump", {
+      will: { topic: "wills/pump", payload: Buffer.from("dead"), qos: 1, retain: false },
+    });
     assert.ok(performance.now() - began < 3_000, `a takeover took ${performance.now() - began} ms`);
     assert.equal(pump.isPresent, true);
     await until("the second hub closes it", () => before.isClosed);

@@ -39,6 +39,8 @@ export class SimLog {
   alive = new Set<number>();
   /** By partition. */
   leaders: number[] = this.partitions.map(() => 1);
+  /** Nobody leads the topic yet. */
+  isAway = false;
   /** Values of QoS 2 messages. */
   readonly messages: string[] = [];
 
@@ -105,7 +107,8 @@ export class SimLog {
     return {
       hubId: hub.hubId,
       isClustered: true,
-      ensureTopic: () => Promise.resolve(),
+      ensureTopic: () =>
+        this.isAway ? Promise.reject(new HubError("LEADER_NOT_AVAILABLE", "not yet")) : Promise.resolve(),
       storeTogether: async (_topic, record, note) => {
         await this.#later(20);
         await this.#told(hub, null);
