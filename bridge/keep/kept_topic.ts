@@ -105,8 +105,8 @@ export class KeptTopic {
   }
 
   /**
-   * Waits for what opens as long as a start may take; null: it goes on by itself, as a hub that starts before the others
-   * of its cluster has to serve them for them to come.
+   * Waits for what opens as long as a start may take; null: it goes on by itself, as a hub that starts before the
+   * others of its cluster has to serve them for them to come.
    */
   async inTime<T>(opening: Promise<T>): Promise<T | null> {
     if (!this.#options.isShared) return await opening;

@@ -49,7 +49,7 @@ async function enter(hub: ChaosHub, clientId: string, options: IClientOptions = 
   return peer;
 }
 
-test("a session goes on at any hub, with what was published meanwhile; a hub's death publishes wills and keeps sessions", async () => {
+test("a session goes on at any hub with what it missed; a hub that dies leaves its wills and its sessions", async () => {
   const stage = await ChaosStage.open(3);
   const [first, second, third] = stage.hubs as [ChaosHub, ChaosHub, ChaosHub];
   const clients: MqttClient[] = [];
