@@ -10,7 +10,7 @@ import { openRooms, type Rooms } from "./rooms.ts";
 import { defaultRoutes, type RouteConfig, type Routed, TopicMap } from "./topic_map.ts";
 
 export { type Access, type Admission, anonymousAccess, type Credentials } from "./auth.ts";
-export type { DownlinkConfig } from "./deliver/downlink.ts";
+export { compileDownlinks, type DownlinkConfig, DownlinkError } from "./deliver/downlink.ts";
 export type { KeepingHub } from "./keep/faces.ts";
 export type { Rooms } from "./rooms.ts";
 export { defaultRoutes, type RouteConfig, RouteError, type Routed, TopicMap } from "./topic_map.ts";

@@ -10,10 +10,11 @@ const secretName = /password|secret|token/i;
 
 async function load(input: Input): Promise<Record<string, unknown>> {
   const { loadConfig } = await import("../hub/mod.ts");
-  const { TopicMap } = await import("../bridge/mod.ts");
+  const { compileDownlinks, TopicMap } = await import("../bridge/mod.ts");
   const file = input.text("config");
   const config = loadConfig({ ...(file === undefined ? {} : { file }), env: process.env });
   new TopicMap((config.routes ?? undefined) as ConstructorParameters<typeof TopicMap>[0]);
+  compileDownlinks(config.downlinks as unknown as Parameters<typeof compileDownlinks>[0]);
   return config as unknown as Record<string, unknown>;
 }
 

@@ -140,7 +140,7 @@ export async function failureOf(thrown: unknown): Promise<Failure> {
     const code = system?.[0] ?? exitCodes[kind] ?? exit.failure;
     return { code, what: thrown.message, remedy: remedy === thrown.message ? "" : remedy, kind };
   }
-  if (thrown.name === "ConfigError" || thrown.name === "RouteError") {
+  if (["ConfigError", "RouteError", "DownlinkError"].includes(thrown.name)) {
     return {
       code: exit.usage,
       what: thrown.message,

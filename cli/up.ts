@@ -2,7 +2,17 @@
 import { mkdirSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
-import { anonymousAccess, type Bridge, type RouteConfig, RouteError, startBridge, TopicMap } from "../bridge/mod.ts";
+import {
+  anonymousAccess,
+  type Bridge,
+  compileDownlinks,
+  type DownlinkConfig,
+  DownlinkError,
+  type RouteConfig,
+  RouteError,
+  startBridge,
+  TopicMap,
+} from "../bridge/mod.ts";
 import { startDashboard } from "../dashboards/mod.ts";
 import {
   type Config,
@@ -91,6 +101,7 @@ function readConfig(values: Flags): Config {
     },
   });
   if (config.routes !== null) new TopicMap(routesOf(config)); // a slip is told before anything is opened
+  compileDownlinks(downlinksOf(config));
   return config;
 }
 
@@ -109,9 +120,13 @@ function changedKeys(one: Config, other: Config): string[] {
   return [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
 }
 
-/** The bridge checks what a route says; the configuration only knows that it is a table of texts. */
+/** The bridge checks what a route or a downlink says; the configuration only knows that it is a table of texts. */
 function routesOf(config: Config): readonly RouteConfig[] {
   return (config.routes ?? []) as unknown as readonly RouteConfig[];
+}
+
+function downlinksOf(config: Config): readonly DownlinkConfig[] {
+  return config.downlinks as unknown as readonly DownlinkConfig[];
 }
 
 function checkListening(config: Config): void {
@@ -226,6 +241,7 @@ class HubProcess {
         port: config.mqtt.port,
         access: anonymousAccess(hubConfig.insecure ? "everywhere" : "loopback"),
         ...(config.routes === null ? {} : { routes: routesOf(config) }),
+        downlinks: downlinksOf(config),
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
         presence: config.mqtt.presence,
@@ -368,6 +384,7 @@ function exitOf(error: unknown): number {
   const settings =
     error instanceof ConfigError ||
     error instanceof RouteError ||
+    error instanceof DownlinkError ||
     (error instanceof HubError && error.kind === "INVALID_CONFIG");
   return settings ? Exit.Usage : Exit.Failure;
 }

@@ -116,6 +116,9 @@ test("a wrong Redis URL, a wrong flag, a wrong setting: usage, before anything i
     sentence(await up("--config", config), 2, /did you mean mqtt\.port/);
     writeFileSync(config, '[[routes]]\nmatch = "{topic"\n');
     sentence(await up("--config", config), 2, /route 1/);
+    writeFileSync(config, '[[downlinks]]\ntopic = "commands"\npublish = "a/{device}"\n');
+    sentence(await up("--config", config), 2, /downlink 1/);
+    sentence(await runCli(["config", "check", "--config", config]), 2, /downlink 1/);
   } finally {
     remove();
   }
