@@ -4,6 +4,7 @@ import type { Deliveries, Subscriber } from "../deliver/faces.ts";
 import type { RetainedKeeper, SessionKeeper } from "../keep/faces.ts";
 import type { Options } from "../match/merged.ts";
 import type { SessionEffect, Sink } from "../session/effects.ts";
+import { SparseMap } from "../session/sparse.ts";
 import type { Committed } from "../session/inbound.ts";
 import { type Message, outgoing } from "../session/message.ts";
 import type { OutboundCounts } from "../session/flight.ts";
@@ -47,7 +48,7 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
   readonly session: Session;
   readonly clientId: string;
   readonly clientBytes: Uint8Array;
-  readonly memos = new Map<string, Memo>();
+  readonly memos = new SparseMap<string, Memo>();
   lastMemo: Memo | null = null;
   principal = "";
   inFlight = 0;

@@ -36,6 +36,21 @@ export interface ConnectionHost {
 /** Frames are written before the turn ends when so much has gathered. */
 const batchBytesMax = 128 * 1024;
 
+const owner = Symbol("connection");
+type Owned = Duplex & { [owner]: Connection };
+
+let onData: (this: Owned, chunk: Buffer) => void;
+let onDrain: (this: Owned) => void;
+let onClose: (this: Owned) => void;
+
+/** The client will send nothing more: to MQTT the connection is gone. */
+function onEnd(this: Owned): void {
+  this.destroy();
+}
+
+/** Close follows. */
+function onError(): void {}
+
 export class Connection {
   readonly remoteAddress: string;
   readonly scanner = new FrameScanner(limits.mqttConnectBytesMax);
@@ -69,11 +84,25 @@ export class Connection {
     this.remoteAddress = remoteAddress;
     this.#host = host;
     this.openedAt = host.now();
-    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
-    stream.on("drain", () => this.#onDrain());
-    stream.on("end", () => this.#onEnd());
-    stream.on("error", () => {}); // close follows
-    stream.once("close", () => this.#onClose());
+    (stream as Owned)[owner] = this;
+    stream.on("data", onData);
+    stream.on("drain", onDrain);
+    stream.on("end", onEnd);
+    stream.on("error", onError);
+    stream.on("close", onClose);
+  }
+
+  static {
+    // one function for all connections: closures for each would cost half a kilobyte
+    onData = function (this: Owned, chunk: Buffer) {
+      this[owner].#onData(chunk);
+    };
+    onDrain = function (this: Owned) {
+      this[owner].#onDrain();
+    };
+    onClose = function (this: Owned) {
+      this[owner].#onClose();
+    };
   }
 
   /** Not read for now, because the broker has enough. */
@@ -251,11 +280,6 @@ export class Connection {
     this.#count();
     this.#host.onWritable(this, true);
     if (this.#isPaused) this.resume();
-  }
-
-  /** The client will send nothing more: to MQTT the connection is gone. */
-  #onEnd(): void {
-    this.#stream.destroy();
   }
 
   #onClose(): void {

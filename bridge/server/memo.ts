@@ -2,6 +2,7 @@
 import type { Access } from "../auth.ts";
 import type { Header, OutRecord, Prepared } from "../../hub/mod.ts";
 import type { Message } from "../session/message.ts";
+import type { SparseMap } from "../session/sparse.ts";
 import type { ReasonCode } from "../wire/packet.ts";
 import type { Routed, TopicMap } from "../topic_map.ts";
 
@@ -11,7 +12,7 @@ export interface Author {
   readonly clientBytes: Uint8Array;
   readonly principal: string;
   /** At most `mqttRouteMemoMax`. */
-  readonly memos: Map<string, Memo>;
+  readonly memos: SparseMap<string, Memo>;
   /** The one that was used last. */
   lastMemo: Memo | null;
   /** Messages accepted and not yet committed. */

@@ -1,5 +1,6 @@
 // Where one session is in the partitions it reads: with the hub's shared tail, or behind it by itself. Pure.
 import { limits } from "../../hub/mod.ts";
+import { SparseMap } from "./sparse.ts";
 import { isStream } from "./stream.ts";
 import type { Cursor, Delivery, Flight, StoredFlight, StoredOutbound, StoredPosition } from "./flight.ts";
 
@@ -20,7 +21,7 @@ export interface Want {
 }
 
 export class Cursors {
-  readonly #byKey = new Map<string, Cursor>();
+  readonly #byKey = new SparseMap<string, Cursor>();
 
   get size(): number {
     return this.#byKey.size;

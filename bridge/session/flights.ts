@@ -1,11 +1,12 @@
 // The QoS 1 and 2 deliveries of one session that are on their way, by packet id, in the order of their sending. Pure.
+import { SparseMap } from "./sparse.ts";
 import type { Content, Delivery, Flight } from "./flight.ts";
 import { weight } from "./message.ts";
 
 const idMax = 65_535;
 
 export class Flights {
-  readonly #byId = new Map<number, Flight>();
+  readonly #byId = new SparseMap<number, Flight>();
   #lastId = 0;
   #bytes = 0;
   #live = 0;

@@ -1,5 +1,6 @@
 // What one client publishes: aliases, quota, acknowledgements in order, QoS 2 ids that outlive connections. Pure.
 import { limits } from "../../hub/mod.ts";
+import { SparseMap, SparseSet } from "./sparse.ts";
 import { hasWildcard, isTopic } from "../match/filter.ts";
 import {
   type Acknowledgement,
@@ -57,22 +58,22 @@ interface Open {
 export class Inbound {
   readonly #clientId: string;
   /** QoS 2 ids not released yet: the part that belongs to the session. */
-  readonly #ids = new Map<number, Open>();
+  readonly #ids = new SparseMap<number, Open>();
   /** Ticket -> packet id of QoS 2 commits under way, of this connection and of earlier ones. */
-  readonly #storing = new Map<number, number>();
+  readonly #storing = new SparseMap<number, number>();
   #tickets = 0;
 
   // what belongs to the connection
   #version: Version = 5;
   #durable = false;
-  #aliases = new Map<number, string>(); // [MQTT-3.3.2-7]
+  readonly #aliases = new SparseMap<number, string>(); // [MQTT-3.3.2-7]
   #aliasMax = 0;
   #receiveMax: number = limits.mqttReceiveMax;
   /** Acknowledgements leave from the front. */
   #slots: Slot[] = [];
-  #bySlotTicket = new Map<number, Slot>();
+  readonly #bySlotTicket = new SparseMap<number, Slot>();
   /** Ids that count against the receive maximum. */
-  #quota = new Set<number>();
+  readonly #quota = new SparseSet<number>();
   #withheldAt: number | null = null;
   /** PUBLISHes that were sent again while their commit was under way. */
   repeated = 0;
@@ -90,12 +91,12 @@ export class Inbound {
   onConnected(version: Version, durable: boolean, aliasMax: number, receiveMax: number): void {
     this.#version = version;
     this.#durable = durable;
-    this.#aliases = new Map();
+    this.#aliases.clear();
     this.#aliasMax = version === 5 ? aliasMax : 0;
     this.#receiveMax = receiveMax;
     this.#slots = [];
-    this.#bySlotTicket = new Map();
-    this.#quota = new Set();
+    this.#bySlotTicket.clear();
+    this.#quota.clear();
     this.#withheldAt = null;
   }
 

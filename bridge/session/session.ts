@@ -1,5 +1,6 @@
 // The life of a session: its connections, keep alive, will and expiry, and what each packet of its client does. Pure.
 import { limits } from "../../hub/mod.ts";
+import { SparseMap } from "./sparse.ts";
 import type { Both, Options } from "../match/merged.ts";
 import {
   type Disconnect,
@@ -42,7 +43,7 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #tickets = { last: 0 };
   /** What leaves when a store of the session ended. */
-  readonly #held = new Map<number, SessionEffect[]>();
+  readonly #held = new SparseMap<number, SessionEffect[]>();
   #connection: Connection | null = null;
   readonly #life: Lifetime;
   #isOver = false;

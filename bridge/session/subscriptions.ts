@@ -1,5 +1,6 @@
 // What one session is subscribed to: SUBSCRIBE, UNSUBSCRIBE, and what a message means for it. Pure.
 import { limits } from "../../hub/mod.ts";
+import { SparseMap } from "./sparse.ts";
 import { filterMatches, isFilter, isShared, parseShared } from "../match/filter.ts";
 import { type Both, join, type Options, single } from "../match/merged.ts";
 import {
@@ -37,7 +38,7 @@ export type MayRead = (filter: string) => boolean;
 const latest: StreamStart = { kind: "latest" };
 
 export class Subscriptions {
-  readonly #byFilter = new Map<string, Subscription>();
+  readonly #byFilter = new SparseMap<string, Subscription>();
 
   constructor(stored: readonly Subscription[] = []) {
     for (const subscription of stored) this.#byFilter.set(subscription.filter, subscription);
