@@ -93,6 +93,42 @@ test("a claim waits a bounded time for a hub that says nothing, and not for a de
   }
 });
 
+test("what a hub that was cut off writes late counts never again: not after an end, nor after a release", async () => {
+  for (const dies of [false, true]) {
+    const { clock, log, hubs, start } = await opened(3);
+    const [first, second, third] = hubs as [Hub, Hub, Hub];
+    await clock.settle(first.keeper.claim("c"));
+    await clock.settle(first.keeper.store("c", session(1)));
+    await clock.settle(first.keeper.storeOnce("c", 1, "t", record("1")));
+    const heal = first.life.cutOff();
+    const late = Promise.allSettled([
+      first.keeper.store("c", session(2)),
+      first.keeper.storeOnce("c", 2, "t", record("2")),
+    ]);
+    first.keeper.keepWill("c", will("w"));
+    const found = await clock.settle(second.keeper.claim("c"));
+    assert.deepEqual(found.past, { session: session(1), inboundIds: [1], will: null });
+    let owner = second;
+    if (dies) {
+      // before it wrote anything but its claim
+      log.kill(second.life, false);
+      owner = start(2);
+      const known = await clock.settle(owner.keeper.open());
+      assert.deepEqual(known, [{ clientId: "c", past: found.past }]);
+    }
+    await clock.settle(owner.keeper.release("c", 1));
+    await clock.settle(owner.keeper.end("c"));
+    log.kill(owner.life);
+    log.alive.delete(2);
+    log.leaders = log.leaders.map(() => 1);
+    heal();
+    await clock.settle(late);
+    await clock.advance(1_000);
+    const next = await clock.settle(third.keeper.claim("c"));
+    assert.equal(next.past, null, `dies: ${dies}`);
+  }
+});
+
 test("clients of a dead hub go to the leader of their partition, which lets go of those that come elsewhere", async () => {
   const { clock, log, hubs, start } = await opened(3);
   const [first, second, third] = hubs as [Hub, Hub, Hub];

@@ -25,8 +25,24 @@ export class SimHub {
   /** Appends on their way, in the order of the calls, for each partition. */
   readonly sending = new Map<number, { lands: boolean; at: number }[]>();
 
+  #free: Promise<void> = Promise.resolve();
+
   constructor(hubId: number) {
     this.hubId = hubId;
+  }
+
+  /** Cut off: what it sends goes on its way, and what it is told comes, once the function that is given is called. */
+  cutOff(): () => void {
+    let end = (): void => {};
+    this.#free = new Promise((resolve) => {
+      end = resolve;
+    });
+    return end;
+  }
+
+  /** Resolves when it is not cut off. */
+  whenFree(): Promise<void> {
+    return this.#free;
   }
 }
 
@@ -54,10 +70,10 @@ export class SimLog {
   }
 
   /** Dies: of what it was sending a part lands, in its order, and nothing is told to it any more. */
-  kill(hub: SimHub): void {
+  kill(hub: SimHub, lands = true): void {
     hub.isDead = true;
     for (const entries of hub.sending.values()) {
-      const count = Math.floor(this.chance() * (entries.length + 1));
+      const count = lands ? Math.floor(this.chance() * (entries.length + 1)) : 0;
       entries.forEach((entry, at) => {
         entry.lands = at < count;
       });
@@ -92,6 +108,7 @@ export class SimLog {
     const entry = { lands: true, at };
     entries.push(entry);
     await new Promise<void>((resolve) => void this.clock.after(at - this.clock.now(), resolve));
+    await hub.whenFree();
     entries.shift();
     const offset = entry.lands ? this.#append(partition, record) : -1;
     await this.#later(20);
@@ -99,8 +116,9 @@ export class SimLog {
   }
 
   /** The dead are told nothing. */
-  #told<T>(hub: SimHub, value: T): Promise<T> {
-    return hub.isDead ? new Promise(() => {}) : Promise.resolve(value);
+  async #told<T>(hub: SimHub, value: T): Promise<T> {
+    await hub.whenFree();
+    return hub.isDead ? await new Promise<T>(() => {}) : value;
   }
 
   hub(hub: SimHub): KeepingHub {
