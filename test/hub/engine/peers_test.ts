@@ -1,6 +1,7 @@
 // Hubs call each other over real sockets: hello with and without a secret, refusals, deadlines, gone and silent.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { newestSent } from "../../../hub/client/versions.ts";
 import type { Socket } from "../../../hub/io/ports.ts";
 import type { PartitionConfig } from "../../../hub/cluster/types.ts";
 import type { PeerState } from "../../../hub/engine/peers.ts";
@@ -289,5 +290,24 @@ test("a hub that takes the connection and says nothing is silent, not gone; a la
     for (const socket of sockets) socket.destroy();
     await mute.close();
     await slow.close();
+  }
+});
+
+test("a room of a hub comes to another one as that hub, where clients log in too, and speaks as a client does", async () => {
+  const server = await openServer({ secret: "abc", mechanisms: ["SCRAM-SHA-256"] });
+  const ports = new Map([[1, server.port]]);
+  const [hub, stranger] = [openPeers(ports, { secret: "abc" }), openPeers(ports, { secret: "abd" })];
+  try {
+    const connection = await hub.open(1, "room");
+    for (const api of ["produce", "fetch"] as const) assert.equal(connection.version(api), newestSent(api));
+    assert.ok(server.acceptor.list().some(({ clientId }) => clientId === "room"));
+    connection.close();
+    await assert.rejects(stranger.open(1, "room"), { kind: "CLUSTER_AUTHORIZATION_FAILED" });
+    hub.close();
+    await assert.rejects(hub.open(1, "room"), { kind: "NETWORK_EXCEPTION" });
+  } finally {
+    stranger.close();
+    hub.close();
+    await server.close();
   }
 });
