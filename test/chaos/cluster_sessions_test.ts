@@ -127,3 +127,37 @@ test("a session goes on at any hub with what it missed; a hub that dies leaves i
     await stage.close();
   }
 });
+
+test("hubs that are all stopped and started one after the other have the sessions again", async () => {
+  const stage = await ChaosStage.open(3);
+  const [first, second, third] = stage.hubs as [ChaosHub, ChaosHub, ChaosHub];
+  const clients: MqttClient[] = [];
+  try {
+    for (const [at, hub] of stage.hubs.entries()) {
+      const { client } = await enter(hub, `sleeper-${at}`);
+      clients.push(client);
+      await client.subscribeAsync("a/#", { qos: 1 });
+      await client.endAsync();
+    }
+    for (const hub of [third, second, first]) assert.equal(await hub.end("SIGTERM"), 0, `hub ${hub.id} stops in order`);
+    const began = performance.now();
+    await first.start(); // alone: it serves, so that the others find it
+    assert.ok(performance.now() - began < 30_000, `it took ${performance.now() - began} ms`);
+    const early = enter(first, "sleeper-2", { connectTimeout: 60_000 });
+    await Promise.all([second.start(), third.start()]);
+    const peer = await early;
+    clients.push(peer.client);
+    assert.equal(peer.isPresent, true, "a CONNECT that came before there was a quorum is answered when there is");
+    for (const [at, hub] of [second, third].entries()) {
+      const { client, isPresent } = await enter(hub, `sleeper-${at}`);
+      clients.push(client);
+      assert.equal(isPresent, true);
+    }
+  } catch (error) {
+    const told = stage.hubs.map((hub) => `--- hub ${hub.id}:\n${hub.words.slice(-3000)}`).join("\n");
+    throw new Error(`${String(error)}\n${told}`, { cause: error });
+  } finally {
+    for (const one of clients) one.end(true);
+    await stage.close();
+  }
+});
