@@ -57,7 +57,6 @@ export { choosePartition } from "./client/partitioner.ts";
 export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
 export { type Health, Hub } from "./hub.ts";
 export type { Clock } from "./io/ports.ts";
-export type { FactStore } from "./io/registry.ts";
 export { limits } from "./limits.ts";
 export { type Fields, type Level, silentTrace, type Trace } from "./trace.ts";
 

@@ -4,14 +4,11 @@ import { choosePartition } from "./client/partitioner.ts";
 import type { Partition, Partitions } from "./engine/partitions.ts";
 import { HubError } from "./errors.ts";
 import type { Clock } from "./io/ports.ts";
-import type { FactStore } from "./io/registry.ts";
 import { limits } from "./limits.ts";
 import { encodeBatch } from "./record/builder.ts";
 
 export interface OnceOptions {
   readonly partitions: Partitions;
-  /** This hub's journal. */
-  readonly facts: FactStore;
   readonly clock: Clock;
   /** It belongs to no cluster. */
   readonly isAlone: boolean;
@@ -19,7 +16,6 @@ export interface OnceOptions {
   readonly client: () => HubClient;
 }
 
-type Facts = readonly (readonly [string, Uint8Array | null])[];
 interface Place {
   readonly partition: number;
   readonly offset: number;
@@ -50,28 +46,6 @@ export class OnceStore {
 
   constructor(options: OnceOptions) {
     this.#options = options;
-  }
-
-  /**
-   * Resolves when the record is committed and the facts are in the journal. Where this hub leads the partition they are
-   * one journal group: after a crash both are there or neither is. Where another hub does, the record comes first: a
-   * crash of this hub in between repeats it and never loses it.
-   */
-  async store(topic: string, record: OutRecord, facts: Facts): Promise<Place> {
-    await this.#options.ensureTopic(topic);
-    const partition = this.#led({ topic, record });
-    if (partition) return await this.#here(partition, record, facts);
-    const place = await this.#producer().publish(topic, { ...record, partition: this.#indexOf({ topic, record }) });
-    await this.#options.facts.put(facts);
-    return place;
-  }
-
-  async #here(partition: Partition, record: OutRecord, facts: Facts): Promise<Place> {
-    const written = this.#append(partition, record);
-    // No await between these two: one turn is one journal group.
-    const stored = this.#options.facts.put(facts);
-    await Promise.all([stored, written]);
-    return await written;
   }
 
   /**

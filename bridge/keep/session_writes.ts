@@ -248,6 +248,7 @@ export class SessionWrites {
   }
 
   #failed(owned: Owned, error: unknown): void {
+    if (error instanceof HubError && error.kind === "PRODUCER_FENCED") return; // as it should be
     const { trace } = this.#options;
     trace.count("mqtt_keep_failures_total");
     trace.event("warn", "mqtt_keep_failed", { client: owned.clientId, error: String(error) });

@@ -47,16 +47,25 @@ test("records of the hub's own clients survive a clean stop and a start", async 
   }
 });
 
-test("a record and its facts are stored together", async () => {
+test("a record and the note beside it are stored together, in topics that are made on the way", async () => {
   const { folder, remove } = scratch();
   try {
     let opened = await openTestHub({ folder, settings: { "num.partitions": 1 } });
-    const record = { key: bytes("k"), value: bytes("once") };
-    assert.deepEqual(await opened.hub.storeOnce("q", record, [["mqtt/x", bytes("1")]]), { partition: 0, offset: 0 });
+    const note = (value: string) => ({ topic: "notes", record: { key: bytes("n"), value: bytes(value) } });
+    const values = ["1", "2", "3"];
+    const stored = values.map((value) =>
+      opened.hub.storeTogether("q", { key: null, value: bytes(value) }, note(value)),
+    );
+    assert.deepEqual(
+      await Promise.all(stored),
+      [0, 1, 2].map((offset) => ({ partition: 0, offset, noteOffset: offset })),
+    );
+    await assert.rejects(opened.hub.storeTogether("no name", { key: null, value: null }, note("4")), {
+      kind: "INVALID_TOPIC_EXCEPTION",
+    });
     await opened.close();
     opened = await openTestHub({ folder });
-    assert.deepEqual(opened.hub.facts().get("mqtt/x"), bytes("1"));
-    assert.deepEqual(await readAll(opened, "q", 1), ["once"]);
+    for (const topic of ["q", "notes"]) assert.deepEqual(await readAll(opened, topic, 3), values);
     await opened.close();
   } finally {
     remove();
