@@ -113,8 +113,9 @@ export class Entrance {
       return made.session;
     };
     const mayRead = (filter: string): boolean => access.subscribe(principal, filter);
-    const admitted = admit(client?.session ?? null, admission, mayRead, make, clock.wall());
-    if (client !== undefined) perform(client, admitted.before);
+    const admitted = admit(client?.session ?? null, admission, mayRead, make, clock.wall(), (before) => {
+      perform(client!, before);
+    });
     client = made ?? client!;
     client.session.epoch = Math.max(client.session.epoch, epoch);
     client.principal = principal;

@@ -6,8 +6,6 @@ import type { MayRead } from "./subscriptions.ts";
 
 export interface Admitted {
   readonly session: Session;
-  /** For the connection before and for the hub; to be done first. */
-  readonly before: SessionEffect[];
   /** For the new connection. */
   readonly effects: SessionEffect[];
 }
@@ -15,6 +13,8 @@ export interface Admitted {
 /**
  * @param existing the session of this client id, in memory or from its record; null: there is none.
  * @param make begins a session that has no past.
+ * @param carryOut what is due to the connection before and to the hub, of the existing session. It is called before the
+ * session has its new connection: a will that comes back to it is queued then, not sent where nobody is yet.
  */
 export function admit(
   existing: Session | null,
@@ -22,13 +22,17 @@ export function admit(
   mayRead: MayRead,
   make: () => Session,
   now: number,
+  carryOut: (before: SessionEffect[]) => void,
 ): Admitted {
-  const before: SessionEffect[] = [];
-  const effects: SessionEffect[] = [];
-  existing?.tick(now, before); // it may have expired unnoticed
-  existing?.takeOver(admission.clean, now, before); // [MQTT-3.1.2-4], [MQTT-3.1.4-3]
+  if (existing !== null) {
+    const before: SessionEffect[] = [];
+    existing.tick(now, before); // it may have expired unnoticed
+    existing.takeOver(admission.clean, now, before); // [MQTT-3.1.2-4], [MQTT-3.1.4-3]
+    carryOut(before);
+  }
   const kept = existing === null || existing.isOver ? null : existing; // [MQTT-3.1.2-5], [MQTT-3.1.2-6]
   const session = kept ?? make();
+  const effects: SessionEffect[] = [];
   session.connect(admission, mayRead, kept !== null, now, effects); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
-  return { session, before, effects };
+  return { session, effects };
 }

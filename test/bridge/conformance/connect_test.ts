@@ -122,6 +122,25 @@ test("a will has its properties, the user properties in their order [MQTT-3.1.3-
   }
 });
 
+test("a will that matches a subscription of its own session reaches the connection that takes over", async () => {
+  for (const place of places) {
+    for (const expiry of [0, 1_000]) {
+      const [clientId, topic] = [fresh("self"), `${place}/${fresh("will")}`];
+      const hello = { clean: false, properties: { sessionExpiry: 1_000 } };
+      const before = await subscriber(5, { ...hello, will: { ...will(topic, false), qos: 2 } }, clientId);
+      before.send(subscribePacket(1, [topic]));
+      await before.nth("suback");
+      // with one message at a time, one that was sent to nobody would hold up all others
+      const properties = { sessionExpiry: expiry, receiveMaximum: 1 };
+      const after = await subscriber(5, { clean: false, properties }, clientId);
+      assert.equal(after.connack.sessionPresent, true);
+      await publish(after, topic, "next", { qos: 2 });
+      await after.nth("publish", 2);
+      assert.deepEqual([...payloadsOf(after)].sort(), ["gone", "next"]);
+    }
+  }
+});
+
 test("clients of both versions speak over TCP, and with each other [MQTT-4.2.0-1]", async () => {
   const { mqtt } = await hub();
   for (const from of versions) {

@@ -47,11 +47,13 @@ export async function subscriber(version: Version, hello: Hello = {}, clientId =
   return client;
 }
 
+/** From now on the client answers what it gets, and what it got already. */
 export function answer(client: CodecClient): void {
   client.onPacket = (packet) => {
     const reply = replyTo(packet);
     if (reply !== null) client.send(reply);
   };
+  client.packets.forEach(client.onPacket);
 }
 
 function replyTo(packet: Packet): Packet | null {

@@ -173,9 +173,10 @@ export class Client implements Subscriber {
     const checked = checkConnect(connect, this.id);
     if (checked.kind !== "admit") throw new Error("refused");
     const make = (): Session => this.#make();
-    const { session, before, effects } = admit(this.session, checked.admission, () => true, make, Date.now());
+    const carryOut = (before: SessionEffect[]): void => void this.effects.push(...before);
+    const { session, effects } = admit(this.session, checked.admission, () => true, make, Date.now(), carryOut);
     this.session = session;
-    this.effects.push(...before, ...effects);
+    this.effects.push(...effects);
     this.perform();
     this.#world.deliveries.connected(this);
   }

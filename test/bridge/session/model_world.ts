@@ -88,8 +88,16 @@ export class World {
     assert.ok(checked.kind === "admit");
     const existing = this.#sessions.get(client.id) ?? this.#restore(client.id);
     const make = () => new Session(client.id, this.#deps(), this.now);
-    const admitted = admit(existing, checked.admission, () => true, make, this.now);
-    this.#run(admitted.session, before ?? null, admitted.before);
+    const admitted = admit(
+      existing,
+      checked.admission,
+      () => true,
+      make,
+      this.now,
+      (due) => {
+        this.#run(existing!, before ?? null, due);
+      },
+    );
     line.session = admitted.session;
     this.#sessions.set(client.id, admitted.session);
     this.#lines.set(client.id, line); // what was on its way in the old line is lost

@@ -88,14 +88,17 @@ class Client {
     };
     const checked = checkConnect({ kind: "connect", version, ...base, ...more }, "fresh");
     assert.ok(checked.kind === "admit");
-    const { session, before, effects } = admit(
+    let told: string[] = [];
+    const { session, effects } = admit(
       this.session,
       checked.admission,
       (filter) => filter !== "secret",
       () => new Session("c", deps, this.now),
       this.now,
+      (before) => {
+        told = this.shown(before).map((line) => `old: ${line}`);
+      },
     );
-    const told = this.shown(before).map((line) => `old: ${line}`);
     this.session = session;
     return [...told, ...this.shown(effects)];
   }

@@ -15,6 +15,9 @@ export interface Circumstances {
   readonly copies: (name: string) => number;
 }
 
+/** How the names of messages begin that have no payload, and so no name of their own. */
+export const nameless = "nothing on ";
+
 /** Messages as they came, and all else as it came: of two kinds of packets no order is promised. */
 interface View {
   readonly publishes: readonly Seen[];
@@ -69,11 +72,19 @@ export const rules: readonly Rule[] = [
       const publishes = [...groupsOf(reference.publishes)].flatMap(([name, list]) => {
         return isSingle.has(name) && !isSubscribing ? [mergeCopies(list)] : list;
       });
-      const others = releasedOnce(reference.others, (name) => copies(name) === 1);
+      const isAgain = ({ dup, name }: Seen): boolean => dup && isSingle.has(name);
+      const others = releasedOnce(reference.others, (name) => copies(name) === 1 || name.startsWith(nameless));
       const merged = { publishes: byStream(publishes), others };
       // a QoS 0 copy is not sent again, and what it adds with it: one copy has it all the same
-      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, ({ dup }) => dup) }];
+      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, isAgain) }];
     },
+  },
+  {
+    name: "identifiers again",
+    reason: "what is sent again is read again, and has the identifiers that its subscriptions have by then (MQTT5 4.4)",
+    apply: each(({ publishes, others }) => {
+      return { publishes: publishes.map((one) => (one.dup ? { ...one, ids: [] } : one)), others };
+    }),
   },
   {
     name: "QoS 0 while away",

@@ -1,7 +1,7 @@
 // Plays scenarios on two brokers and compares, step by step, what every client was sent; shrinks one that differs.
 import type { SubscriptionRequest, Version } from "../../../bridge/wire/packet.ts";
 import { filterMatches } from "../../../bridge/match/filter.ts";
-import { type Circumstances, compare, lineOf } from "./compare.ts";
+import { type Circumstances, compare, lineOf, nameless } from "./compare.ts";
 import { actors, type ConnectStep, type Sent, type Step } from "./scenario.ts";
 import { isDurable, type Seen, Side } from "./side.ts";
 
@@ -234,7 +234,7 @@ class Scenario {
     for (const { name, topic, retain, empty } of messages) {
       if (retain) this.#retained.add(topic);
       for (let who = 1; who <= actors; who++) {
-        if (!this.#isUp(who)) this.#missed[who]!.add(empty ? `nothing on ${topic}` : name);
+        if (!this.#isUp(who)) this.#missed[who]!.add(empty ? nameless + topic : name);
       }
     }
   }

@@ -1,6 +1,7 @@
 // One broker's side of a scenario: carries its steps out, lets everything settle, and notes what each client was sent.
 import type { Packet, Properties, Publish, Qos } from "../../../bridge/wire/packet.ts";
 import { ackPacket, CodecClient, connectPacket, publishPacket } from "../../bridge/codec_client.ts";
+import { nameless } from "./compare.ts";
 import { actors, type ConnectStep, type Sent, type Step, watcher } from "./scenario.ts";
 
 /** What a client was sent, without what differs between brokers for no reason, such as packet ids. */
@@ -58,7 +59,7 @@ const barrier: Sent = {
 
 const text = new TextDecoder();
 const nameOf = (packet: Publish, topic: string): string =>
-  packet.payload.length === 0 ? `nothing on ${topic}` : text.decode(packet.payload);
+  packet.payload.length === 0 ? nameless + topic : text.decode(packet.payload);
 
 export function isDurable(hello: ConnectStep): boolean {
   return hello.version === 4 ? !hello.clean : (hello.expiry ?? 0) > 0;
@@ -174,6 +175,8 @@ export class Side {
     const bare = { keepAlive: 0, receiveMax: null, aliasMax: null, will: null, expiry: null, clean: true } as const;
     for (const { who, hello } of this.actors.slice(1)) {
       if (hello === null) continue;
+      // in order, so that no will comes into the next scenario
+      if (this.isUp(who)) await this.#disconnect(this.actors[who]!, false, null);
       await this.#connect({ do: "connect", who, version: hello.version, ...bare });
       await this.#disconnect(this.actors[who]!, false, null);
     }
