@@ -169,3 +169,31 @@ test("a slow member is no reason to lose or to double anything", async () => {
     assert.deepEqual(payloads(...clients), many(1_500));
   });
 });
+
+test("two hubs share a group: each message to one member of either; one that stops leaves it to the other", async () => {
+  await withWorld(async (world) => {
+    await makeTopic(world, "sensors", 6);
+    const other: World = { ...world, deliveries: world.another() };
+    const [here, there] = [new Client(world, "here"), new Client(other, "there")];
+    try {
+      here.connect();
+      there.connect();
+      await here.subscribe("$share/g/sensors/#", 2);
+      await there.subscribe("$share/g/sensors/#", 2);
+      await publishAll(world, 300);
+      await until(() => payloads(here, there).length >= 300, "all came");
+      await until(() => here.unacknowledged + there.unacknowledged === 0, "acknowledged");
+      assert.deepEqual(new Set(payloads(here, there)).size, 300);
+      await publishAll(world, 300, 300);
+      await until(() => new Set(payloads(here, there)).size === 600, "all came");
+      assert.deepEqual(payloads(here, there), many(600), "each once");
+      assert.ok(there.got.length > 100, `${there.got.length} there`);
+      await until(() => there.unacknowledged === 0, "acknowledged");
+    } finally {
+      await other.deliveries.close();
+    }
+    await publishAll(world, 100, 600);
+    await until(() => new Set(payloads(here, there)).size === 700, "all came");
+    assert.deepEqual(payloads(here, there), many(700), "each once");
+  });
+});

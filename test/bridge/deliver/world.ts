@@ -24,6 +24,8 @@ export interface World {
   readonly trace: Recorder;
   /** Deliveries anew, as after a restart; the clients of before are to be dropped. */
   reopen(more?: Partial<DeliveriesOptions>): Promise<void>;
+  /** Deliveries of another hub, as it were; closed by who asked. */
+  another(): Deliveries;
   /** Stores it as ingress does; resolves when it is acknowledged. */
   publish(topic: string, payload: string, qos?: Qos, more?: Partial<Message>): Promise<void>;
   /** A record of no MQTT client. */
@@ -51,6 +53,7 @@ export async function withWorld(
       await world.deliveries.close();
       world.deliveries = openDeliveries({ ...base, ...more });
     },
+    another: () => openDeliveries(base),
     async publish(topic, payload, qos = 1, more = {}) {
       const routed = map.route(topic, "publisher");
       if (routed.kind !== "store") throw new Error(`${topic} is not stored`);
