@@ -106,6 +106,26 @@ test("QoS 2 that a client has goes to nobody else, and is completed with it", as
   });
 });
 
+test("so it is where QoS 1 before it goes to another: by the offsets that go along with the commit", async () => {
+  await withWorld(async (world) => {
+    await makeTopic(world, "sensors", 1);
+    const first = new Client(world, "first");
+    first.connect({ durable: true, holds: true });
+    await first.subscribe("$share/g/sensors/#", 2);
+    for (const n of many(6)) await world.publish("sensors/a/t", String(n), n % 2 === 0 ? 1 : 2);
+    await first.until(6);
+    first.lose();
+    await world.reopen();
+    const second = new Client(world, "second");
+    second.connect();
+    await second.subscribe("$share/g/sensors/#", 2);
+    await second.until(3);
+    await world.publish("sensors/a/t", "6");
+    await second.until(4);
+    assert.deepEqual(payloads(second), [0, 2, 4, 6]);
+  });
+});
+
 test("a group goes on where it was when its last member comes back, and after a restart", async () => {
   await withWorld(async (world) => {
     await makeTopic(world, "sensors", 3);
