@@ -7,6 +7,7 @@ import type { Counts } from "./figures.ts";
 import { FrameScanner } from "../wire/frames.ts";
 import { encodePacket, type SendLimits } from "../wire/encode.ts";
 import { FrameBatch, type OutgoingMessage } from "../wire/outgoing.ts";
+import { readShared } from "./shared_read.ts";
 import { MqttProblem, noProperties, type Packet, Reason, type Version } from "../wire/packet.ts";
 
 /** What a connection asks of the broker around it. */
@@ -85,7 +86,8 @@ export class Connection {
     this.#host = host;
     this.openedAt = host.now();
     (stream as Owned)[owner] = this;
-    stream.on("data", onData);
+    if (readShared(stream as Owned, onData)) stream.resume();
+    else stream.on("data", onData);
     stream.on("drain", onDrain);
     stream.on("end", onEnd);
     stream.on("error", onError);

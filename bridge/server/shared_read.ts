@@ -1,0 +1,67 @@
+// One read buffer for all sockets, where the runtime lets us: else each read would allocate 64 KiB of its own.
+import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+const bufferBytes = 64 * 1024;
+
+/** What a socket has inside when it was made with the `onread` option; accepted ones cannot be given it. */
+interface Inner {
+  readonly _handle?: { readonly useUserBuffer?: (buffer: Uint8Array) => void } | null;
+  [slot: symbol]: unknown;
+}
+
+interface Slots {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+}
+
+/** Where a socket keeps the buffer and the callback of `onread`; null where it keeps them elsewhere (Deno). */
+function findSlots(): Slots | null {
+  const mark = Buffer.alloc(1);
+  const callback = (): boolean => true;
+  const sample = new Socket({ onread: { buffer: mark, callback } } as ConstructorParameters<typeof Socket>[0]);
+  const inner = sample as unknown as Inner;
+  const found = Object.getOwnPropertySymbols(sample);
+  const bufferSlot = found.find((slot) => inner[slot] === mark);
+  const callbackSlot = found.find((slot) => inner[slot] === callback);
+  sample.destroy();
+  return bufferSlot === undefined || callbackSlot === undefined ? null : { buffer: bufferSlot, callback: callbackSlot };
+}
+
+let slots: Slots | null | undefined;
+let shared: Buffer | null = null;
+
+/**
+ * Has the socket read into the shared buffer: `onBytes` is called on it with a view that is legal until it returns, as
+ * the one of a `data` event would be. False, and nothing was done, where that is not possible. Call it before anything
+ * was read.
+ */
+export function readShared<S extends Duplex>(stream: S, onBytes: (this: S, bytes: Buffer) => void): boolean {
+  if (!(stream instanceof Socket)) return false;
+  slots ??= findSlots();
+  const inner = stream as unknown as Inner;
+  const handle = inner._handle;
+  if (slots === null || handle === null || handle?.useUserBuffer === undefined) return false;
+  shared ??= Buffer.allocUnsafeSlow(bufferBytes);
+  const buffer = shared;
+  inner[slots.buffer] = buffer;
+  inner[slots.callback] = callbackOf(onBytes);
+  handle.useUserBuffer(buffer);
+  return true;
+}
+
+/** One function for all sockets that are read alike. */
+const callbacks = new WeakMap<object, (count: number, buffer: Buffer) => boolean>();
+
+function callbackOf<S>(onBytes: (this: S, bytes: Buffer) => void): (count: number, buffer: Buffer) => boolean {
+  let callback = callbacks.get(onBytes);
+  if (callback === undefined) {
+    callback = function (this: S, count: number, buffer: Buffer): boolean {
+      onBytes.call(this, buffer.subarray(0, count));
+      return true;
+    } as (count: number, buffer: Buffer) => boolean;
+    callbacks.set(onBytes, callback);
+  }
+  return callback;
+}
