@@ -21,6 +21,7 @@ export interface Owner {
 export interface ClientState {
   session: Entry | null;
   will: Entry | null;
+  /** QoS 2 ids, by slot. */
   ids: Map<number, Entry> | null;
   claim: Owner | null;
   heir: Owner | null;
@@ -50,6 +51,21 @@ function decodeClaim(bytes: Uint8Array): { readonly hub: number; readonly of: nu
   const version = reader.uvarint();
   if (version !== claimVersion) throw new HubError("INVALID_RECORD", `a claim of version ${version}`);
   return { hub: reader.uvarint(), of: reader.uvarint() };
+}
+
+/** A packet id that waits for its PUBREL. */
+export function encodeOpenId(packetId: number): Uint8Array {
+  const writer = new Writer();
+  for (const number of [claimVersion, packetId]) writer.uvarint(number);
+  return writer.join();
+}
+
+/** @throws HubError INVALID_RECORD, INVALID_REQUEST */
+export function decodeOpenId(bytes: Uint8Array): number {
+  const reader = new Reader(bytes);
+  const version = reader.uvarint();
+  if (version !== claimVersion) throw new HubError("INVALID_RECORD", `a packet id of version ${version}`);
+  return reader.uvarint();
 }
 
 export class Clients {
@@ -86,7 +102,8 @@ export class Clients {
     const [first, last] = [counting(state.session, base), counting(state.will, base)];
     const session: StoredSession | null = first === null ? null : decodeSession(first.value);
     const will: StoredWill | null = last === null ? null : decodeWill(last.value);
-    const inboundIds = [...(state.ids ?? [])].filter(([, entry]) => counting(entry, base) !== null).map(([id]) => id);
+    const open = [...(state.ids?.values() ?? [])].filter((entry) => counting(entry, base) !== null);
+    const inboundIds = [...new Set(open.map(({ value }) => decodeOpenId(value)))];
     return session === null && will === null && inboundIds.length === 0 ? null : { session, inboundIds, will };
   }
 
@@ -126,7 +143,7 @@ function isEmpty({ session, will, ids, claim, heir, left, base }: ClientState): 
 }
 
 function change(state: ClientState, about: KeptKey, value: Uint8Array | null, offset: number): void {
-  const { kind, epoch, packetId } = about;
+  const { kind, epoch, slot } = about;
   switch (kind) {
     case Kind.session:
       state.session = put(state.session, epoch, value);
@@ -135,10 +152,10 @@ function change(state: ClientState, about: KeptKey, value: Uint8Array | null, of
       state.will = put(state.will, epoch, value);
       return;
     case Kind.inboundId: {
-      const entry = put(state.ids?.get(packetId) ?? null, epoch, value);
+      const entry = put(state.ids?.get(slot) ?? null, epoch, value);
       if (entry !== null) state.ids ??= new Map();
-      if (entry !== null) state.ids!.set(packetId, entry);
-      else state.ids?.delete(packetId);
+      if (entry !== null) state.ids!.set(slot, entry);
+      else state.ids?.delete(slot);
       if (state.ids?.size === 0) state.ids = null;
       return;
     }

@@ -13,17 +13,20 @@ export interface KeptKey {
   readonly clientId: string;
   /** Of sessions, wills and ids; 0 for the others, and on a lone hub. */
   readonly epoch: number;
-  /** Of ids; 0 for the others. */
-  readonly packetId: number;
+  /**
+   * Of ids; 0 for the others. A place for an open id, used again as soon as it is free: a key for each packet id would
+   * leave 65,535 tombstones a client.
+   */
+  readonly slot: number;
 }
 
 const kinds: ReadonlySet<number> = new Set(Object.values(Kind));
 
-export function keyOf(kind: Kind, clientId: string, epoch = 0, packetId = 0): Uint8Array {
+export function keyOf(kind: Kind, clientId: string, epoch = 0, slot = 0): Uint8Array {
   const writer = new Writer();
   writer.int8(kind);
   writer.uvarint(epoch);
-  writer.uint16(packetId);
+  writer.uint16(slot);
   writer.string(clientId, true);
   return writer.join();
 }
@@ -34,7 +37,7 @@ export function readKey(bytes: Uint8Array): KeptKey | null {
   const kind = reader.int8();
   if (!kinds.has(kind)) return null;
   const epoch = reader.uvarint();
-  const packetId = reader.uint16();
+  const slot = reader.uint16();
   const size = reader.uvarint();
-  return { kind: kind as Kind, clientId: reader.string(size - 1), epoch, packetId };
+  return { kind: kind as Kind, clientId: reader.string(size - 1), epoch, slot };
 }

@@ -1,7 +1,15 @@
 // Writes what is kept of clients that this hub looks after, and knows which records of each are to go in the end.
 import { HubError, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
-import { encodeInboundId, encodeSession, encodeWill, type StoredSession, type StoredWill } from "../session/record.ts";
-import { type ClientState, counting, encodeClaim, type Entry, epochsOf } from "./clients.ts";
+import { encodeSession, encodeWill, type StoredSession, type StoredWill } from "../session/record.ts";
+import {
+  type ClientState,
+  counting,
+  decodeOpenId,
+  encodeClaim,
+  encodeOpenId,
+  type Entry,
+  epochsOf,
+} from "./clients.ts";
 import type { KeepingHub } from "./faces.ts";
 import type { KeptTopic } from "./kept_topic.ts";
 import { type KeptKey, Kind, keyOf } from "./keys.ts";
@@ -14,7 +22,7 @@ export interface Owned {
   epoch: number;
   session: readonly number[];
   will: readonly number[];
-  ids: Map<number, readonly number[]> | null;
+  ids: Ids | null;
   /** QoS 2 messages that are being stored; an end waits for them. */
   storing: Set<Promise<unknown>> | null;
   /** An end under way: a second one waits for what the first removes. */
@@ -22,6 +30,9 @@ export interface Owned {
   /** Offset of the claim by which another hub took it; null while it is ours. */
   takenAt: number | null;
 }
+
+/** By packet id: the slot of its record, and the epochs in which there is one. */
+type Ids = Map<number, { readonly slot: number; readonly epochs: readonly number[] }>;
 
 export interface WritesOptions {
   readonly hub: KeepingHub;
@@ -55,7 +66,7 @@ export class SessionWrites {
 
   /** Takes a client over, with the records there are of it. */
   own(clientId: string, epoch: number, state: ClientState | undefined): Owned {
-    const ids = state?.ids ?? null;
+    const ids = state?.ids ? idsOf(state.ids) : null;
     const session = sharedList(epochsOf(state?.session ?? null));
     this.#ids += ids?.size ?? 0;
     if (session.length > 0) this.#sessions++;
@@ -65,7 +76,7 @@ export class SessionWrites {
       epoch,
       session,
       will: sharedList(epochsOf(state?.will ?? null)),
-      ids: ids === null ? null : new Map([...ids].map(([id, entry]) => [id, sharedList(epochsOf(entry))])),
+      ids,
       storing: null,
       ending: null,
       takenAt: null,
@@ -79,29 +90,29 @@ export class SessionWrites {
   adopt(owned: Owned, state: ClientState): void {
     const { clientId, epoch } = owned;
     const stale: [Kind, readonly number[], number][] = [];
-    const copy = (kind: Kind, entry: Entry | null, packetId = 0): readonly number[] => {
+    const copy = (kind: Kind, entry: Entry | null, slot = 0): readonly number[] => {
       const found = counting(entry, state.base);
       const isOwn = found?.epoch === epoch;
-      if (found !== null && !isOwn) this.#put(owned, keyOf(kind, clientId, epoch, packetId), found.value);
-      stale.push([kind, epochsOf(entry).filter((one) => one !== epoch), packetId]);
+      if (found !== null && !isOwn) this.#put(owned, keyOf(kind, clientId, epoch, slot), found.value);
+      stale.push([kind, epochsOf(entry).filter((one) => one !== epoch), slot]);
       return found === null ? none : [epoch];
     };
     if (owned.session.length > 0) this.#sessions--;
     owned.session = copy(Kind.session, state.session);
     if (owned.session.length > 0) this.#sessions++;
     owned.will = copy(Kind.will, state.will);
-    for (const [id, entry] of state.ids ?? []) {
-      const epochs = copy(Kind.inboundId, entry, id);
-      if (epochs.length > 0) owned.ids?.set(id, epochs);
+    for (const [id, { slot }] of [...(owned.ids ?? [])]) {
+      const epochs = copy(Kind.inboundId, state.ids?.get(slot) ?? null, slot);
+      if (epochs.length > 0) owned.ids?.set(id, { slot, epochs });
       else if (owned.ids !== null) this.#dropId(owned, owned.ids, id);
     }
     this.#put(owned, keyOf(Kind.base, clientId), encodeClaim(this.#options.hub.hubId, epoch));
-    for (const [kind, epochs, packetId] of stale) this.#remove(owned, kind, epochs, packetId);
+    for (const [kind, epochs, slot] of stale) this.#remove(owned, kind, epochs, slot);
   }
 
   /** Another hub wrote, in an earlier epoch, what does not count. */
-  clearStale(owned: Owned, { kind, epoch, packetId }: KeptKey): void {
-    this.#remove(owned, kind, [epoch], packetId);
+  clearStale(owned: Owned, { kind, epoch, slot }: KeptKey): void {
+    this.#remove(owned, kind, [epoch], slot);
   }
 
   /** Nothing is kept of it, nor on its way. */
@@ -154,14 +165,14 @@ export class SessionWrites {
 
   async #end(owned: Owned): Promise<void> {
     const { session, will, ids, storing } = owned;
-    const had = ids ?? new Map<number, readonly number[]>();
+    const had: Ids = ids ?? new Map();
     owned.will = none;
     this.letGo(owned);
     const gone = [...this.#tombstones(owned, Kind.session, session), ...this.#tombstones(owned, Kind.will, will)];
     if (storing !== null) await Promise.allSettled(storing);
-    for (const [id, epochs] of had) {
-      // unless the client's next session uses the id already
-      if (!owned.ids?.has(id)) gone.push(...this.#tombstones(owned, Kind.inboundId, epochs, id));
+    const inUse = slotsOf(owned.ids); // by the client's next session
+    for (const { slot, epochs } of had.values()) {
+      if (!inUse.has(slot)) gone.push(...this.#tombstones(owned, Kind.inboundId, epochs, slot));
     }
     const offsets = await Promise.all(gone);
     if (offsets.length > 0) await this.#options.confirm(owned, Math.max(...offsets));
@@ -175,13 +186,18 @@ export class SessionWrites {
     }
     owned.ids ??= new Map();
     const ids = owned.ids;
-    ids.set(packetId, sharedList([owned.epoch]));
-    const note = { topic: mqttSessionsTopic, record: this.#idRecord(owned, packetId, topic) };
+    const slot = ids.get(packetId)?.slot ?? freeSlot(ids);
+    ids.set(packetId, { slot, epochs: sharedList([owned.epoch]) });
+    const key = keyOf(Kind.inboundId, owned.clientId, owned.epoch, slot);
+    const note = {
+      topic: mqttSessionsTopic,
+      record: { key, value: encodeOpenId(packetId), partition: owned.partition },
+    };
     const stored = this.#options.hub.storeTogether(topic, record, note).then(
       ({ noteOffset }) => this.#options.confirm(owned, noteOffset),
       (error: unknown) => {
         // neither is known to be there: an id without its message would make the next one look like a repetition
-        this.#forgetId(owned, ids, packetId, error);
+        this.#forgetId(owned, ids, packetId, slot, error);
         throw error;
       },
     );
@@ -199,9 +215,9 @@ export class SessionWrites {
   /** Resolves when the id is durably free. */
   async release(owned: Owned, packetId: number): Promise<void> {
     const { ids } = owned;
-    const epochs = ids?.get(packetId);
-    if (ids === null || epochs === undefined) return;
-    const offsets = await Promise.all(this.#tombstones(owned, Kind.inboundId, epochs, packetId));
+    const found = ids?.get(packetId);
+    if (ids === null || found === undefined) return;
+    const offsets = await Promise.all(this.#tombstones(owned, Kind.inboundId, found.epochs, found.slot));
     this.#dropId(owned, ids, packetId);
     await this.#options.confirm(owned, Math.max(...offsets));
   }
@@ -217,31 +233,25 @@ export class SessionWrites {
     return this.#topic.write(owned.partition, { key, value });
   }
 
-  #tombstones(owned: Owned, kind: Kind, epochs: readonly number[], packetId = 0): Promise<number>[] {
-    return epochs.map((epoch) => this.#write(owned, keyOf(kind, owned.clientId, epoch, packetId), null));
+  #tombstones(owned: Owned, kind: Kind, epochs: readonly number[], slot = 0): Promise<number>[] {
+    return epochs.map((epoch) => this.#write(owned, keyOf(kind, owned.clientId, epoch, slot), null));
   }
 
   /** Removes what nobody waits for. */
-  #remove(owned: Owned, kind: Kind, epochs: readonly number[], packetId = 0): void {
-    for (const gone of this.#tombstones(owned, kind, epochs, packetId)) {
+  #remove(owned: Owned, kind: Kind, epochs: readonly number[], slot = 0): void {
+    for (const gone of this.#tombstones(owned, kind, epochs, slot)) {
       gone.catch((error: unknown) => this.#failed(owned, error));
     }
   }
 
-  #idRecord(owned: Owned, packetId: number, topic: string): OutRecord {
-    const id = { topic, partition: 0, producerId: 0, producerEpoch: 0, sequence: 0, isPending: false };
-    const key = keyOf(Kind.inboundId, owned.clientId, owned.epoch, packetId);
-    return { key, value: encodeInboundId(id), partition: owned.partition };
-  }
-
-  #forgetId(owned: Owned, ids: Map<number, readonly number[]>, packetId: number, error: unknown): void {
+  #forgetId(owned: Owned, ids: Ids, packetId: number, slot: number, error: unknown): void {
     this.#failed(owned, error);
     if (owned.ids !== ids) return; // ended meanwhile, which removes it
     this.#dropId(owned, ids, packetId);
-    this.#remove(owned, Kind.inboundId, [owned.epoch], packetId);
+    this.#remove(owned, Kind.inboundId, [owned.epoch], slot);
   }
 
-  #dropId(owned: Owned, ids: Map<number, readonly number[]>, packetId: number): void {
+  #dropId(owned: Owned, ids: Ids, packetId: number): void {
     if (owned.ids !== ids || !ids.delete(packetId)) return;
     this.#ids--;
     if (ids.size === 0) owned.ids = null;
@@ -269,4 +279,33 @@ const alone: readonly number[] = [0];
 function sharedList(epochs: readonly number[]): readonly number[] {
   if (epochs.length === 0) return none;
   return epochs.length === 1 && epochs[0] === 0 ? alone : epochs;
+}
+
+function idsOf(entries: ReadonlyMap<number, Entry>): Ids {
+  const ids: Ids = new Map();
+  for (const [slot, entry] of entries) {
+    const id = packetIdOf(entry);
+    // one that cannot be read, or is there twice, is nobody's, and goes with the client
+    ids.set(id === 0 || ids.has(id) ? -1 - slot : id, { slot, epochs: sharedList(epochsOf(entry)) });
+  }
+  return ids;
+}
+
+function packetIdOf({ value }: Entry): number {
+  try {
+    return decodeOpenId(value);
+  } catch {
+    return 0;
+  }
+}
+
+function slotsOf(ids: Ids | null): Set<number> {
+  return new Set([...(ids?.values() ?? [])].map(({ slot }) => slot));
+}
+
+function freeSlot(ids: Ids): number {
+  const used = slotsOf(ids);
+  let slot = 0;
+  while (used.has(slot)) slot++;
+  return slot;
 }

@@ -234,9 +234,10 @@ export class SharedSessionKeeper implements SessionKeeper {
   }
 
   /** Of what this hub wrote or found before it claimed the client anew. */
-  #isOwnRecord(held: Held, { kind, epoch, packetId }: KeptKey): boolean {
-    const epochs = kind === Kind.session ? held.session : kind === Kind.will ? held.will : held.ids?.get(packetId);
-    return epochs?.includes(epoch) ?? false;
+  #isOwnRecord(held: Held, { kind, epoch, slot }: KeptKey): boolean {
+    if (kind === Kind.session) return held.session.includes(epoch);
+    if (kind === Kind.will) return held.will.includes(epoch);
+    return [...(held.ids?.values() ?? [])].some((id) => id.slot === slot && id.epochs.includes(epoch));
   }
 
   /** The owner of a client changed, or was confirmed. */

@@ -21,20 +21,6 @@ export interface StoredWill {
   readonly dueAt: number | null;
 }
 
-/**
- * A QoS 2 id of the client that waits for PUBREL: a record of its own, as it is stored with its message and changes far
- * more often than the session. It names the append, so that after a crash it can be told whether that took place.
- */
-export interface StoredInboundId {
-  readonly topic: string;
-  readonly partition: number;
-  readonly producerId: number;
-  readonly producerEpoch: number;
-  readonly sequence: number;
-  /** The append may not have taken place. */
-  readonly isPending: boolean;
-}
-
 /** What is known of a session whose hub is gone, by death or by restart. */
 export interface Past {
   /** Null: it was to end with its connection, and left a will. */
@@ -46,7 +32,6 @@ export interface Past {
 /** Raised when a field is added; a reader refuses what is newer than itself. */
 const sessionVersion = 1;
 const willVersion = 1;
-const idVersion = 1;
 const idMax = 65_535;
 
 export function encodeSession(session: StoredSession): Uint8Array {
@@ -95,27 +80,6 @@ export function decodeSession(bytes: Uint8Array): StoredSession {
     if (new Set(flights.map(({ packetId }) => packetId)).size < flights.length) throw bad("a packet id is there twice");
     return { epoch, expirySeconds, expiresAt, subscriptions, outbound: { positions, flights } };
   });
-}
-
-export function encodeInboundId(id: StoredInboundId): Uint8Array {
-  const writer = new Writer();
-  writer.uvarint(idVersion);
-  writer.string(id.topic, true);
-  for (const number of [id.partition, id.producerId, id.producerEpoch, id.sequence]) writer.uvarint(number);
-  writer.bool(id.isPending);
-  return writer.join();
-}
-
-/** @throws HubError INVALID_RECORD when the bytes are none of ours, or of a newer version. */
-export function decodeInboundId(bytes: Uint8Array): StoredInboundId {
-  return decoded(bytes, idVersion, (reader) => ({
-    topic: readString(reader),
-    partition: reader.uvarint(),
-    producerId: reader.uvarint(),
-    producerEpoch: reader.uvarint(),
-    sequence: reader.uvarint(),
-    isPending: reader.bool(),
-  }));
 }
 
 export function encodeWill({ will, dueAt }: StoredWill): Uint8Array {

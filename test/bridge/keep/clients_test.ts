@@ -1,11 +1,11 @@
 // What the records of a client mean: the highest epoch counts, the newest claim owns, and compaction changes nothing.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Clients, encodeClaim, epochsOf, type KeptRecord } from "../../../bridge/keep/clients.ts";
+import { Clients, encodeClaim, encodeOpenId, epochsOf, type KeptRecord } from "../../../bridge/keep/clients.ts";
 import { Kind, keyOf } from "../../../bridge/keep/keys.ts";
 import { encodeSession } from "../../../bridge/session/record.ts";
 import { seeded } from "../../sim/clock.ts";
-import { bytes, session } from "./stage.ts";
+import { session } from "./stage.ts";
 
 function all(records: readonly (readonly [Uint8Array, Uint8Array | null])[]): Clients {
   const clients = new Clients();
@@ -42,16 +42,16 @@ test("an heir owns what it inherits until somebody claims the client", () => {
   assert.equal(all([]).ownerOf("c"), null);
 });
 
-test("an id is open while it is so in any epoch", () => {
-  const id = (epoch: number, packetId: number): Uint8Array => keyOf(Kind.inboundId, "c", epoch, packetId);
+test("an id is open while its slot holds it in any epoch", () => {
+  const id = (epoch: number, slot: number): Uint8Array => keyOf(Kind.inboundId, "c", epoch, slot);
   const open = all([
-    [id(1, 5), bytes("x")],
-    [id(1, 6), bytes("x")],
-    [id(4, 5), bytes("x")],
+    [id(1, 5), encodeOpenId(7)],
+    [id(1, 6), encodeOpenId(8)],
+    [id(4, 5), encodeOpenId(7)],
     [id(1, 5), null],
     [id(1, 6), null],
   ]);
-  assert.deepEqual(open.pastOf("c"), { session: null, inboundIds: [5], will: null });
+  assert.deepEqual(open.pastOf("c"), { session: null, inboundIds: [7], will: null });
 });
 
 test("compaction at any moment changes nothing", () => {

@@ -8,9 +8,9 @@ test("every key is read as it was written, and no two are the same", () => {
   for (const kind of Object.values(Kind)) {
     for (const clientId of ["", "a", "ä/ß", "x".repeat(1_024)]) {
       for (const epoch of [0, 1, 127, 128, 2 ** 52]) {
-        for (const packetId of [0, 1, 65_535]) {
-          const key = keyOf(kind, clientId, epoch, packetId);
-          assert.deepEqual(readKey(key), { kind, clientId, epoch, packetId });
+        for (const slot of [0, 1, 65_535]) {
+          const key = keyOf(kind, clientId, epoch, slot);
+          assert.deepEqual(readKey(key), { kind, clientId, epoch, slot });
           seen.add(key.join());
         }
       }

@@ -98,6 +98,30 @@ test("an end that comes again waits for what the first one removes", async () =>
   }
 });
 
+test("packet ids that come one after the other share a slot, so that few tombstones are left", async () => {
+  const stage = await openKeeper();
+  try {
+    for (let id = 1; id <= 50; id++) {
+      await Promise.all([id, 1_000 + id].map((each) => stage.keeper.storeOnce("c", each, "t", record(`${each}`))));
+      await Promise.all([id, 1_000 + id].map((each) => stage.keeper.release("c", each)));
+    }
+    const client = stage.hub.hub.client("reader");
+    const consumer = client.consumer();
+    await consumer.assign([{ topic: mqttSessionsTopic, from: "earliest" }]);
+    const keys = new Set<string>();
+    for (let read = 0; read < 200; ) {
+      for (const { records } of await consumer.poll(1_000)) {
+        for (const { key } of records) keys.add(String(key));
+        read += records.length;
+      }
+    }
+    assert.equal(keys.size, 2);
+    await client.close();
+  } finally {
+    await stage.close();
+  }
+});
+
 test("a message that its topic refuses leaves no id behind", async () => {
   await withFolder(async (folder) => {
     const first = await openKeeper({ folder });

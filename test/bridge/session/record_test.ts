@@ -2,10 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  decodeInboundId,
   decodeSession,
   decodeWill,
-  encodeInboundId,
   encodeSession,
   encodeWill,
   type StoredSession,
@@ -72,9 +70,6 @@ test("sessions and wills come back as they were", () => {
     outbound: { positions: [], flights: [] },
   };
   assert.deepEqual(decodeSession(encodeSession(empty)), empty);
-  const id = { topic: "sensors", partition: 2, producerId: 2 ** 40, producerEpoch: 3, sequence: 9, isPending: true };
-  assert.deepEqual(decodeInboundId(encodeInboundId(id)), id);
-  assert.throws(() => decodeInboundId(encodeInboundId(id).subarray(1)), isRefusal);
   for (const one of [will, plainWill]) assert.deepEqual(decodeWill(encodeWill(one)), one);
 });
 
