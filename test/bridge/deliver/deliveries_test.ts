@@ -1,6 +1,8 @@
 // Deliveries over a real hub: what is acknowledged after a SUBACK comes, once and in order; sessions catch up.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { At, batchCrc } from "../../../hub/record/batch.ts";
+import { encodeBatch } from "../../../hub/record/builder.ts";
 import { Client, until, withWorld } from "./world.ts";
 
 const many = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
@@ -276,5 +278,31 @@ test("closing amid a look does not wait for it", async () => {
     const began = performance.now();
     await world.deliveries.close();
     assert.ok(performance.now() - began < 5_000, "retries of a closed client take 13 s");
+  });
+});
+
+test("a batch that nobody can open stops neither the tail nor a session that is behind", async () => {
+  await withWorld(async (world) => {
+    const admin = world.client.admin();
+    await admin.createTopic("sensors", { partitions: 1 });
+    await admin.close();
+    const [live, away] = [new Client(world, "live"), new Client(world, "away")];
+    for (const client of [live, away]) client.connect({ durable: true });
+    for (const client of [live, away]) await client.subscribe("sensors/#");
+    away.lose();
+    await world.publish("sensors/a/t", "1");
+    const garbage = encodeBatch([{ key: null, value: new Uint8Array(50) }], { baseOffset: 0 }, 1_000);
+    garbage.fill(0xee, 61);
+    new DataView(garbage.buffer, garbage.byteOffset).setUint32(At.crc, batchCrc(garbage, 0, garbage.length));
+    const partitionData = [{ index: 0, records: garbage }];
+    const topicData = [{ name: "sensors", partitionData }];
+    const reply = await world.hub.wire.call("produce", 9, { acks: -1, timeoutMs: 5_000, topicData });
+    assert.equal(reply.responses[0]!.partitionResponses[0]!.errorCode, 0);
+    await world.publish("sensors/a/t", "2");
+    await live.until(2);
+    assert.equal(world.trace.counted("mqtt_deliver_broken_batches_total"), 1);
+    away.connect({ durable: true });
+    await away.until(2);
+    for (const { texts } of [live, away]) assert.deepEqual(texts, ["sensors/a/t 1", "sensors/a/t 2"]);
   });
 });
