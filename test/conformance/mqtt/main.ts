@@ -1,4 +1,5 @@
-// npm run conformance:mqtt -- [--steps N] [--subject partidor|mosquitto] [--versions 4,5] [--from SEED] [--keep-going]
+// npm run conformance:mqtt -- [--steps N] [--minutes M] [--subject partidor|mosquitto] [--versions 4,5] [--from SEED]
+// [--keep-going]
 // Random scenarios on mosquitto and on a hub. SEED=n plays one seed, shrinks it and prints what is left.
 import { parseArgs } from "node:util";
 import type { Version } from "../../../bridge/wire/packet.ts";
@@ -10,6 +11,7 @@ import { type Found, scenarioOf, search, shrink, tell, watcherVersion } from "./
 const { values } = parseArgs({
   options: {
     steps: { type: "string", default: "100000" },
+    minutes: { type: "string", default: "60" },
     subject: { type: "string", default: "partidor" },
     versions: { type: "string", default: "4,5" },
     from: { type: "string", default: "1" },
@@ -35,7 +37,7 @@ async function run(ports: Ports): Promise<number> {
   const from = Number(only ?? values.from);
   const steps = only === undefined ? Number(values.steps) : 1;
   const stopAtFirst = !values["keep-going"];
-  const report = await search(ports, { from, steps, versions, stopAtFirst });
+  const report = await search(ports, { from, steps, versions, stopAtFirst, withinMs: Number(values.minutes) * 60_000 });
   const minutes = (Date.now() - began) / 60_000;
   for (const found of report.found.slice(0, 20)) await tellShortest(ports, found);
   const rate = Math.round(report.steps / minutes);
@@ -51,9 +53,13 @@ async function run(ports: Ports): Promise<number> {
 
 const reference = await startMosquitto();
 const subject = await (values.subject === "mosquitto" ? startMosquitto() : startPartidor());
+const stop = async (): Promise<void> => {
+  await subject.stop();
+  await reference.stop();
+};
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void stop().then(() => process.exit(1)));
 try {
   process.exitCode = await run({ reference: reference.port, subject: subject.port });
 } finally {
-  await subject.stop();
-  await reference.stop();
+  await stop();
 }
