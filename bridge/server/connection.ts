@@ -180,6 +180,7 @@ export class Connection {
 
   /** Nothing is read any more; the stream stays for what is still to be sent. */
   stop(): void {
+    if (this.#isEnding) return; // what it still sends is read, and dropped
     this.#isStopped = true;
     this.#stream.pause();
   }
