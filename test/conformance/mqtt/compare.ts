@@ -70,7 +70,14 @@ export const rules: readonly Rule[] = [
       const isSingle = new Set<string>();
       for (const [name, list] of groupsOf(subject.publishes)) if (list.length === 1) isSingle.add(name);
       const publishes = [...groupsOf(reference.publishes)].flatMap(([name, list]) => {
-        return isSingle.has(name) && !isSubscribing ? [mergeCopies(list)] : list;
+        if (isSubscribing) return list;
+        if (isSingle.has(name)) return [mergeCopies(list)];
+        // the same message as it was published and as what was retained
+        return [true, false].flatMap((retain) => {
+          const those = list.filter((one) => one.retain === retain);
+          const isOne = subject.publishes.filter((one) => one.name === name && one.retain === retain).length === 1;
+          return isOne && those.length > 0 ? [mergeCopies(those)] : those;
+        });
       });
       const isAgain = ({ dup, name }: Seen): boolean => dup && isSingle.has(name);
       const others = releasedOnce(reference.others, (name) => copies(name) === 1 || name.startsWith(nameless));
@@ -196,7 +203,9 @@ function roundLifetime(one: Seen): Seen {
 
 /** Each message once, however often it was sent, and released once. */
 function settledOnly({ publishes, others }: View): View {
-  const once = [...groupsOf(publishes).values()].map((copies) => ({ ...mergeCopies(copies), dup: false }));
+  const once = [...groupsOf(publishes).values()].map((copies) => {
+    return { ...mergeCopies(copies), dup: false, properties: {} }; // it may have come back as 3.1.1
+  });
   return { publishes: byStream(once), others: releasedOnce(others, () => true) };
 }
 
