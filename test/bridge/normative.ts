@@ -401,10 +401,10 @@ export const statements5 = parse(
 4.7.3-4 | session | matching compares characters as they are | FilterTree agrees with a list of subscriptions after any changes, from memory too
 4.8.2-1 | codec | a shared filter is $share/, and a name of at least one character | refused: SUBSCRIBE: an empty share name && filterProblem: a shared subscription has a name without wildcards, and a filter
 4.8.2-2 | codec | the share name has no / + #, and is followed by / and a filter | refused: SUBSCRIBE: a share name with a wildcard && refused: SUBSCRIBE: a share name without a filter && filterProblem: a shared subscription has a name without wildcards, and a filter
-4.8.2-3 | broker | a shared delivery has at most the QoS granted to its client
+4.8.2-3 | broker | a shared delivery has at most the QoS granted to its client | a shared delivery has at most the QoS that its client was granted [MQTT-4.8.2-3]
 4.8.2-4 | session | a shared delivery with QoS 2 that a broken connection cut is finished with the same client | a partition of a group: what is settled can be committed, what is not goes to the next member
 4.8.2-5 | session | if that session ends first, no other client gets the message | a partition of a group: what is settled can be committed, what is not goes to the next member
-4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other
+4.8.2-6 | broker | a shared delivery that is answered 0x80 or more is dropped, and goes to no other | a shared delivery that its client refuses goes to no other [MQTT-4.8.2-6]
 4.9.0-1 | session | the send quota begins at most at the receive maximum, and not at 0 | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
 4.9.0-2 | session | at quota 0 no PUBLISH with QoS is sent | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9] && sessions keep their promises over cuts, takeovers and crashes
 4.9.0-3 | session | at quota 0 everything else goes on | the client's receive maximum is kept, and room is used at once [MQTT-3.3.4-9]
