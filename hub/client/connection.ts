@@ -7,12 +7,26 @@ import type { ApiName, CallOf, ReplyOf } from "../wire/apis.ts";
 import { FrameSplitter } from "../wire/frame.ts";
 import { newestSent } from "./versions.ts";
 
+/**
+ * Appends a batch at once, in the order of the calls, where the hub leads the partition and nothing has to be waited
+ * for; `done` is called when it is committed at `acks`, or refused, maybe within the call. False: ask by a request.
+ */
+export type LocalAppend = (
+  topic: string,
+  partition: number,
+  batch: Uint8Array,
+  acks: number,
+  done: (error: HubError | null, baseOffset: number) => void,
+) => boolean;
+
 /** A way to one hub, with or without a socket. */
 export interface Connection {
   /** False once it is closed; it does not open again. */
   readonly open: boolean;
   /** True when no socket lies in between: calls take effect in the order they are made, within the call. */
   readonly direct: boolean;
+  /** Of a direct one, where the hub takes batches without a request. */
+  readonly append?: LocalAppend;
   /** The highest version both sides speak. Throws HubError UNSUPPORTED_VERSION when there is none. */
   version(api: ApiName): number;
   /**

@@ -4,7 +4,7 @@ import { apis } from "../wire/apis.ts";
 import type { ApiName, CallOf, ReplyOf, RequestOf, ResponseOf } from "../wire/apis.ts";
 import { fill } from "../wire/codec.ts";
 import type { Message } from "../wire/schema.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, LocalAppend } from "./connection.ts";
 import { newestSent } from "./versions.ts";
 
 /** Who asks, as dispatch wants to know it. */
@@ -27,7 +27,7 @@ export type LocalDispatch = <N extends ApiName>(
 let lastId = 0;
 
 /** Opens a connection to the hub in this process, in the newest versions both know. Nothing is copied or encoded. */
-export function openLocal(dispatch: LocalDispatch, clientId: string): Connection {
+export function openLocal(dispatch: LocalDispatch, clientId: string, append?: LocalAppend): Connection {
   lastId += 1;
   const listener = { host: "127.0.0.1", port: 0 };
   const base = { clientId, clientHost: "local", connectionId: -lastId, listener, inProcess: true as const };
@@ -53,6 +53,7 @@ export function openLocal(dispatch: LocalDispatch, clientId: string): Connection
       return open;
     },
     direct: true,
+    ...(append === undefined ? {} : { append: (...args: Parameters<LocalAppend>) => open && append(...args) }),
     version: newestSent,
     async call<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>> {
       const response = await begin(api, request);

@@ -3,7 +3,7 @@ import { errorNameOf, HubError } from "../errors.ts";
 import type { Clock, Timer } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, LocalAppend } from "./connection.ts";
 import type { Acks } from "./faces.ts";
 import { judge, tellAll, unclear } from "./lane.ts";
 import type { Batch, Identity, Lane } from "./lane.ts";
@@ -30,6 +30,7 @@ export class Sender {
   /** Lanes with waiting batches. */
   readonly #offered = new Set<Lane>();
   readonly #underWay = new Map<Connection, number>();
+  #isPumping = false;
 
   /** @param idempotent undefined: on with acks=all, and off again when the broker cannot. */
   constructor(routes: Routes, acks: Acks, idempotent: boolean | undefined, release: (batch: Batch) => void) {
@@ -200,7 +201,11 @@ export class Sender {
     for (const batch of waiting) this.#settle(batch, error, -1);
   }
 
-  #send(connection: Connection, batches: readonly Batch[]): void {
+  #send(connection: Connection, all: readonly Batch[]): void {
+    const { append } = connection;
+    const isDirect = append !== undefined && this.#acks !== 0;
+    const batches = isDirect ? all.filter((batch) => !this.#append(append, batch, connection)) : all;
+    if (batches.length === 0) return;
     const request = { acks: this.#acks, timeoutMs: limits.clientRequestMsMax, topicData: byTopic(batches) };
     if (this.#acks === 0) {
       this.#tell(connection, batches, request);
@@ -222,6 +227,40 @@ export class Sender {
         this.#unanswered(connection, current(), error);
       },
     );
+  }
+
+  /** Straight into the hub of this process; false: it has to be asked. */
+  #append(append: LocalAppend, batch: Batch, connection: Connection): boolean {
+    const { lane, sending } = batch;
+    let isWithin = true;
+    const done = (error: HubError | null, baseOffset: number): void => {
+      // never within the call that sent the records
+      if (isWithin) return void Promise.resolve().then(() => done(error, baseOffset));
+      if (batch.sending !== sending || !lane.underWay.includes(batch)) return;
+      if (error === null) this.#delivered(batch, baseOffset);
+      else
+        this.#refused(batch, new HubError(error.kind, `${lane.topic}-${lane.partition}: ${error.message}`), connection);
+      this.#pumpLater();
+    };
+    const isTaken = append(lane.topic, lane.partition, batch.bytes, this.#acks, done);
+    isWithin = false;
+    return isTaken;
+  }
+
+  #delivered(batch: Batch, baseOffset: number): void {
+    batch.lane.finish(batch);
+    batch.lane.lost = 0;
+    this.#settle(batch, null, baseOffset);
+  }
+
+  /** Once for all that is answered in one go. */
+  #pumpLater(): void {
+    if (this.#isPumping || this.#offered.size === 0) return;
+    this.#isPumping = true;
+    void Promise.resolve().then(() => {
+      this.#isPumping = false;
+      this.pump();
+    });
   }
 
   /** While a hub does not answer, others are asked who leads: one that is cut off never says that it does not. */
@@ -286,9 +325,7 @@ export class Sender {
     for (const batch of batches) {
       const answer = answers.get(batch.lane.topic)?.get(batch.lane.partition);
       if (answer?.errorCode === 0) {
-        batch.lane.finish(batch);
-        batch.lane.lost = 0;
-        this.#settle(batch, null, answer.baseOffset);
+        this.#delivered(batch, answer.baseOffset);
       } else if (answer === undefined) {
         const detail = "the hub did not answer for the partition";
         this.#refused(batch, new HubError("UNKNOWN_SERVER_ERROR", detail), connection);

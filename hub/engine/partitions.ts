@@ -367,6 +367,11 @@ export class Partitions implements TransactionPartitions {
     for (const partition of this.#byLog.values()) this.#disturb(partition, error);
   }
 
+  /** Whether a produce may append now: nobody waits, and the disk keeps up. */
+  get isFree(): boolean {
+    return this.#line === null && this.#store.backlogBytes() <= limits.journalBacklogBytesMax;
+  }
+
   /**
    * null when a produce may append now; else it waits for its turn, because more would only lengthen the queue to the
    * disk. All wait in one line: nobody overtakes an earlier request of the same connection, and each looks at the queue
