@@ -121,7 +121,10 @@ compat("kafkajs", "admin: a whole life of a topic", async () => {
     await admin.deleteGroups(["g"]);
     assert.deepEqual((await admin.listGroups()).groups, []);
     await admin.deleteTopics({ topics: ["a"] });
-    assert.deepEqual(await admin.listTopics(), []);
+    assert.deepEqual(
+      (await admin.listTopics()).filter((name: string) => !name.startsWith("__")),
+      [],
+    );
     await assert.rejects(admin.fetchTopicMetadata({ topics: ["missing-and-not/legal"] }));
     await admin.disconnect();
   });

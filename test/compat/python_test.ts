@@ -44,7 +44,7 @@ from kafka.admin import KafkaAdminClient, NewTopic, NewPartitions, ConfigResourc
 server = sys.argv[1]
 admin = KafkaAdminClient(bootstrap_servers=[server])
 admin.create_topics([NewTopic('made', 2, 1, topic_configs={'retention.ms': '1000000'})])
-print(sorted(admin.list_topics()))
+print(sorted(name for name in admin.list_topics() if not name.startswith('__')))
 described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, 'made')])
 values = {entry[0]: entry[1] for reply in described for resource in reply.resources for entry in resource[4]}
 print(values['retention.ms'], values['cleanup.policy'])
@@ -62,7 +62,7 @@ print(sum(ends.values()))
 later = consumer.offsets_for_times({TopicPartition('test', 0): 0})
 print(later[TopicPartition('test', 0)].offset if later[TopicPartition('test', 0)] else 'none')
 admin.delete_topics(['made'])
-print(sorted(admin.list_topics()))
+print(sorted(name for name in admin.list_topics() if not name.startswith('__')))
 `;
 
 compat(

@@ -90,12 +90,17 @@ test("a will is published with and without RETAIN, as its CONNECT says [MQTT-3.1
         const dying = await subscriber(version, { will: will(topic, retain) });
         await dying.cut();
         assert.equal((await watcher.nth("publish")).retain, retain);
-        const late = await subscriber(version);
-        late.send(subscribePacket(1, [topic]));
-        await late.nth("suback");
-        await publish(watcher, topic, "later");
-        await late.until(() => payloadsOf(late).includes("later"));
-        assert.deepEqual(payloadsOf(late), retain ? ["gone", "later"] : ["later"]);
+        // nobody is told when a will is kept as retained: whoever comes too early comes again
+        let got: readonly string[] = [];
+        while (got.length < (retain ? 2 : 1)) {
+          const late = await subscriber(version);
+          late.send(subscribePacket(1, [topic]));
+          await late.nth("suback");
+          await publish(watcher, topic, "later");
+          await late.until(() => payloadsOf(late).includes("later"));
+          got = payloadsOf(late);
+        }
+        assert.deepEqual(got, retain ? ["gone", "later"] : ["later"]);
       }
     }
   }

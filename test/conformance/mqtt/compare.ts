@@ -72,10 +72,11 @@ export const rules: readonly Rule[] = [
       const publishes = [...groupsOf(reference.publishes)].flatMap(([name, list]) => {
         if (isSubscribing) return list;
         if (isSingle.has(name)) return [mergeCopies(list)];
-        // the same message as it was published and as what was retained
-        return [true, false].flatMap((retain) => {
+        // the same message as it was published and as what was retained, in the order in which the subject has them
+        const own = subject.publishes.filter((one) => one.name === name);
+        return [...new Set([...own, ...list].map(({ retain }) => retain))].flatMap((retain) => {
           const those = list.filter((one) => one.retain === retain);
-          const isOne = subject.publishes.filter((one) => one.name === name && one.retain === retain).length === 1;
+          const isOne = own.filter((one) => one.retain === retain).length === 1;
           return isOne && those.length > 0 ? [mergeCopies(those)] : those;
         });
       });
