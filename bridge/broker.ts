@@ -7,6 +7,7 @@ import type { KnownSession, RetainedKeeper, SessionKeeper, SessionKeeperEvents }
 import type { Keepers } from "./rooms.ts";
 import { Client, type ClientHost } from "./server/client.ts";
 import { Deadlines } from "./server/deadlines.ts";
+import type { Elsewhere } from "./server/detour.ts";
 import { Entrance } from "./server/entrance.ts";
 import { Figures, noCounts } from "./server/figures.ts";
 import { Front } from "./server/front.ts";
@@ -28,6 +29,8 @@ export interface BrokerOptions {
   readonly keepers: (events: SessionKeeperEvents) => Keepers;
   /** Comings and goings become records of `mqtt.presence`. */
   readonly presence?: boolean;
+  /** Other hubs that have room for clients; null: none is known. Never, when left out. */
+  readonly elsewhere?: () => Elsewhere | null;
   /** Defaults: limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
@@ -70,7 +73,7 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
-    const { clock, trace, deliveries, ackTimeoutMs } = options;
+    const { clock, trace, deliveries } = options;
     this.#startedAt = clock.now();
     this.#deps = { budget: { used: 0, max: limits.mqttQueuedBytesMax }, tailOf: deliveries.tailOf };
     const { sessions, retained } = options.keepers({
@@ -97,7 +100,7 @@ export class Broker {
     };
     const entrance = new Entrance({ ...options, sessions, roster: this.#roster() });
     this.#front = new Front({
-      ...{ clock, trace, ackTimeoutMs },
+      ...options,
       counts: this.#counts,
       publisher: this.#publisher,
       onConnect: (connection, packet) => entrance.connect(connection, packet),
@@ -117,6 +120,11 @@ export class Broker {
   /** Serves MQTT on a byte stream until it closes. */
   accept(stream: Duplex, remoteAddress: string): void {
     this.#front.accept(stream, remoteAddress);
+  }
+
+  /** There may be one more. */
+  get hasRoom(): boolean {
+    return this.#front.size < (this.#options.connectionsMax ?? limits.mqttConnectionsMax);
   }
 
   stats(): BrokerStats {

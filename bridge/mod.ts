@@ -7,6 +7,7 @@ import { type Clock, type HubClient, limits, type Trace } from "../hub/mod.ts";
 import type { KeepingHub } from "./keep/faces.ts";
 import { listenAll } from "./listen.ts";
 import { openRooms, type Rooms } from "./rooms.ts";
+import type { Elsewhere } from "./server/detour.ts";
 import { defaultRoutes, type RouteConfig, type Routed, TopicMap } from "./topic_map.ts";
 
 export { type Access, type Admission, anonymousAccess, type Credentials } from "./auth.ts";
@@ -36,6 +37,8 @@ export interface BridgeOptions {
   readonly downlinks?: readonly DownlinkConfig[];
   /** Comings and goings become records of `mqtt.presence`; they do not when left out. */
   readonly presence?: boolean;
+  /** Other hubs that have room for clients, which are told of them; null: none is known. */
+  readonly elsewhere?: () => Elsewhere | null;
   /** Bounds other than those of limits.ts. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
@@ -54,6 +57,8 @@ export interface Bridge {
   /** What would happen to a PUBLISH; stores nothing. */
   testRoute(mqttTopic: string, clientId?: string): Routed;
   stats(): BrokerStats;
+  /** One more client may connect. */
+  readonly hasRoom: boolean;
   /** Stops reading, waits (at most the ack timeout) for what is in flight, then closes every connection. */
   close(): Promise<void>;
 }
@@ -85,6 +90,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     accept: (stream, remoteAddress = fromHere) => broker.accept(stream, remoteAddress),
     testRoute: (mqttTopic, clientId = "client-id") => map.route(mqttTopic, clientId),
     stats: () => broker.stats(),
+    get hasRoom() {
+      return broker.hasRoom;
+    },
     async close() {
       broker.quiesce();
       const closed = listening.close();

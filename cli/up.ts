@@ -245,9 +245,12 @@ class HubProcess {
         trace,
         ackTimeoutMs: config.mqtt.ackTimeout,
         presence: config.mqtt.presence,
+        connectionsMax: config.mqtt.connectionsMax,
+        elsewhere: () => hub.elsewhere(),
       }),
     );
     const started = bridge;
+    hub.offerMqtt(bridge.port, () => started.hasRoom);
     this.#parts.push({ name: "bridge", stop: () => started.close() });
     dashboard.attach(hub.client("dashboard"));
     const ports = { mqtt: bridge.port, kafka, http: dashboard.port };

@@ -1,6 +1,7 @@
 // Settings of a hub: flag over environment over file over default, one table that checks and documents itself. Pure.
 import { type BrokerSetting, brokerSettings, placeOf } from "./broker_settings.ts";
 import { settings, type Kind, type Setting } from "./config_table.ts";
+import { limits } from "./limits.ts";
 import { topicSettings } from "./topic_settings.ts";
 
 /** Where an MQTT message goes; bridge/topic_map.ts gives it its meaning. */
@@ -11,7 +12,13 @@ export type DownlinkTable = readonly Readonly<Record<string, string | number>>[]
 
 export interface Config {
   readonly hub: { id: number; data: string; listen: readonly string[]; insecure: boolean; clockTrusted: boolean };
-  readonly mqtt: { port: number; ackTimeout: number; presence: boolean };
+  readonly mqtt: {
+    port: number;
+    ackTimeout: number;
+    presence: boolean;
+    advertised: string | null;
+    connectionsMax: number;
+  };
   readonly kafka: { port: number; advertised: string | null };
   readonly http: { port: number; origins: readonly string[] };
   readonly redis: { url: string | null };
@@ -156,6 +163,8 @@ export function loadConfig(sources: ConfigSources): Config {
       port: get("mqtt.port") as number,
       ackTimeout: get("mqtt.ack-timeout") as number,
       presence: get("mqtt.presence") as boolean,
+      advertised: get("mqtt.advertised") as string | null,
+      connectionsMax: get("mqtt.max-connections") as number,
     },
     kafka: { port: get("kafka.port") as number, advertised: get("kafka.advertised") as string | null },
     http: { port: get("http.port") as number, origins: get("http.origins") as string[] },
@@ -287,6 +296,10 @@ function convert(entry: Setting, value: unknown, where: string): unknown {
       return Number.isInteger(number) && (number as number) >= 0 && (number as number) <= 63
         ? number
         : fail("a number 0..63");
+    case "connections":
+      return Number.isInteger(number) && (number as number) >= 1 && (number as number) <= limits.mqttConnectionsMax
+        ? number
+        : fail(`a number 1..${limits.mqttConnectionsMax}`);
     case "text":
       return typeof value === "string" && value !== "" ? value : fail("text");
     case "texts": {
@@ -324,6 +337,7 @@ export function configSchema(): Record<string, unknown> {
   const types: Record<Kind, object> = {
     port: { type: "integer", minimum: 0, maximum: 65_535 },
     id: { type: "integer", minimum: 0, maximum: 63 },
+    connections: { type: "integer", minimum: 1, maximum: limits.mqttConnectionsMax },
     text: { type: "string" },
     texts: { type: "array", items: { type: "string" } },
     mechanisms: { type: "array", items: { enum: saslNames } },

@@ -1,6 +1,7 @@
 // The settings of a hub as one table: place, kind, default and what each is for. Pure.
+import { limits } from "./limits.ts";
 
-export type Kind = "port" | "id" | "text" | "texts" | "mechanisms" | "duration" | "boolean" | "level";
+export type Kind = "port" | "id" | "connections" | "text" | "texts" | "mechanisms" | "duration" | "boolean" | "level";
 
 export interface Setting {
   readonly path: string;
@@ -34,6 +35,13 @@ export const settings: readonly Setting[] = [
     "How long a PUBLISH waits for its commit before its client is closed.",
   ),
   setting("mqtt.presence", "boolean", true, "Keep who connects and disconnects as records of the topic mqtt.presence."),
+  setting(
+    "mqtt.advertised",
+    "text",
+    null,
+    "host:port that other hubs send MQTT 5 clients to; the host of kafka.advertised or the listener when left out.",
+  ),
+  setting("mqtt.max-connections", "connections", limits.mqttConnectionsMax, "How many MQTT clients may be connected."),
   setting("kafka.port", "port", 9092, "Kafka port; 0 picks a free one."),
   setting("kafka.advertised", "text", null, "host:port that clients are told; the address they came to when left out."),
   setting("http.port", "port", 8080, "Dashboard, health, metrics and MQTT over WebSocket; 0 picks a free one."),

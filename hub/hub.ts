@@ -8,6 +8,7 @@ import { ClusterMember, type MemberOptions } from "./engine/cluster_member.ts";
 import { belongsToCluster } from "./engine/cluster_memory.ts";
 import { type ClusterReport, measureCluster, worriesOf } from "./engine/cluster_report.ts";
 import { loneView } from "./engine/cluster_view.ts";
+import { type Elsewhere, elsewhere } from "./engine/elsewhere.ts";
 import { moveGroupsIn } from "./engine/moving_in.ts";
 import { Partitions } from "./engine/partitions.ts";
 import { Settings } from "./engine/settings.ts";
@@ -15,7 +16,7 @@ import { SharedFacts } from "./engine/shared_facts.ts";
 import { Topics, uuidText } from "./engine/topics.ts";
 import { HubError } from "./errors.ts";
 import { type CoordinatorParts, type Coordinators, openCoordinators } from "./hub_coordinators.ts";
-import { accessOf, boundsOf, entryOf, openAlone, parseAddress } from "./hub_parts.ts";
+import { accessOf, boundsOf, entryOf, mqttReferenceOf, openAlone, parseAddress } from "./hub_parts.ts";
 import type { Clock, Disk, Hashing, Net, Random } from "./io/ports.ts";
 import type { Coordination } from "./io/coordination.ts";
 import type { FactStore, RemoteRegistry } from "./io/registry.ts";
@@ -355,9 +356,22 @@ export class Hub {
     trace.gauge("kafka_connections", this.#acceptor?.connections ?? 0);
   }
 
-  /** From now on health says draining; called before the bridges close. */
+  /** Tells the other hubs that MQTT clients find this one at `port`, as long as it has room. */
+  offerMqtt(port: number, hasRoom: () => boolean): void {
+    const reference = mqttReferenceOf(this.#config, port);
+    this.#member?.governor.offerMqtt(() => (hasRoom() ? reference : null));
+  }
+
+  /** Where MQTT clients of this hub may go instead; null: nowhere that is known. */
+  elsewhere(): Elsewhere | null {
+    const member = this.#member;
+    return member && elsewhere(member.governor.view, (hub) => member.moves.leaves(hub));
+  }
+
+  /** From now on health says draining, and no hub sends clients here; called before the bridges close. */
   drain(): void {
     this.#phase = "draining";
+    this.#member?.governor.drain();
   }
 
   /** Finishes what is under way, then closes everything in the reverse order of the starts. Idempotent. */

@@ -2,6 +2,7 @@
 import type { SaslMechanism } from "./access/scram.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { type Access, openAccess } from "./engine/access.ts";
+import { referenceOf } from "./engine/elsewhere.ts";
 import { type GroupEngine, openGroupEngine } from "./engine/groups.ts";
 import type { Partitions } from "./engine/partitions.ts";
 import type { Settings } from "./engine/settings.ts";
@@ -134,6 +135,14 @@ export function entryOf(
   const host = isLoopback(listened) ? "127.0.0.1" : listened;
   const address = kafka.advertised === null ? { host, port } : parseAddress(kafka.advertised, port);
   return { hubId: hub.id, dirId, bootSeq, ...address, rack: cluster.rack, version: "1" };
+}
+
+/** Where MQTT clients that other hubs send away find this one; null: nowhere that is known. `port`: of its listener. */
+export function mqttReferenceOf(config: Config, port: number): string | null {
+  const { advertised } = config.mqtt;
+  if (advertised !== null) return referenceOf(parseAddress(advertised, port));
+  const { host } = entryOf(config, { dirId: "", bootSeq: 0 }, 0);
+  return referenceOf({ host, port });
 }
 
 /** The topics of a lone hub. What it lost nobody has: that a log is short was told, and means nothing to it. */

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { limits } from "../../hub/mod.ts";
 import type { Terms } from "../session/sender.ts";
 import type { Client } from "./client.ts";
+import { canDial } from "./detour.ts";
 import type { Counts } from "./figures.ts";
 import { FrameScanner } from "../wire/frames.ts";
 import { encodePacket, type SendLimits } from "../wire/encode.ts";
@@ -208,6 +209,11 @@ export class Connection {
   /** Nobody is there any more, or soon. */
   get isOver(): boolean {
     return this.#isClosed || this.#isEnding;
+  }
+
+  /** It came over TCP, so that another hub's address is of use to it. */
+  get canDial(): boolean {
+    return canDial(this.#stream);
   }
 
   /** Milliseconds since `end`. */

@@ -1,5 +1,6 @@
 // All connections of a hub: what they may send and when they are read, and what ends them.
 import type { Duplex } from "node:stream";
+import type { Access } from "../auth.ts";
 import { type Clock, limits, type Trace } from "../../hub/mod.ts";
 import { connectRefusal } from "../wire/connect.ts";
 import { decodePacket } from "../wire/decode.ts";
@@ -7,9 +8,11 @@ import { type Connect, MqttProblem, type Packet, PacketType, Reason } from "../w
 import { PublishView, TopicMemo } from "../wire/publish.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Client } from "./client.ts";
+import { detourOf, type Elsewhere } from "./detour.ts";
 import { FastLane } from "./fast_lane.ts";
 import type { Counts } from "./figures.ts";
 import type { Publisher } from "./publisher.ts";
+import { TurnAway } from "./turn_away.ts";
 
 export interface FrontOptions {
   readonly clock: Clock;
@@ -20,6 +23,9 @@ export interface FrontOptions {
   readonly ackTimeoutMs: number;
   readonly connectionsMax: number;
   readonly connectMsMax: number;
+  readonly access: Access;
+  /** Other hubs that have room; null: none is known. */
+  readonly elsewhere?: () => Elsewhere | null;
 }
 
 export class Front implements ConnectionHost {
@@ -30,8 +36,6 @@ export class Front implements ConnectionHost {
   readonly #connections = new Set<Connection>();
   /** Connections that wait for their turn to say CONNECT. */
   readonly #line = new Set<Connection>();
-  /** Refused and not closed yet. */
-  #turnedAway = 0;
   #connectsLeft: number = limits.mqttConnectsPerTurnMax;
   #isTurning = false;
   #toFlush: Connection[] = [];
@@ -43,12 +47,16 @@ export class Front implements ConnectionHost {
   readonly #view = new PublishView();
   readonly #topics = new TopicMemo(1_024);
   readonly #lane: FastLane;
+  readonly #away: TurnAway;
+  readonly #elsewhere: () => Elsewhere | null;
   /** Milliseconds since the epoch: one look at the clock for all packets of a read. */
   #wall = 0;
 
   constructor(options: FrontOptions) {
     this.#options = options;
     this.counts = options.counts;
+    this.#elsewhere = options.elsewhere ?? (() => null);
+    this.#away = new TurnAway({ ...options, elsewhere: this.#elsewhere });
     this.#lane = new FastLane(options.publisher, this.#topics);
   }
 
@@ -61,7 +69,8 @@ export class Front implements ConnectionHost {
   }
 
   accept(stream: Duplex, remoteAddress: string): void {
-    if (this.#isClosing || this.#connections.size >= this.#options.connectionsMax) return this.#turnAway(stream);
+    if (this.#isClosing) return void stream.on("error", () => {}).destroy();
+    if (this.#connections.size >= this.#options.connectionsMax) return this.#away.take(stream, remoteAddress);
     this.#connections.add(new Connection(stream, remoteAddress, this));
   }
 
@@ -173,10 +182,14 @@ export class Front implements ConnectionHost {
   /** Ends every connection; those with a session say why. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    const known = this.#elsewhere();
+    let turn = 0;
     for (const connection of [...this.#connections]) {
-      const { client } = connection;
+      const { client, version } = connection;
+      const detour = version === 5 && connection.canDial ? detourOf(known, turn++) : null;
+      const { code, reference } = detour ?? { code: Reason.serverShuttingDown, reference: "" };
       if (client === null) connection.end();
-      else client.act((session, now) => session.disconnect(Reason.serverShuttingDown, "", now, client));
+      else client.act((session, now) => session.disconnect(code, reference, now, client));
     }
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
@@ -227,17 +240,6 @@ export class Front implements ConnectionHost {
       if (this.#connectsLeft <= 0) break;
       connection.resume();
     }
-  }
-
-  /** Too many: closed after a while of its own, so that not all of them come back at once. */
-  #turnAway(stream: Duplex): void {
-    const { trace, clock } = this.#options;
-    trace.count("mqtt_connections_refused_total", 1, { reason: "too-many" });
-    stream.on("error", () => {});
-    if (this.#isClosing || this.#turnedAway >= limits.mqttTurnedAwayMax) return void stream.destroy();
-    this.#turnedAway++;
-    stream.once("close", () => this.#turnedAway--);
-    clock.after(Math.random() * limits.mqttTurnAwayMsMax, () => stream.destroy());
   }
 
   #cut(connection: Connection, reason: string): void {

@@ -14,6 +14,8 @@ export interface Beat {
   /** Up to where its journal has the metadata. */
   readonly metaSeq: number;
   readonly draining: boolean;
+  /** Where MQTT clients find it; null while it serves none, or has no room for more. */
+  readonly mqtt: string | null;
   /** Hubs whose connection closed and whose port refuses. */
   readonly gone: readonly HubId[];
   /** Hubs that do not answer. */

@@ -10,6 +10,8 @@ export interface HubView {
   readonly rack: string | null;
   readonly alive: boolean;
   readonly draining: boolean;
+  /** host:port for MQTT clients; null while it serves none, or has no room for more. */
+  readonly mqtt: string | null;
 }
 
 /** Facts about the cluster that change by themselves; every answer is of this moment and advisory. */

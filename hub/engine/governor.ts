@@ -211,9 +211,16 @@ export class Governor {
     this.#pulse.drain();
   }
 
+  /** Beats say from now on where MQTT clients of other hubs may come. */
+  offerMqtt(address: () => string | null): void {
+    this.#pulse.mqtt = address;
+    this.#pulse.say();
+  }
+
   #hubs(): HubView[] {
     return [...this.#memory.hubs.values()].map(({ hubId, dirId, host, port, rack }) => {
-      return { hubId, dirId, host, port, rack, alive: !this.isDown(hubId), draining: this.isDraining(hubId) };
+      const [alive, draining] = [!this.isDown(hubId), this.isDraining(hubId)];
+      return { hubId, dirId, host, port, rack, alive, draining, mqtt: this.#pulse.beatOf(hubId)?.mqtt ?? null };
     });
   }
 

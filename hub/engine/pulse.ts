@@ -36,6 +36,8 @@ export class Pulse {
   #heardOwn: Millis;
   #timer: Timer | null = null;
   #draining = false;
+  /** Where MQTT clients of other hubs may come; null: not here, or not now. */
+  mqtt: () => string | null = () => null;
   #closed = false;
 
   constructor(options: PulseOptions) {
@@ -76,6 +78,7 @@ export class Pulse {
       hasData: hasData || memory.seen !== null,
       metaSeq: memory.storedSeq,
       draining: this.#draining,
+      mqtt: this.mqtt(),
       gone: [...this.#gone],
       silent: [...this.#silent],
     };

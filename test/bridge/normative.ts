@@ -415,7 +415,7 @@ export const statements5 = parse(
 4.12.0-6 | session | without a method in the CONNECT the server sends no AUTH, and no method in the CONNACK | protocol errors and methods of authentication we do not know [MQTT-4.12.0-1] && CONNACK tells our bounds in 5 and nothing in 3.1.1
 4.12.1-2 | session | authentication again that fails ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
 4.13.1-1 | session | a malformed packet or a protocol error ends the connection | packets out of place end the connection with a code [MQTT-3.1.0-2], [MQTT-4.12.0-7]
-4.13.2-1 | session | CONNACK or DISCONNECT of 0x80 or more end the connection, sent or not | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3]
+4.13.2-1 | session | CONNACK or DISCONNECT of 0x80 or more end the connection, sent or not | takeover: the old connection hears 0x8e and is closed; the session goes on or begins anew [MQTT-3.1.4-3] && a CONNECT of 5 that finds no room gets 0x9c with the address of a hub that has some, and the end
 6.0.0-1 | broker | WebSocket: binary frames only, others end the connection | a WebSocket carries binary frames; a text frame ends it [MQTT-6.0.0-1]
 6.0.0-2 | codec | packets and WebSocket frames need not coincide | FrameScanner finds the same packets however the bytes are cut
 6.0.0-4 | broker | WebSocket: the subprotocol is mqtt | the subprotocol of a WebSocket is mqtt, in the offer and in the answer [MQTT-6.0.0-4]

@@ -8,7 +8,7 @@ import { refusals, refusalTitle } from "./wire/refusals.ts";
 
 const readme = path.resolve(import.meta.dirname, "../../bridge/README.md");
 const marks = { begin: "<!-- statements: begin -->", end: "<!-- statements: end -->" };
-const rooms = ["wire", "match", "session", "conformance"];
+const rooms = ["wire", "match", "session", "server", "conformance"];
 
 /** Titles of the tests of the engine, and where each stands: `session/outbound`. */
 export function titles(): ReadonlyMap<string, string> {

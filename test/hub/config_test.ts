@@ -44,6 +44,10 @@ test("a wrong value says where and what it needs", () => {
   refused({ file: { mqtt: { port: 99_999 } } }, /\[mqtt\]: mqtt\.port = 99999 needs a port/);
   refused({ flags: { "hub.id": "64" } }, /command line: hub\.id = "64" needs a number 0\.\.63/);
   refused({ file: { mqtt: { "ack-timeout": "soon" } } }, /needs a duration/);
+  for (const bad of [0, 20_001, "many", 1.5]) {
+    refused({ file: { mqtt: { "max-connections": bad } } }, /mqtt\.max-connections = .* needs a number 1\.\.20000/);
+  }
+  assert.equal(loadConfig({ env: { PARTIDOR_MQTT__MAX_CONNECTIONS: "7" } }).mqtt.connectionsMax, 7);
   refused({ file: { settings: { "num.partitions": 0 } } }, /num\.partitions = 0: it needs a whole number 1\.\.\d+/);
   refused({ file: { settings: { "cleanup.policy": "shred" } } }, /cleanup\.policy = shred: it needs delete, compact/);
   refused({ file: { hub: { insecure: "perhaps" } } }, /needs true or false/);

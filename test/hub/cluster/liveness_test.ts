@@ -11,6 +11,7 @@ const beat = (hubId: number, counter: number, changes: Partial<Beat> = {}): Beat
   hasData: true,
   metaSeq: 0,
   draining: false,
+  mqtt: null,
   gone: [],
   silent: [],
   ...changes,

@@ -8,7 +8,7 @@ import { limits } from "../../../hub/limits.ts";
 import { silentTrace } from "../../../hub/trace.ts";
 
 const hub = (hubId: number, alive = true) => {
-  return { hubId, dirId: "d", host: "h", port: 1, rack: null, alive, draining: false };
+  return { hubId, dirId: "d", host: "h", port: 1, rack: null, alive, draining: false, mqtt: null };
 };
 const status = {
   clusterId: "c",
