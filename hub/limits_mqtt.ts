@@ -98,6 +98,8 @@ export const mqttLimits = {
   mqttGroupPollMs: 100,
   mqttGroupCommitMs: second,
   mqttGroupSettleMs: 2 * second,
+  /** A hub that dies has its part of a group so long; longer than a cluster takes to see that it is dead. */
+  mqttGroupSessionMs: 10 * second,
   /** Handed out without a pause: publishers have their turn then. A record that nobody gets counts a fraction. */
   mqttDeliveriesPerTurnMax: 2_000,
   /** Records handed out that are kept for sessions a little behind, all partitions together, and their bytes. */

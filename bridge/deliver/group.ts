@@ -168,6 +168,7 @@ export class Group {
     this.#consumer = client.consumer({
       group: this.id,
       isolation: "read_committed",
+      sessionTimeoutMs: limits.mqttGroupSessionMs,
       fetchBytesMax: limits.mqttCatchUpFetchBytes,
       onAssigned: (places) => this.#assigned(places),
       onRevoked: () => this.#revoked(),
