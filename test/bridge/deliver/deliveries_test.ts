@@ -269,6 +269,32 @@ test("what retention took is counted, and the session goes on behind it", async 
   });
 });
 
+test("where retention left nothing of what was missed, that is counted once, and the session goes on with the tail", async () => {
+  await withWorld(async (world) => {
+    const admin = world.client.admin();
+    await admin.createTopic("sensors", { partitions: 1 });
+    await admin.close();
+    const client = new Client(world, "c");
+    client.connect({ durable: true });
+    await client.subscribe("sensors/#");
+    client.lose();
+    for (const n of many(20)) await world.publish("sensors/a/t", String(n));
+    const partitions = [{ partitionIndex: 0, offset: 20 }];
+    const reply = await world.hub.wire.call("deleteRecords", 2, {
+      topics: [{ name: "sensors", partitions }],
+      timeoutMs: 5_000,
+    });
+    assert.equal(reply.topics[0]!.partitions[0]!.errorCode, 0);
+    client.connect({ durable: true });
+    const cursor = client.session.outbound.cursors.get("sensors", 0)!;
+    await until(() => cursor.attached, "it reads with the tail");
+    assert.deepEqual([cursor.next, world.trace.counted("mqtt_deliver_gone_total")], [20, 20]);
+    await world.publish("sensors/a/t", "20");
+    await client.until(1);
+    assert.deepEqual(client.texts, ["sensors/a/t 20"]);
+  });
+});
+
 test("closing amid a look does not wait for it", async () => {
   await withWorld(async (world) => {
     const client = new Client(world, "c");
