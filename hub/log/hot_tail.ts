@@ -1,10 +1,15 @@
 // The newest batches of all logs in memory, so that readers at the tail do not touch the disk. Bounded, oldest out.
+//
+// DESIGN. One ring of bytes holds copies, in the order of the appends. Kept as arrays of their own, batches would be
+// what the collector runs for: at 300,000 messages a second ten times a second, for a third of the hub's CPU.
 
 interface TailBatch {
   readonly owner: TailOwner;
   readonly base: number;
   readonly end: number;
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Where it stands in the ring. */
+  at: number;
   dropped: boolean;
 }
 
@@ -15,6 +20,11 @@ class Queue<T> {
 
   get length(): number {
     return this.#items.length - this.#head;
+  }
+
+  /** From the oldest on. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (let place = this.#head; place < this.#items.length; place += 1) yield this.#items[place]!;
   }
 
   at(place: number): T {
@@ -46,14 +56,18 @@ export class TailOwner {
   readonly batches = new Queue<TailBatch>();
 }
 
-/** A batch that keeps more than this many times its bytes alive is copied. */
-const slack = 2;
 /** What an entry takes beside its bytes, roughly. */
 const entryBytes = 150;
+const ringBytesMin = 64 * 1024;
 
 export class HotTail {
   readonly #bytesMax: number;
+  /** Every entry of the ring, oldest first; a dropped one holds its place until it is the oldest. */
   readonly #queue = new Queue<TailBatch>();
+  /** Grows up to `bytesMax`. */
+  #ring = new Uint8Array(0);
+  /** Where the next batch goes. Not above the oldest entry's place: the ring has come round. */
+  #next = 0;
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -64,14 +78,50 @@ export class HotTail {
     return this.#bytes;
   }
 
+  /** Keeps a copy of the batch. */
   push(owner: TailOwner, base: number, end: number, batch: Uint8Array): void {
-    if (batch.length > this.#bytesMax / 4) return this.clear(owner); // and so the tail stays without a gap
-    const bytes = batch.buffer.byteLength > batch.length * slack ? batch.slice() : batch;
-    const entry: TailBatch = { owner, base, end, bytes, dropped: false };
+    const { length } = batch;
+    if (length > this.#bytesMax / 4) return this.clear(owner); // and so the tail stays without a gap
+    const entry: TailBatch = { owner, base, end, length, at: this.#room(length), dropped: false };
+    this.#ring.set(batch, entry.at);
+    this.#next = entry.at + length;
     owner.batches.push(entry);
     this.#queue.push(entry);
-    this.#bytes += bytes.length + entryBytes;
+    this.#bytes += length + entryBytes;
     while (this.#bytes > this.#bytesMax) this.#evict();
+  }
+
+  /** A place for so many bytes in a row. */
+  #room(bytes: number): number {
+    for (;;) {
+      const size = this.#ring.length;
+      while (this.#queue.length > 0 && this.#queue.at(0).dropped) this.#queue.shift();
+      if (this.#queue.length === 0) this.#next = 0;
+      const oldest = this.#queue.length === 0 ? size : this.#queue.at(0).at;
+      if (this.#next > oldest) {
+        if (size - this.#next >= bytes) return this.#next;
+        this.#next = 0;
+      }
+      if (oldest - this.#next >= bytes) return this.#next;
+      if (size < this.#bytesMax) this.#grow(bytes);
+      else this.#evict();
+    }
+  }
+
+  #grow(bytes: number): void {
+    const ring = new Uint8Array(Math.min(this.#bytesMax, Math.max(ringBytesMin, 2 * (this.#ring.length + bytes))));
+    let at = 0;
+    for (const entry of this.#queue) {
+      ring.set(this.#bytesOf(entry), at);
+      entry.at = at;
+      at += entry.length;
+    }
+    this.#ring = ring;
+    this.#next = at;
+  }
+
+  #bytesOf({ at, length }: TailBatch): Uint8Array {
+    return this.#ring.subarray(at, at + length);
   }
 
   #evict(): void {
@@ -83,17 +133,17 @@ export class HotTail {
 
   #drop(entry: TailBatch): void {
     entry.dropped = true;
-    this.#bytes -= entry.bytes.length + entryBytes;
+    this.#bytes -= entry.length + entryBytes;
   }
 
   /** Forgets a log: it was cut, closed or removed. */
   clear(owner: TailOwner): void {
-    for (let i = 0; i < owner.batches.length; i += 1) this.#drop(owner.batches.at(i));
+    for (const entry of owner.batches) this.#drop(entry);
     owner.batches.clear();
   }
 
   /**
-   * Whole batches from the one that holds `offset`, below `endOffset`, at least one and then up to `bytesMax`.
+   * Whole batches from the one that holds `offset`, below `endOffset`, at least one and then up to `bytesMax`: a copy.
    * null when the tail begins later than `offset`.
    */
   read(owner: TailOwner, offset: number, bytesMax: number, endOffset: number): Uint8Array | null {
@@ -110,17 +160,15 @@ export class HotTail {
     let bytes = 0;
     let to = low;
     for (; to < batches.length && batches.at(to).end <= endOffset; to += 1) {
-      const { length } = batches.at(to).bytes;
+      const { length } = batches.at(to);
       if (to > low && bytes + length > bytesMax) break;
       bytes += length;
     }
-    if (to === low) return new Uint8Array(0);
-    if (to === low + 1) return batches.at(low).bytes;
     const joined = new Uint8Array(bytes);
     let at = 0;
     for (let i = low; i < to; i += 1) {
-      joined.set(batches.at(i).bytes, at);
-      at += batches.at(i).bytes.length;
+      joined.set(this.#bytesOf(batches.at(i)), at);
+      at += batches.at(i).length;
     }
     return joined;
   }
