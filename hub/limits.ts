@@ -225,6 +225,8 @@ export const limits = {
 
   // client
   clientBatchBytes: 64 * KiB,
+  /** Buffers of `clientBatchBytes` that are used again and again; batches beyond them cost an array each. */
+  clientSlabsMax: 64,
   clientBufferBytesMax: 32 * MiB,
   clientRequestMsMax: 30 * second,
   /** A hub that has not answered for so long may be cut off: others are asked who leads. */

@@ -58,6 +58,7 @@ export { type ErrorName, errorCatalogue, HubError } from "./errors.ts";
 export { type Health, Hub } from "./hub.ts";
 export type { Clock } from "./io/ports.ts";
 export { limits } from "./limits.ts";
+export { slabs } from "./client/slabs.ts";
 export { type Fields, type Level, silentTrace, type Trace } from "./trace.ts";
 
 /** What the metrics mean, by name. */

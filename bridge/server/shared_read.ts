@@ -2,8 +2,9 @@
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { limits, slabs } from "../../hub/mod.ts";
 
-const bufferBytes = 64 * 1024;
+const bufferBytes = limits.clientBatchBytes;
 
 /** What a socket has inside when it was made with the `onread` option; accepted ones cannot be given it. */
 interface Inner {
@@ -44,12 +45,19 @@ export function readShared<S extends Duplex>(stream: S, onBytes: (this: S, bytes
   const inner = stream as unknown as Inner;
   const handle = inner._handle;
   if (slots === null || handle === null || handle?.useUserBuffer === undefined) return false;
-  shared ??= Buffer.allocUnsafeSlow(bufferBytes);
+  shared ??= makeBuffer();
   const buffer = shared;
   inner[slots.buffer] = buffer;
   inner[slots.callback] = callbackOf(onBytes);
   handle.useUserBuffer(buffer);
   return true;
+}
+
+/** Where batches are built, so that payloads go there without a view of them; kept for good. */
+function makeBuffer(): Buffer {
+  const slab = slabs.take();
+  if (slab === null) return Buffer.allocUnsafeSlow(bufferBytes);
+  return Buffer.from(slab.buffer, slab.byteOffset, slab.length);
 }
 
 /** One function for all sockets that are read alike. */

@@ -4,6 +4,7 @@ import type { ErrorName, HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
 import { BatchBuilder, type CopySource, type EncodedRecord } from "../record/builder.ts";
 import type { Delivered, OutRecord } from "./faces.ts";
+import { slabs } from "./slabs.ts";
 
 /** Who a batch is from, against doubling on retry (KIP-98). */
 export interface Identity {
@@ -56,7 +57,7 @@ export class Lane {
   identity: Identity | null = null;
   /** False once it broke its sequence: from then on its identities are its own. */
   isFirst = true;
-  readonly #builder = new BatchBuilder();
+  readonly #builder = new BatchBuilder(slabs);
   #delivered: (Delivered | undefined)[] = [];
   #taken = 0;
   #nextSequence = 0;

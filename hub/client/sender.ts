@@ -9,6 +9,7 @@ import { judge, tellAll, unclear } from "./lane.ts";
 import type { Batch, Identity, Lane } from "./lane.ts";
 import { mustBeNone, pause, retrying, retryPause } from "./routes.ts";
 import type { Routes } from "./routes.ts";
+import { slabs } from "./slabs.ts";
 
 /** A request is not filled beyond this, its first batch excepted. */
 const requestBytesMax = 8 * 1024 * 1024;
@@ -237,8 +238,10 @@ export class Sender {
       // never within the call that sent the records
       if (isWithin) return void Promise.resolve().then(() => done(error, baseOffset));
       if (batch.sending !== sending || !lane.underWay.includes(batch)) return;
-      if (error === null) this.#delivered(batch, baseOffset);
-      else
+      if (error === null) {
+        this.#delivered(batch, baseOffset);
+        if (sending === 1) slabs.give(batch.bytes); // it is in the log, and was sent nowhere else
+      } else
         this.#refused(batch, new HubError(error.kind, `${lane.topic}-${lane.partition}: ${error.message}`), connection);
       this.#pumpLater();
     };

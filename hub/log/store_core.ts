@@ -53,7 +53,7 @@ export class Store implements FactStore {
   #why = "";
   #closed = false;
   #left = false;
-  readonly #written = new Set<PartitionLog>();
+  readonly #written = new Map<PartitionLog, number>();
   readonly #unsynced = new Set<PartitionLog>();
   #unsyncedBytes = 0;
   #intervalTimer: Timer | null = null;
@@ -308,7 +308,7 @@ export class Store implements FactStore {
   /** An append under `interval` or `os`: durable, in its sense, at the end of the turn. */
   #noteWritten(log: PartitionLog, bytes: number): void {
     if (this.#written.size === 0) this.#options.clock.soon(() => this.#publishWritten());
-    this.#written.add(log);
+    this.#written.set(log, log.logEnd); // what comes behind it may be journaled, if the policy changes now
     this.#plainBytes += bytes;
     if (log.settings.fsync !== "interval") return;
     this.#unsynced.add(log);
@@ -318,7 +318,8 @@ export class Store implements FactStore {
   }
 
   #publishWritten(): void {
-    const moved = [...this.#written].filter((log) => log.noteDurable(log.logEnd));
+    const moved: PartitionLog[] = [];
+    for (const [log, end] of this.#written) if (log.noteDurable(Math.min(end, log.logEnd))) moved.push(log);
     this.#written.clear();
     if (moved.length > 0 && this.#state !== "failed") this.#options.listener.durable(moved);
     if (this.#plainBytes >= limits.checkpointPlainBytesMax) this.#checkpointSoon();

@@ -1,4 +1,5 @@
 // Builds a RecordBatch v2 record by record, in one buffer that grows and is handed over.
+import type { Arena } from "../bytes/arena.ts";
 import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
 import { signedSize, writeSigned } from "../bytes/varint.ts";
 import { HubError } from "../errors.ts";
@@ -32,6 +33,7 @@ const loopBytesMax = 24;
 
 /** Collects records; `finish` gives the batch and leaves the builder empty for the next one. */
 export class BatchBuilder {
+  readonly #arena: Arena | null;
   #bytes: Uint8Array | null = null;
   #at = batchHeaderBytes;
   #count = 0;
@@ -39,6 +41,11 @@ export class BatchBuilder {
   #maxTimestamp = -1;
   /** Size of the batch before: the next one mostly ends there, and then nothing is copied to grow. */
   #sizeBefore = 0;
+
+  /** @param arena batches stand in its slabs while there are some; whoever is done with one gives it back. */
+  constructor(arena: Arena | null = null) {
+    this.#arena = arena;
+  }
 
   /** Records taken since the last `finish`. */
   get count(): number {
@@ -97,7 +104,7 @@ export class BatchBuilder {
     at = writeSigned(bytes, at, this.#count);
     at = put(bytes, at, key);
     at = writeSigned(bytes, at, length);
-    source.copy(bytes, at, start, end);
+    if (this.#arena === null || !this.#arena.copy(bytes, at, source, start, end)) source.copy(bytes, at, start, end);
     this.#at = put(bytes, at + length, headers);
     this.#count += 1;
   }
@@ -113,8 +120,9 @@ export class BatchBuilder {
       size = batchHeaderBytes + packed.length;
       bytes = new Uint8Array(size);
       bytes.set(packed, batchHeaderBytes);
-    } else if (size + (size >> 3) < bytes.length) {
-      bytes = bytes.slice(0, size);
+      this.#arena?.give(this.#bytes);
+    } else if (size + (size >> 3) < bytes.length && !this.#arena?.owns(bytes)) {
+      bytes = bytes.slice(0, size); // a slab comes back soon
     }
     this.#writeHeader(bytes, size, codec, options);
     const batch = bytes.length === size ? bytes : bytes.subarray(0, size);
@@ -155,10 +163,17 @@ export class BatchBuilder {
       throw new HubError("MESSAGE_TOO_LARGE", `a batch of ${needed} bytes is over ${limits.batchBytesMax}`);
     }
     if (this.#bytes !== null && needed <= this.#bytes.length) return this.#bytes;
-    const grown = new Uint8Array(this.#capacity(needed));
-    if (this.#bytes !== null) grown.set(this.#bytes.subarray(0, this.#at));
-    this.#bytes = grown;
-    return grown;
+    const before = this.#bytes;
+    this.#bytes = (before === null ? this.#slab(needed) : null) ?? new Uint8Array(this.#capacity(needed));
+    if (before !== null) {
+      this.#bytes.set(before.subarray(0, this.#at));
+      this.#arena?.give(before);
+    }
+    return this.#bytes;
+  }
+
+  #slab(bytes: number): Uint8Array | null {
+    return this.#arena === null || bytes > this.#arena.slabBytes ? null : this.#arena.take();
   }
 }
 
