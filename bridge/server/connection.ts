@@ -41,7 +41,7 @@ const batchBytesMax = 128 * 1024;
 const owner = Symbol("connection");
 type Owned = Duplex & { [owner]: Connection };
 
-let onData: (this: Owned, chunk: Buffer) => void;
+let onData: (this: Owned, chunk: Buffer, count?: number) => void;
 let onDrain: (this: Owned) => void;
 let onClose: (this: Owned) => void;
 
@@ -97,8 +97,8 @@ export class Connection {
 
   static {
     // one function for all connections: closures for each would cost half a kilobyte
-    onData = function (this: Owned, chunk: Buffer) {
-      this[owner].#onData(chunk);
+    onData = function (this: Owned, chunk: Buffer, count = chunk.length) {
+      this[owner].#onData(chunk, count);
     };
     onDrain = function (this: Owned) {
       this[owner].#onDrain();
@@ -221,9 +221,9 @@ export class Connection {
     return now - this.#endingSince;
   }
 
-  #onData(chunk: Buffer): void {
-    if (this.#isStopped) return this.#drop(chunk.length);
-    this.scanner.push(chunk);
+  #onData(chunk: Buffer, count: number): void {
+    if (this.#isStopped) return this.#drop(count);
+    this.scanner.push(chunk, count);
     this.#readOn();
     if (this.#isPaused && !this.#isStopped) this.#stream.pause();
   }

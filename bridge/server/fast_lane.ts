@@ -30,8 +30,7 @@ export class FastLane {
   take(client: Client, view: PublishView, now: number): boolean {
     const { qos } = view;
     if (qos === 2 || view.retain || view.dup || view.hasProperties) return false;
-    const topic = view.topic(this.#topics);
-    const memo = client.lastMemo?.topic === topic ? client.lastMemo : this.#publisher.memo(client, topic);
+    const memo = this.#memo(client, view);
     const { routed } = memo;
     if (routed.kind !== "store") return false;
     const flight = this.#pool.pop() ?? new FastFlight(this);
@@ -52,6 +51,19 @@ export class FastLane {
     const prepared = memo.prepared[qos] ?? this.#prepare(client, memo, qos);
     producer.sendPrepared(prepared, view.bytes, view.payloadStart, view.payloadEnd, flight.delivered);
     return true;
+  }
+
+  /** The topic that mostly follows the last one, or the same again, is known by its bytes alone. */
+  #memo(client: Client, view: PublishView): Memo {
+    const last = client.lastMemo;
+    if (last !== null) {
+      const { next } = last;
+      if (next !== null && view.isTopic(next.topicBytes)) return (client.lastMemo = next);
+      if (view.isTopic(last.topicBytes)) return last;
+    }
+    const memo = this.#publisher.memo(client, view.topic(this.#topics));
+    if (last !== null) last.next = memo;
+    return memo;
   }
 
   #prepare(client: Client, memo: Memo, qos: 0 | 1): NonNullable<Memo["prepared"][number]> {

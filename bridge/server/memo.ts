@@ -37,6 +37,8 @@ export interface Memo {
   /** By QoS 0 and 1, not retained; made when first needed. */
   readonly prepared: (Prepared | undefined)[];
   isReported: boolean;
+  /** The one that was used after it the last time: a device publishes its topics in turn. */
+  next: Memo | null;
   /** A record went to its hub topic. */
   isUsed: boolean;
 }
@@ -50,7 +52,7 @@ export function memoOf(map: TopicMap, access: Access, author: Author, topic: str
   const reason = isOwn ? "topics below $SYS are the hub's own" : "publishing to this topic is not authorised";
   const routed: Routed = isAllowed ? map.route(topic, author.clientId) : { kind: "refused", match: null, reason };
   const key = routed.kind === "store" ? encoder.encode(routed.key) : null;
-  const made = { headers: [], prepared: [], isReported: false, isUsed: false };
+  const made = { headers: [], prepared: [], isReported: false, next: null, isUsed: false };
   return { topic, routed, isAllowed, topicBytes: encoder.encode(topic), key, ...made };
 }
 

@@ -34,12 +34,14 @@ function findSlots(): Slots | null {
 let slots: Slots | null | undefined;
 let shared: Buffer | null = null;
 
+/** `bytes[0, count)` is what was read, legal until the call returns. */
+export type OnBytes<S> = (this: S, bytes: Buffer, count: number) => void;
+
 /**
- * Has the socket read into the shared buffer: `onBytes` is called on it with a view that is legal until it returns, as
- * the one of a `data` event would be. False, and nothing was done, where that is not possible. Call it before anything
+ * Has the socket read into the shared buffer: `onBytes` is called on it as a `data` event would be. False, and nothing was done, where that is not possible. Call it before anything
  * was read.
  */
-export function readShared<S extends Duplex>(stream: S, onBytes: (this: S, bytes: Buffer) => void): boolean {
+export function readShared<S extends Duplex>(stream: S, onBytes: OnBytes<S>): boolean {
   if (!(stream instanceof Socket)) return false;
   slots ??= findSlots();
   const inner = stream as unknown as Inner;
@@ -55,19 +57,17 @@ export function readShared<S extends Duplex>(stream: S, onBytes: (this: S, bytes
 
 /** Where batches are built, so that payloads go there without a view of them; kept for good. */
 function makeBuffer(): Buffer {
-  const slab = slabs.take();
-  if (slab === null) return Buffer.allocUnsafeSlow(bufferBytes);
-  return Buffer.from(slab.buffer, slab.byteOffset, slab.length);
+  return slabs.takeSource() ?? Buffer.allocUnsafeSlow(bufferBytes);
 }
 
 /** One function for all sockets that are read alike. */
 const callbacks = new WeakMap<object, (count: number, buffer: Buffer) => boolean>();
 
-function callbackOf<S>(onBytes: (this: S, bytes: Buffer) => void): (count: number, buffer: Buffer) => boolean {
+function callbackOf<S>(onBytes: OnBytes<S>): (count: number, buffer: Buffer) => boolean {
   let callback = callbacks.get(onBytes);
   if (callback === undefined) {
     callback = function (this: S, count: number, buffer: Buffer): boolean {
-      onBytes.call(this, buffer.subarray(0, count));
+      onBytes.call(this, buffer, count);
       return true;
     } as (count: number, buffer: Buffer) => boolean;
     callbacks.set(onBytes, callback);

@@ -1,6 +1,7 @@
 // What one client publishes: aliases, quota, acknowledgements in order, QoS 2 ids that outlive connections. Pure.
 import { limits } from "../../hub/mod.ts";
-import { SparseMap, SparseSet } from "./sparse.ts";
+import { PacketIdSet } from "./packet_ids.ts";
+import { SparseMap } from "./sparse.ts";
 import { hasWildcard, isTopic } from "../match/filter.ts";
 import {
   type Acknowledgement,
@@ -73,7 +74,7 @@ export class Inbound {
   #slots: Slot[] = [];
   readonly #bySlotTicket = new SparseMap<number, Slot>();
   /** Ids that count against the receive maximum. */
-  readonly #quota = new SparseSet<number>();
+  readonly #quota = new PacketIdSet();
   #withheldAt: number | null = null;
   /** PUBLISHes that were sent again while their commit was under way. */
   repeated = 0;

@@ -36,28 +36,3 @@ export class SparseMap<K, V> {
     this.#map = null;
   }
 }
-
-export class SparseSet<T> {
-  #set: Set<T> | null = null;
-
-  get size(): number {
-    return this.#set === null ? 0 : this.#set.size;
-  }
-
-  has(value: T): boolean {
-    return this.#set !== null && this.#set.has(value);
-  }
-
-  add(value: T): void {
-    this.#set ??= new Set();
-    this.#set.add(value);
-  }
-
-  delete(value: T): boolean {
-    return this.#set?.delete(value) ?? false;
-  }
-
-  clear(): void {
-    this.#set = null;
-  }
-}

@@ -28,6 +28,8 @@ export class FrameScanner {
 
   #chunk: Buffer = nothing;
   #at = 0;
+  /** Where the chunk's bytes end. */
+  #size = 0;
   /** A packet that a read cut: its first `#kept` bytes. */
   #carry: Buffer = nothing;
   #kept = 0;
@@ -43,16 +45,19 @@ export class FrameScanner {
     return this.#carry.length;
   }
 
-  push(chunk: Buffer): void {
-    if (this.#at < this.#chunk.length) throw new Error("a read was pushed before the last one was used up");
+  /** @param size bytes of the chunk that count; those behind them are nobody's. */
+  push(chunk: Buffer, size = chunk.length): void {
+    if (this.#at < this.#size) throw new Error("a read was pushed before the last one was used up");
     this.#chunk = chunk;
     this.#at = 0;
+    this.#size = size;
   }
 
   /** Copies what of the read is not used up, so that its buffer is free; the next `next` goes on from the copy. */
   hold(): void {
-    this.#chunk = Buffer.from(this.#chunk.subarray(this.#at));
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#size));
     this.#at = 0;
+    this.#size = this.#chunk.length;
   }
 
   /** Whether there is a whole packet. Throws what the fixed header breaks; the scanner is of no use then. */
@@ -60,7 +65,7 @@ export class FrameScanner {
     if (this.#kept > 0) return this.#finishCarry();
     const chunk = this.#chunk;
     const at = this.#at;
-    const end = chunk.length;
+    const end = this.#size;
     if (at === end) return this.#used();
     const body = this.#header(chunk, at, end);
     if (body !== 0 && at + this.#total <= end) {
@@ -70,7 +75,7 @@ export class FrameScanner {
       this.end = this.#at;
       return true;
     }
-    this.#keep(chunk.subarray(at));
+    this.#keep(chunk.subarray(at, end));
     return this.#used();
   }
 
@@ -78,6 +83,7 @@ export class FrameScanner {
     this.#chunk = nothing;
     this.bytes = nothing;
     this.#at = 0;
+    this.#size = 0;
     return false;
   }
 
@@ -127,7 +133,7 @@ export class FrameScanner {
     const chunk = this.#chunk;
     if (this.#total === 0) return this.#used();
     const missing = this.#total - this.#kept;
-    const use = Math.min(missing, chunk.length - this.#at);
+    const use = Math.min(missing, this.#size - this.#at);
     this.#keep(chunk.subarray(this.#at, this.#at + use));
     this.#at += use;
     if (use < missing) return this.#used();
@@ -142,7 +148,7 @@ export class FrameScanner {
 
   /** Adds bytes to the carry until the header is whole or the read is used up. */
   #finishHeader(): void {
-    while (this.#total === 0 && this.#at < this.#chunk.length && this.#kept < headerMax) {
+    while (this.#total === 0 && this.#at < this.#size && this.#kept < headerMax) {
       this.#keep(this.#chunk.subarray(this.#at, this.#at + 1));
       this.#at++;
       this.#header(this.#carry, 0, this.#kept);

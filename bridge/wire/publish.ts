@@ -105,6 +105,11 @@ export class PublishView {
     return properties;
   }
 
+  /** Whether its topic is the one of these bytes. */
+  isTopic(known: Uint8Array): boolean {
+    return isSame(known, this.bytes, this.topicStart, this.topicEnd);
+  }
+
   /** The payload in place: legal as long as the buffer. */
   payload(): Uint8Array {
     return this.bytes.subarray(this.payloadStart, this.payloadEnd);
@@ -190,9 +195,10 @@ export function hashOf(bytes: Uint8Array, start: number, end: number): number {
 
 /** `known` is what stands between the two places. */
 export function isSame(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  const length = end - start;
-  if (known.length !== length) return false;
-  for (let at = 0; at < length; at++) {
+  const { length } = known;
+  if (length !== end - start) return false;
+  // from the end: topics of a fleet begin alike
+  for (let at = length - 1; at >= 0; at--) {
     if (known[at] !== bytes[start + at]) return false;
   }
   return true;

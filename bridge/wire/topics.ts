@@ -26,13 +26,16 @@ export function sharedParts(filter: string): { readonly group: string; readonly 
 
 /** Why a topic name cannot be published to, or null. Whether it is UTF-8 was seen where it was bytes. */
 export function topicNameProblem(topic: string, version: Version): MqttProblem | null {
-  const at = (statement: Statement, detail: string): MqttProblem =>
-    fault(version, Reason.topicNameInvalid, statement, detail);
-  if (topic.length === 0) return at("4.7.3-1", "the topic name is empty");
+  const broken = nameFault(topic);
+  return broken && fault(version, Reason.topicNameInvalid, broken.statement, broken.detail);
+}
+
+function nameFault(topic: string): Broken | null {
+  if (topic.length === 0) return { statement: "4.7.3-1", detail: "the topic name is empty" };
   for (let index = 0; index < topic.length; index++) {
     const code = topic.charCodeAt(index);
-    if (code === hash || code === plus) return at("3.3.2-2", "the topic name holds a wildcard");
-    if (code === 0) return at("4.7.3-2", "the topic name holds U+0000");
+    if (code === hash || code === plus) return { statement: "3.3.2-2", detail: "the topic name holds a wildcard" };
+    if (code === 0) return { statement: "4.7.3-2", detail: "the topic name holds U+0000" };
   }
   return null;
 }

@@ -1,5 +1,6 @@
 // Byte arrays that are used again and again: slabs of one memory, within which bytes are copied without a view of them.
 // Pure.
+import { Buffer } from "node:buffer";
 
 /**
  * Slabs that are not given back are lost to the arena, not to the program: they are as good as any other array. The
@@ -9,6 +10,7 @@ export class Arena {
   readonly slabBytes: number;
   readonly #count: number;
   #whole: Uint8Array | null = null;
+  #source: Buffer | null = null;
   /** Slabs that are free; the one used last is taken first, as it is in the processor's cache. */
   readonly #free: Uint8Array[] = [];
 
@@ -36,22 +38,38 @@ export class Arena {
     }
   }
 
+  /** The slab that this is a part of is free, and nobody looks at it any more; other arrays are let pass. */
+  give(part: Uint8Array): void {
+    if (!this.owns(part)) return;
+    const from = part.byteOffset - (part.byteOffset % this.slabBytes);
+    this.#free.push(this.#whole!.subarray(from, from + this.slabBytes));
+  }
+
+  /** Where an array stands in the arena: what `copy` wants to know; -1 for others. */
+  placeOf(part: Uint8Array): number {
+    return this.owns(part) ? part.byteOffset : -1;
+  }
+
   owns(part: Uint8Array): boolean {
     return this.#whole !== null && part.buffer === this.#whole.buffer;
   }
 
-  /** The slab that this is a part of is free, and nobody looks at it any more; other arrays are let pass. */
-  give(part: Uint8Array): void {
-    if (this.#whole === null || !this.owns(part)) return;
-    const from = part.byteOffset - (part.byteOffset % this.slabBytes);
-    this.#free.push(this.#whole.subarray(from, from + this.slabBytes));
+  /**
+   * Sets a slab aside for good: what is read into it is copied from it by `copy`. One for the arena; null when all are
+   * taken.
+   */
+  takeSource(): Buffer | null {
+    if (this.#source !== null) return this.#source;
+    const slab = this.take();
+    if (slab !== null) this.#source = Buffer.from(slab.buffer, slab.byteOffset, slab.length);
+    return this.#source;
   }
 
-  /** Copies `source[start, end)` to `target[at...]`; true if both are of this arena, else nothing was done. */
-  copy(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): boolean {
-    if (this.#whole === null || !this.owns(target) || !this.owns(source)) return false;
-    const { byteOffset } = source;
-    this.#whole.copyWithin(target.byteOffset + at, byteOffset + start, byteOffset + end);
+  /** Copies `source[start, end)` to the place `to` of the arena; false, and nothing was done, for any other source. */
+  copy(to: number, source: Uint8Array, start: number, end: number): boolean {
+    if (source !== this.#source) return false;
+    const from = source.byteOffset;
+    this.#whole!.copyWithin(to, from + start, from + end);
     return true;
   }
 }

@@ -35,6 +35,8 @@ const loopBytesMax = 24;
 export class BatchBuilder {
   readonly #arena: Arena | null;
   #bytes: Uint8Array | null = null;
+  /** Where `bytes` stands in the arena; -1 for an array of its own. */
+  #place = -1;
   #at = batchHeaderBytes;
   #count = 0;
   #baseTimestamp = -1;
@@ -104,7 +106,8 @@ export class BatchBuilder {
     at = writeSigned(bytes, at, this.#count);
     at = put(bytes, at, key);
     at = writeSigned(bytes, at, length);
-    if (this.#arena === null || !this.#arena.copy(bytes, at, source, start, end)) source.copy(bytes, at, start, end);
+    const isCopied = this.#place >= 0 && this.#arena!.copy(this.#place + at, source, start, end);
+    if (!isCopied) source.copy(bytes, at, start, end);
     this.#at = put(bytes, at + length, headers);
     this.#count += 1;
   }
@@ -121,12 +124,13 @@ export class BatchBuilder {
       bytes = new Uint8Array(size);
       bytes.set(packed, batchHeaderBytes);
       this.#arena?.give(this.#bytes);
-    } else if (size + (size >> 3) < bytes.length && !this.#arena?.owns(bytes)) {
+    } else if (size + (size >> 3) < bytes.length && this.#place < 0) {
       bytes = bytes.slice(0, size); // a slab comes back soon
     }
     this.#writeHeader(bytes, size, codec, options);
     const batch = bytes.length === size ? bytes : bytes.subarray(0, size);
     this.#bytes = null;
+    this.#place = -1;
     this.#sizeBefore = this.#at;
     this.#at = batchHeaderBytes;
     this.#count = 0;
@@ -164,7 +168,9 @@ export class BatchBuilder {
     }
     if (this.#bytes !== null && needed <= this.#bytes.length) return this.#bytes;
     const before = this.#bytes;
-    this.#bytes = (before === null ? this.#slab(needed) : null) ?? new Uint8Array(this.#capacity(needed));
+    const slab = before === null ? this.#slab(needed) : null;
+    this.#bytes = slab ?? new Uint8Array(this.#capacity(needed));
+    this.#place = slab === null ? -1 : this.#arena!.placeOf(slab);
     if (before !== null) {
       this.#bytes.set(before.subarray(0, this.#at));
       this.#arena?.give(before);

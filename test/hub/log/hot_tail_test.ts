@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { HotTail, TailOwner } from "../../../hub/log/hot_tail.ts";
+import { seededRandom } from "../../../devices/sensors.ts";
 
 const batch = (bytes: number, fill: number): Uint8Array => new Uint8Array(bytes).fill(fill);
 
@@ -53,7 +54,8 @@ test("what was read stays as it was when the ring comes round", () => {
 
 test("gives back what was appended, whatever was dropped between (seeds)", () => {
   for (let seed = 1; seed <= 60; seed += 1) {
-    const random = seeded(seed);
+    const next = seededRandom(seed);
+    const random = (below: number): number => Math.floor(next() * below);
     const bytesMax = 2_000 + random(200_000);
     const tail = new HotTail(bytesMax);
     const owners = Array.from({ length: 3 }, () => ({ owner: new TailOwner(), kept: [] as Uint8Array[] }));
@@ -73,11 +75,3 @@ test("gives back what was appended, whatever was dropped between (seeds)", () =>
     }
   }
 });
-
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
