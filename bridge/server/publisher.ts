@@ -116,7 +116,8 @@ export class Publisher {
         this.#warn("mqtt_topic_collision", { topic: name, name: rawTopic, other, client: author.clientId });
       }
     }
-    if (author.memos.size >= limits.mqttRouteMemoMax) author.memos.clear(); // and none of them is reached by `next`: it leads on to new ones
+    // after it none of them is reached by `next` either: it leads on to new ones
+    if (author.memos.size >= limits.mqttRouteMemoMax) author.memos.clear();
     author.memos.set(topic, memo);
     author.lastMemo = memo;
     return memo;

@@ -38,8 +38,8 @@ let shared: Buffer | null = null;
 export type OnBytes<S> = (this: S, bytes: Buffer, count: number) => void;
 
 /**
- * Has the socket read into the shared buffer: `onBytes` is called on it as a `data` event would be. False, and nothing was done, where that is not possible. Call it before anything
- * was read.
+ * Has the socket read into the shared buffer: `onBytes` is called on it as a `data` event would be. False, and nothing
+ * was done, where that is not possible. Call it before anything was read.
  */
 export function readShared<S extends Duplex>(stream: S, onBytes: OnBytes<S>): boolean {
   if (!(stream instanceof Socket)) return false;
