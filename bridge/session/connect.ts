@@ -46,6 +46,7 @@ export interface Connection {
   /** Packets that came before the CONNACK left; few, as the socket is not read then. */
   early: Packet[];
   lastPacketAt: number;
+  readonly beganAt: number;
 }
 
 export type Checked =

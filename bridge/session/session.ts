@@ -108,7 +108,7 @@ export class Session {
   /** An admitted CONNECT; `isPresent`: the session was there before. */
   connect(admission: Admission, mayRead: MayRead, isPresent: boolean, now: number, effects: Sink<SessionEffect>): void {
     const { version, expirySeconds, outbound, will } = admission;
-    this.#connection = { admission, mayRead, isOpen: false, early: [], lastPacketAt: now };
+    this.#connection = { admission, mayRead, isOpen: false, early: [], lastPacketAt: now, beganAt: now };
     this.#life.connect(expirySeconds, will, effects);
     this.inbound.onConnected(version, outbound.durable, limits.mqttTopicAliasMax, limits.mqttReceiveMax);
     const connack: SessionEffect = { kind: "send", packet: accept(admission, isPresent) };
@@ -319,8 +319,8 @@ export class Session {
   }
 
   #subscribe(packet: Subscribe, connection: Connection, now: number, effects: Sink<SessionEffect>): void {
-    const { mayRead, admission } = connection;
-    const { codes, changes } = this.subscriptions.subscribe(packet, admission.version, mayRead, now);
+    const { mayRead, admission, beganAt } = connection;
+    const { codes, changes } = this.subscriptions.subscribe(packet, admission.version, mayRead, now, beganAt);
     for (const change of changes) effects.push({ kind: "subscribe", ...change });
     const { packetId } = packet;
     const answer: SessionEffect[] = [

@@ -17,7 +17,10 @@ import { isStream, parseStart, parseStream, type StreamStart, streamOffset } fro
 export interface Subscription {
   readonly filter: string;
   readonly options: Options;
-  /** Milliseconds; records that arrived earlier are not for it. A replacement keeps it: nothing is lost by one. */
+  /**
+   * Milliseconds; records that arrived earlier are not for it. A replacement keeps it: nothing is lost by one. What its
+   * client missed at QoS 0 is not kept for it, and does not come because it asks for more now.
+   */
   readonly since: number;
 }
 
@@ -53,7 +56,7 @@ export class Subscriptions {
   }
 
   /**
-   * One code for each filter ([MQTT-3.8.4-6]), and what changed.
+   * One code for each filter ([MQTT-3.8.4-6]), and what changed. `beganAt`: when its client connected.
    * @throws MqttProblem when the packet breaks the standard; nothing has changed then.
    */
   subscribe(
@@ -61,6 +64,7 @@ export class Subscriptions {
     version: Version,
     mayRead: MayRead,
     now: number,
+    beganAt: number,
   ): { readonly codes: readonly number[]; readonly changes: readonly Subscribed[] } {
     if (packet.subscriptions.length === 0) throw new MqttProblem(Reason.protocolError, "no filter [MQTT-3.8.3-2]");
     const ids = packet.properties.subscriptionIds ?? [];
@@ -78,7 +82,7 @@ export class Subscriptions {
     const codes = packet.subscriptions.map((request) => {
       const refusal = this.#refusal(request, mayRead, start);
       if (refusal !== null) return version === 5 ? refusal : Reason.unspecified; // 3.1.1 knows 0x80 alone
-      changes.push(this.#add(request, ids[0] ?? 0, now, asked === undefined ? null : start));
+      changes.push(this.#add(request, ids[0] ?? 0, beganAt, now, asked === undefined ? null : start));
       return request.qos;
     });
     return { codes, changes };
@@ -134,11 +138,12 @@ export class Subscriptions {
     return count;
   }
 
-  #add(request: SubscriptionRequest, id: number, now: number, start: StreamStart | null): Subscribed {
+  #add(request: SubscriptionRequest, id: number, beganAt: number, now: number, start: StreamStart | null): Subscribed {
     const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
     const options = { qos, noLocal, retainAsPublished, id };
     const before = this.#byFilter.get(filter);
-    this.#byFilter.set(filter, { filter, options, since: before?.since ?? now }); // [MQTT-3.8.4-3], -4
+    const kept = before?.options.qos === 0 && qos > 0 ? Math.max(before.since, beganAt) : before?.since;
+    this.#byFilter.set(filter, { filter, options, since: kept ?? now }); // [MQTT-3.8.4-3], -4
     const isNew = before === undefined;
     // a shared subscription is not sent them (MQTT5 section 4.8.2)
     const isAsked = retainHandling === 0 || (retainHandling === 1 && isNew);

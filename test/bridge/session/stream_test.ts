@@ -41,8 +41,8 @@ const asked = (filters: readonly string[], start?: string): Subscribe => {
 test("a session is granted some replays of MQTT 5, which begin anew when a place is named", () => {
   const subscriptions = new Subscriptions();
   const codes = (packet: Subscribe, version: 4 | 5 = 5): readonly number[] =>
-    subscriptions.subscribe(packet, version, () => true, 7).codes;
-  const changes = (packet: Subscribe) => subscriptions.subscribe(packet, 5, () => true, 7).changes;
+    subscriptions.subscribe(packet, version, () => true, 7, 7).codes;
+  const changes = (packet: Subscribe) => subscriptions.subscribe(packet, 5, () => true, 7, 7).changes;
   assert.deepEqual(codes(asked(["$stream/a"]), 4), [0x80], "3.1.1 has no place to say where");
   assert.deepEqual(codes(asked(["$stream/a", "b"], "yesterday")), [0x83, 1]);
   assert.deepEqual(codes(asked(["$stream/+/x"])), [0x8f]);

@@ -40,6 +40,8 @@ interface Actor {
   readonly namesOfIds: Map<number, string>;
   /** QoS 2 messages, and how often each was sent for the first time. */
   readonly copies: Map<string, number>;
+  /** QoS 2 deliveries that it said PUBREC to, and that wait for their PUBREL: it may come after a PINGRESP. */
+  readonly exchanges: Set<number>;
   /** Its end is no news: it was asked for. */
   mayClose: boolean;
   /** Pings of its connection that are not answered. */
@@ -94,6 +96,7 @@ export class Side {
       aliasesIn: new Map(),
       namesOfIds: new Map(),
       copies: new Map(),
+      exchanges: new Set(),
       mayClose: false,
       pongsDue: 0,
     }));
@@ -149,17 +152,17 @@ export class Side {
         return;
       case "release":
         actor.hold = "nothing";
-        if (actor.held.length > 0) actor.client!.send(...actor.held.splice(0));
+        for (const packet of actor.held.splice(0)) this.#answer(actor, actor.client!, packet, false);
         return;
     }
   }
 
-  /** Rounds of pings until one of them brought nothing that was to be answered. */
+  /** Rounds of pings until one of them brought nothing that was to be answered, and no exchange is halfway. */
   async settle(): Promise<void> {
     do {
       this.#answers = 0;
       for (const actor of this.actors) this.#ping(actor);
-      await this.#until(() => this.actors.every(({ pongsDue }) => pongsDue === 0));
+      await this.#until(() => this.actors.every(({ pongsDue, exchanges }) => pongsDue === 0 && exchanges.size === 0));
     } while (this.#answers > 0);
   }
 
@@ -214,6 +217,7 @@ export class Side {
     actor.hold = "nothing";
     actor.held = [];
     actor.open.clear();
+    actor.exchanges.clear();
     actor.aliasesOut.clear();
     actor.aliasesIn.clear();
     let isAdmitted = false;
@@ -309,6 +313,7 @@ export class Side {
         this.#onPublish(actor, client, packet);
         break;
       case "pubrel":
+        actor.exchanges.delete(packet.packetId);
         this.#note(actor, packet, actor.namesOfIds.get(packet.packetId) ?? "?", `code ${packet.code}`);
         this.#answer(actor, client, ackPacket("pubcomp", packet.packetId), actor.hold === "pubrel");
         break;
@@ -353,6 +358,7 @@ export class Side {
     if (isHeld) actor.held.push(packet);
     else {
       this.#answers++;
+      if (packet.kind === "pubrec") actor.exchanges.add(packet.packetId);
       client.send(packet);
     }
   }
@@ -370,6 +376,7 @@ export class Side {
       // what it was asked is not answered any more
       actor.held = [];
       actor.pongsDue = 0;
+      actor.exchanges.clear();
     }
     this.#wake();
   }
