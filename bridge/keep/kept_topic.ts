@@ -40,6 +40,8 @@ export class KeptTopic {
   #asking: Promise<void> = Promise.resolve();
   #nextLook: Promise<void> | null = null;
   #following: Promise<void> = Promise.resolve();
+  /** Null: it is there. Else what waits for it to be made, or has begun to make it. */
+  #unmade: { made: Promise<void> | null; waiting: number } | null = null;
   #consumer: Consumer | null = null;
   #closed = false;
 
@@ -52,6 +54,10 @@ export class KeptTopic {
   /** Resolves when all that was committed before the call was applied. @throws HubError when it cannot be read */
   async open(): Promise<void> {
     const { hub, topic, isShared } = this.#options;
+    if (!isShared && !(await this.#patiently(() => this.#isThere()))) {
+      this.#unmade = { made: null, waiting: 0 }; // a hub that no client leaves anything on does without
+      return;
+    }
     await this.#patiently(() => hub.ensureTopic(topic));
     const ends = await this.#patiently(() => this.#ends());
     this.#consumer = await this.#patiently(() => this.#read());
@@ -72,6 +78,20 @@ export class KeptTopic {
 
   /** Takes the record now; those of a partition keep the order of the calls. Resolves with its offset: committed. */
   async write(partition: number, record: OutRecord): Promise<number> {
+    const unmade = this.#unmade;
+    if (unmade !== null) {
+      unmade.waiting++;
+      unmade.made ??= this.#options.hub.ensureTopic(this.#options.topic);
+      try {
+        await unmade.made;
+      } catch (error) {
+        unmade.made = null; // the next one tries again
+        throw error;
+      } finally {
+        // who comes now is behind those that waited
+        if (--unmade.waiting === 0 && unmade.made !== null) this.#unmade = null;
+      }
+    }
     return (await this.#producer.publish(this.#options.topic, { ...record, partition })).offset;
   }
 
@@ -128,6 +148,11 @@ export class KeptTopic {
     closing.catch(() => {}); // it is the end
     await Promise.race([closing, this.#pause(limits.mqttKeptCloseMsMax)]);
     for (const { waiting } of this.#places) for (const { call } of waiting.splice(0)) call(this.#closedError());
+  }
+
+  async #isThere(): Promise<boolean> {
+    const { topic } = this.#options;
+    return (await this.#admin.topics()).some(({ name }) => name === topic);
   }
 
   #pause(ms: number): Promise<void> {

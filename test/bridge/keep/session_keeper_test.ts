@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Fields } from "../../../hub/trace.ts";
-import { limits, mqttSessionsTopic, silentTrace } from "../../../hub/mod.ts";
+import { HubError, limits, mqttSessionsTopic, silentTrace } from "../../../hub/mod.ts";
 import { scratch } from "../../tools/hub_process.ts";
 import { bytes, openKeeper, readAll, record, session, will } from "./stage.ts";
 
@@ -51,6 +51,43 @@ test("sessions, wills and QoS 2 ids are there after a restart, what ended is not
     assert.deepEqual(third.known, [], "what was found at the start is removed as well");
     await third.close();
   });
+});
+
+test("the topic is made with the first record, in the order of the calls; a hub without clients has none", async () => {
+  await withFolder(async (folder) => {
+    const stage = await openKeeper({ folder });
+    const client = stage.hub.hub.client("observer");
+    const isThere = async (): Promise<boolean> =>
+      (await client.admin().topics()).some(({ name }) => name === mqttSessionsTopic);
+    await stage.keeper.end("nobody");
+    stage.keeper.keepWill("nobody", null);
+    assert.equal(await isThere(), false);
+    const stored = Array.from({ length: 20 }, (_, at) => stage.keeper.store("a", session(at)));
+    stored[0]!.then(() => stage.keeper.store("a", session(20))).catch(() => {});
+    await Promise.all(stored);
+    assert.equal(await isThere(), true);
+    await stage.keeper.store("a", session(21));
+    await client.close();
+    await stage.close();
+    const again = await openKeeper({ folder });
+    assert.deepEqual(again.known[0]?.past.session, session(21));
+    await again.close();
+  });
+});
+
+test("a topic that cannot be made is tried again with the next record", async () => {
+  const stage = await openKeeper();
+  const { hub } = stage.hub;
+  try {
+    const ensure = hub.ensureTopic.bind(hub);
+    hub.ensureTopic = () => Promise.reject(new HubError("KAFKA_STORAGE_ERROR", "no room"));
+    await assert.rejects(stage.keeper.store("a", session(1)), /no room/);
+    hub.ensureTopic = ensure;
+    await Promise.all([stage.keeper.store("a", session(2)), stage.keeper.store("b", session(3))]);
+    assert.equal((await readAll(stage.hub, mqttSessionsTopic)).length, 2);
+  } finally {
+    await stage.close();
+  }
 });
 
 test("records keep the order of the calls while their topic is being made", async () => {
@@ -143,7 +180,8 @@ test("bounds: ids of all clients together; what is over them is refused and not 
   const stage = await openKeeper();
   const { keeper } = stage;
   try {
-    await stage.hub.hub.ensureTopic("t"); // what waits for a topic has a bound of its own
+    // what waits for a topic has a bound of its own
+    for (const topic of ["t", mqttSessionsTopic]) await stage.hub.hub.ensureTopic(topic);
     const clients = Math.ceil(limits.mqttQos2IdsMax / limits.mqttQos2PerClientMax);
     const fills: Promise<void>[] = [];
     for (let at = 0; at < limits.mqttQos2IdsMax; at++) {
