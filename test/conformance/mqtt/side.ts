@@ -358,7 +358,8 @@ export class Side {
     if (isHeld) actor.held.push(packet);
     else {
       this.#answers++;
-      if (packet.kind === "pubrec") actor.exchanges.add(packet.packetId);
+      // one that was taken over hears no more
+      if (packet.kind === "pubrec" && actor.client === client) actor.exchanges.add(packet.packetId);
       client.send(packet);
     }
   }
