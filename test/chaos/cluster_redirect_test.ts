@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import mqtt, { type IConnackPacket, type IDisconnectPacket, type MqttClient } from "mqtt";
+import { connect } from "../../hub/mod.ts";
 import { type ChaosHub, ChaosStage } from "./cluster/stage.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 30_000; !holds(); await pause(20)) {
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 30_000; !(await holds()); await pause(20)) {
     if (performance.now() > end) throw new Error(`not in time: ${what}`);
   }
 }
@@ -53,6 +54,7 @@ const whereTo = ({ reasonCode, properties }: IDisconnectPacket): Told => [reason
 
 interface Stage {
   readonly hubs: readonly ChaosHub[];
+  readonly bootstrap: string;
   readonly enter: (...args: Parameters<typeof visit>) => Promise<Visitor>;
 }
 
@@ -65,7 +67,7 @@ async function onStage(env: Readonly<Record<string, string>>, body: (stage: Stag
     return visitor;
   };
   try {
-    await body({ hubs: stage.hubs, enter });
+    await body({ hubs: stage.hubs, bootstrap: stage.bootstrap(), enter });
   } catch (error) {
     const told = stage.hubs.map((hub) => `--- hub ${hub.id}:\n${hub.words.slice(-3000)}`).join("\n");
     throw new Error(`${String(error)}\n${told}`, { cause: error });
@@ -109,6 +111,22 @@ test("a hub that is stopped sends its clients of 5 to hubs that live, where thei
     for (const { farewells } of last) {
       assert.deepEqual(farewells.map(whereTo), [[0x9c, addressOf(first)]]);
     }
+  });
+});
+
+test("a hub that was drained to go for good says so", async () => {
+  await onStage({ PARTIDOR_MQTT__PRESENCE: "false" }, async ({ hubs, enter, bootstrap }) => {
+    const [first, second, third] = hubs as [ChaosHub, ChaosHub, ChaosHub];
+    const visitors = await Promise.all(["a", "b"].map((name) => enter(addressOf(first), name)));
+    const operator = connect({ bootstrap, clientId: "operator" });
+    const admin = operator.admin().cluster();
+    await until("all partitions are elsewhere", async () => (await admin.leave(first.id, "drain")) === null);
+    await operator.close();
+    await pause(2 * beatMs);
+    assert.equal(await first.end("SIGTERM"), 0);
+    await until("the end of all connections", () => visitors.every(({ isClosed }) => isClosed));
+    const told = visitors.map(({ farewells }) => farewells.map(whereTo)).sort();
+    assert.deepEqual(told, [[[0x9d, addressOf(second)]], [[0x9d, addressOf(third)]]].sort());
   });
 });
 
