@@ -80,19 +80,23 @@ export const rules: readonly Rule[] = [
           return isOne && those.length > 0 ? [mergeCopies(those)] : those;
         });
       });
-      const isAgain = ({ dup, name }: Seen): boolean => dup && isSingle.has(name);
       const others = releasedOnce(reference.others, (name) => copies(name) === 1 || name.startsWith(nameless));
       const merged = { publishes: byStream(publishes), others };
       // a QoS 0 copy is not sent again, and what it adds with it: one copy has it all the same
-      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, isAgain) }];
+      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, ({ dup }) => dup) }];
     },
   },
   {
     name: "identifiers again",
     reason: "what is sent again is read again, and has the identifiers that its subscriptions have by then (MQTT5 4.4)",
-    apply: each(({ publishes, others }) => {
-      return { publishes: publishes.map((one) => (one.dup ? { ...one, ids: [] } : one)), others };
-    }),
+    apply: (reference, subject) => {
+      // one of them may have sent for the first time what the other one sends again: it was cut off in between
+      const again = new Set([...reference.publishes, ...subject.publishes].filter(({ dup }) => dup).map(nameIn));
+      const less = ({ publishes, others }: View): View => {
+        return { publishes: publishes.map((one) => (again.has(one.name) ? { ...one, ids: [] } : one)), others };
+      };
+      return [less(reference), less(subject)];
+    },
   },
   {
     name: "QoS 0 while away",
@@ -150,6 +154,8 @@ function copiesTogether(stream: readonly Seen[]): readonly Seen[] {
   return groups.flat();
 }
 
+const nameIn = ({ name }: Seen): string => name;
+
 /** Copies of one message that came for the same reason: as it was published, or as what was retained. */
 function groupsOf(publishes: readonly Seen[]): ReadonlyMap<string, Seen[]> {
   const groups = new Map<string, Seen[]>();
@@ -170,11 +176,12 @@ function lessCopies(
   subject: readonly Seen[],
   may: (one: Seen) => boolean,
 ): readonly Seen[] {
-  const known = new Map(reference.map((one) => [one.name, one]));
   return subject.map((one) => {
-    const fewer = may(one) ? known.get(one.name) : undefined;
-    if (!fewer?.ids.every((id) => one.ids.includes(id))) return one;
-    return { ...one, ids: fewer.ids, retain: one.retain && fewer.retain };
+    if (!may(one)) return one;
+    const copies = reference.filter(({ name, qos }) => name === one.name && qos === one.qos);
+    if (copies.some((copy) => lineOf(copy) === lineOf(one))) return one;
+    const fewer = copies.find(({ ids }) => ids.every((id) => one.ids.includes(id)));
+    return fewer === undefined ? one : { ...one, ids: fewer.ids, retain: one.retain && fewer.retain };
   });
 }
 

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type RunningBroker, startMosquitto, startPartidor } from "./brokers.ts";
-import { play } from "./differential.ts";
 import { type Report, search, type Search, shrink, tell, watcherVersion } from "./search.ts";
 import { startWrongProxy, wrongs } from "./wrong_proxy.ts";
 
@@ -23,23 +22,12 @@ async function between<T>(
   }
 }
 
-/**
- * A QoS 2 delivery waits for a store, and may come after the marker that ends its step: it is then told in the next one.
- * Once in 104,051 steps it did; so a difference counts when the scenario, played again, differs again.
- */
-const lateMax = 2;
-
 /** No difference; of the first one there is, the shortest scenario. */
-async function alike(reference: RunningBroker, subject: RunningBroker, options: Search, late = 0): Promise<Report> {
+async function alike(reference: RunningBroker, subject: RunningBroker, options: Search): Promise<Report> {
   const ports = { reference: reference.port, subject: subject.port };
   const report = await search(ports, { ...options, stopAtFirst: true });
   const [first] = report.found;
   if (first === undefined) return report;
-  const again = await play(ports, first.steps, watcherVersion(options.versions));
-  if (again.difference === null && late < lateMax) {
-    console.log(`SEED=${first.seed} did not differ again; it had been\n${tell(first.difference, first.steps)}`);
-    return await alike(reference, subject, { ...options, from: first.seed + 1 }, late + 1);
-  }
   const left = await shrink(ports, first.steps, watcherVersion(options.versions));
   assert.fail(`SEED=${first.seed}\n${tell(first.difference, first.steps)}\nshorter:\n${JSON.stringify(left)}`);
 }
