@@ -264,9 +264,10 @@ export class Side {
     const packets = messages.map((message) => this.#packetOf(actor, message));
     actor.client!.send(...packets);
     await this.#until(() => actor.open.size === 0 || actor.client!.isClosed);
-    // a QoS 0 message has no answer: the one to what follows it says that it was read, and retained
-    if (messages.at(-1)!.qos > 0 || !this.isUp(actor.who)) return;
+    if (!this.isUp(actor.who)) return;
+    // QoS 0 has no answer: the one to what is retained after it says that it is, too; a PINGRESP, that it was read
     if (messages.some(({ qos, retain }) => qos === 0 && retain)) return this.#publish(actor, [barrier]);
+    if (messages.at(-1)!.qos > 0) return;
     this.#ping(actor);
     await this.#until(() => actor.pongsDue === 0);
   }
