@@ -236,6 +236,8 @@ export const limits = {
   clientRetryMs: 100,
   clientRetryMsMax: 2 * second,
   clientConnectMsMax: 10 * second,
+  /** One attempt of an appender; the next one may come while it is still under way. */
+  appenderAttemptMsMax: 5 * second,
   /** Requests of one dialled connection that wait for their answers. */
   clientCallsMax: 1_000,
   /** Produce requests in flight to one hub over a socket: as many as a broker remembers batches of a producer. */

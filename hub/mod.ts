@@ -21,6 +21,7 @@ import type { Trace } from "./trace.ts";
 export type {
   Acks,
   Admin,
+  Appender,
   ClusterAdmin,
   ClusterDescription,
   ConfigEntry,
@@ -30,6 +31,7 @@ export type {
   GroupDescription,
   Header,
   HubClient,
+  Identity,
   InBatch,
   InRecord,
   OutRecord,

@@ -1,6 +1,7 @@
 // Opens clients: of the hub in this process, or of any hub or Kafka cluster over the network.
 import type { Clock, Net } from "../io/ports.ts";
 import { openAdmin } from "./admin.ts";
+import { openAppender } from "./appender.ts";
 import { dial } from "./connection.ts";
 import type { Connection, LocalAppend } from "./connection.ts";
 import { openConsumer } from "./consumer.ts";
@@ -70,6 +71,10 @@ function clientOf(
     producer(options) {
       const routes = routesFor(clientId);
       return tracked(openProducer(routes, options), routes);
+    },
+    appender() {
+      const routes = routesFor(clientId);
+      return tracked(openAppender(routes), routes);
     },
     consumer(options) {
       const routes = routesFor(options?.clientId ?? clientId);

@@ -75,6 +75,30 @@ export interface Producer {
   close(): Promise<void>;
 }
 
+/** Who a batch is from, against doubling (KIP-98). */
+export interface Identity {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+/**
+ * Appends batches under identities that outlive the process: whoever knows what a batch was appended under, and is not
+ * told whether it was, appends it again.
+ */
+export interface Appender {
+  /** A producer id that nobody has, at epoch 0. An epoch is for one batch. */
+  identity(): Promise<Identity>;
+  /** The partition of a record; waits for a topic that is being made. */
+  partitionOf(topic: string, record: OutRecord): Promise<number>;
+  /**
+   * Resolves when the records are committed, as one batch, by this call or by an earlier one under the identity. That
+   * holds as long as the log remembers the identity; a higher epoch of it there means that this batch is in the log.
+   * @throws HubError: nobody knows where it is retriable, and refused where it is not
+   */
+  append(at: TopicPartition, identity: Identity, records: readonly OutRecord[]): Promise<void>;
+  close(): Promise<void>;
+}
+
 export interface TopicPartition {
   readonly topic: string;
   readonly partition: number;
@@ -263,6 +287,7 @@ export interface Admin {
 /** What `connect` gives: clients of one hub or cluster, with or without a socket in between. */
 export interface HubClient {
   producer(options?: ProducerOptions): Producer;
+  appender(): Appender;
   consumer(options?: ConsumerOptions): Consumer;
   admin(): Admin;
   close(): Promise<void>;

@@ -3,14 +3,8 @@ import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
 import type { ErrorName, HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
 import { BatchBuilder, type CopySource, type EncodedRecord } from "../record/builder.ts";
-import type { Delivered, OutRecord } from "./faces.ts";
+import type { Delivered, Identity, OutRecord } from "./faces.ts";
 import { slabs } from "./slabs.ts";
-
-/** Who a batch is from, against doubling on retry (KIP-98). */
-export interface Identity {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
 
 /** One sealed batch. */
 export interface Batch {

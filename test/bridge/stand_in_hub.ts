@@ -119,7 +119,7 @@ export function openStandInHub(kept = openKept()): StandInHub {
     throw new Error("not used here");
   };
   const hub: StandInHub = {
-    client: { producer, consumer: never, admin: never, close: () => Promise.resolve() },
+    client: { producer, appender: never, consumer: never, admin: never, close: () => Promise.resolve() },
     rooms,
     face: { hubId: 1, isClustered: false, ensureTopic: () => Promise.resolve(), storeTogether: never },
     sent: [],

@@ -88,6 +88,9 @@ export class StandIn {
       producer: () => {
         throw new Error("the dashboards do not produce");
       },
+      appender: () => {
+        throw new Error("the dashboards do not produce");
+      },
       consumer: (options) => new StandInConsumer(this, options ?? {}),
       admin: () => admin(this),
       close: async () => {},

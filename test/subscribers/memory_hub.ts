@@ -183,6 +183,9 @@ export class MemoryHub {
   client(): HubClient {
     return {
       producer: () => this.#producer(),
+      appender: () => {
+        throw new Error("not used here");
+      },
       consumer: (options = {}) => this.#consumer(options),
       admin: () => this.#admin(),
       close: async () => {},
