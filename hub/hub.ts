@@ -133,7 +133,7 @@ export class Hub {
     this.#maker = maker;
     const ensureTopic = (name: string): Promise<void> => maker.ensure(name);
     const onceClient = (): HubClient => this.client("once");
-    this.#once = new OnceStore({ partitions, clock, isAlone: alone, ensureTopic, client: onceClient });
+    this.#once = new OnceStore({ partitions, clock, ensureTopic, client: onceClient });
     const bounds = boundsOf(this.#config);
     this.#acceptor = new Acceptor({ net, clock, trace, dispatch: this.#dispatch, access, bounds });
     if (this.#coordination === null) await openAlone(store, partitions);
@@ -304,7 +304,7 @@ export class Hub {
     return this.#maker!.ensure(name);
   }
 
-  /** Two records, stored together (once.ts). */
+  /** Two records of a lone hub, stored together (once.ts). */
   storeTogether(...args: Parameters<OnceStore["together"]>): ReturnType<OnceStore["together"]> {
     return this.#once!.together(...args);
   }

@@ -45,6 +45,10 @@ export const mqttLimits = {
   mqttQos2PerClientMax: 512,
   /** The same, all sessions together (each is a fact in the journal). */
   mqttQos2IdsMax: 20_000,
+  /** Bytes of QoS 2 messages on their way in a cluster, those included whose clients were not told in time. */
+  mqttOnceBytesMax: 8 * MiB,
+  /** Attempts to append one whose topic is gone, each as long as an appender takes. */
+  mqttOnceMissingMax: 5,
   /** QoS 2 messages that wait for their topic to be made. */
   mqttWaitingForTopicMax: 10_000,
   mqttRetainedMax: 10_000,
@@ -123,6 +127,8 @@ export const mqttLimits = {
   mqttKeptSegmentBytes: 4 * MiB,
   /** One record may be as large as a packet, and has its key and its properties beside it. */
   mqttKeptBatchBytesMax: 2 * MiB,
+  /** Longer than a hub that is held for alive takes to read what another one wrote. */
+  mqttKeptLagMs: 60 * second,
   /** How long a start waits for what a lone hub keeps. */
   mqttKeptOpenMsMax: 60 * second,
   /** The same in a cluster; then it goes on without, and clients wait: their leaders may be yet to start. */

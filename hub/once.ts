@@ -10,8 +10,6 @@ import { encodeBatch } from "./record/builder.ts";
 export interface OnceOptions {
   readonly partitions: Partitions;
   readonly clock: Clock;
-  /** It belongs to no cluster. */
-  readonly isAlone: boolean;
   readonly ensureTopic: (name: string) => Promise<void>;
   readonly client: () => HubClient;
 }
@@ -49,10 +47,9 @@ export class OnceStore {
   }
 
   /**
-   * Resolves when a record and the note beside it are committed. On a lone hub they are one journal group: after a
-   * crash both are there or neither is. In a cluster either may be lost with its leader, so the record comes first: a
-   * crash in between repeats it and never loses it. The append begins within the call, so that records keep the order
-   * of the calls; those for a topic that is being made begin when it is, in their order.
+   * For a lone hub: resolves when a record and the note beside it are committed. They are one journal group: after a
+   * crash both are there or neither is. The append begins within the call, so that records keep the order of the calls;
+   * those for a topic that is being made begin when it is, in their order.
    */
   together(topic: string, record: OutRecord, note: TopicRecord): Promise<Together> {
     const line = this.#lines.get(topic);
@@ -90,7 +87,7 @@ export class OnceStore {
   #both(main: TopicRecord, note: TopicRecord): Promise<Together> {
     const [partition, beside] = [this.#led(main), this.#led(note)];
     try {
-      if (!this.#options.isAlone || !partition || !beside) return this.#oneByOne(main, note);
+      if (!partition || !beside) return this.#oneByOne(main, note);
       // No await between these two: one turn is one journal group.
       const written = this.#append(partition, main.record);
       written.catch(() => {}); // told by what comes next, or by the error of the note

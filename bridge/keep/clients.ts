@@ -2,6 +2,7 @@
 import { HubError, Reader, Writer } from "../../hub/mod.ts";
 import { type Past, type StoredSession, type StoredWill, decodeSession, decodeWill } from "../session/record.ts";
 import { type KeptKey, Kind, readKey } from "./keys.ts";
+import { decodeOpenId, type OpenId } from "./open_id.ts";
 
 /** A value, and what hubs wrote in its place in earlier epochs and did not remove: the highest epoch counts. */
 export interface Entry {
@@ -24,11 +25,14 @@ export interface ClientState {
   /** QoS 2 ids, by slot. */
   ids: Map<number, Entry> | null;
   claim: Owner | null;
-  heir: Owner | null;
+  /** By the epoch of their keys, that of the claim: one that comes too late does not take the place of another. */
+  heirs: Map<number, Owner> | null;
   /** Epoch of the claim for which the hub before wrote its last; 0: none. */
   left: number;
   /** What was written in earlier epochs does not count: the owner wrote anew what did. */
   base: number;
+  /** Records that say so, each in its own epoch: a late one of an earlier owner does not take the owner's place. */
+  bases: Entry | null;
 }
 
 export interface KeptRecord {
@@ -53,21 +57,6 @@ function decodeClaim(bytes: Uint8Array): { readonly hub: number; readonly of: nu
   return { hub: reader.uvarint(), of: reader.uvarint() };
 }
 
-/** A packet id that waits for its PUBREL. */
-export function encodeOpenId(packetId: number): Uint8Array {
-  const writer = new Writer();
-  for (const number of [claimVersion, packetId]) writer.uvarint(number);
-  return writer.join();
-}
-
-/** @throws HubError INVALID_RECORD, INVALID_REQUEST */
-export function decodeOpenId(bytes: Uint8Array): number {
-  const reader = new Reader(bytes);
-  const version = reader.uvarint();
-  if (version !== claimVersion) throw new HubError("INVALID_RECORD", `a packet id of version ${version}`);
-  return reader.uvarint();
-}
-
 export class Clients {
   readonly #clients = new Map<string, ClientState>();
 
@@ -90,8 +79,9 @@ export class Clients {
   ownerOf(clientId: string): Owner | null {
     const state = this.#clients.get(clientId);
     if (state === undefined) return null;
-    const { claim, heir } = state;
-    return heir !== null && heir.of === (claim?.epoch ?? 0) ? heir : claim;
+    const { claim, heirs } = state;
+    const rightful = [...(heirs?.values() ?? [])].filter(({ of }) => of === (claim?.epoch ?? 0));
+    return rightful.reduce((last, heir) => (heir.epoch > (last?.epoch ?? 0) ? heir : last), claim);
   }
 
   /** Null: nothing is kept of it. @throws HubError INVALID_RECORD when what is kept cannot be read */
@@ -102,8 +92,7 @@ export class Clients {
     const [first, last] = [counting(state.session, base), counting(state.will, base)];
     const session: StoredSession | null = first === null ? null : decodeSession(first.value);
     const will: StoredWill | null = last === null ? null : decodeWill(last.value);
-    const open = [...(state.ids?.values() ?? [])].filter((entry) => counting(entry, base) !== null);
-    const inboundIds = [...new Set(open.map(({ value }) => decodeOpenId(value)))];
+    const inboundIds = [...new Set(openIdsOf(state).map(({ packetId }) => packetId))];
     return session === null && will === null && inboundIds.length === 0 ? null : { session, inboundIds, will };
   }
 
@@ -112,7 +101,7 @@ export class Clients {
     const [state, owner] = [this.#clients.get(clientId), this.ownerOf(clientId)];
     if (state === undefined || owner === null || state.base === owner.epoch) return false;
     const isOlder = (entry: Entry | null): boolean => entry !== null && entry.epoch < owner.epoch;
-    if (owner.of > 0 || owner === state.heir || isOlder(state.session) || isOlder(state.will)) return true;
+    if (owner.of > 0 || owner !== state.claim || isOlder(state.session) || isOlder(state.will)) return true;
     return [...(state.ids?.values() ?? [])].some(isOlder);
   }
 
@@ -134,12 +123,12 @@ export class Clients {
 }
 
 function newState(): ClientState {
-  return { session: null, will: null, ids: null, claim: null, heir: null, left: 0, base: 0 };
+  return { session: null, will: null, ids: null, claim: null, heirs: null, left: 0, base: 0, bases: null };
 }
 
-function isEmpty({ session, will, ids, claim, heir, left, base }: ClientState): boolean {
+function isEmpty({ session, will, ids, claim, heirs, left, bases }: ClientState): boolean {
   const isKept = session !== null || will !== null || ids !== null;
-  return !isKept && claim === null && heir === null && left === 0 && base === 0;
+  return !isKept && claim === null && heirs === null && left === 0 && bases === null;
 }
 
 function change(state: ClientState, about: KeptKey, value: Uint8Array | null, offset: number): void {
@@ -163,13 +152,17 @@ function change(state: ClientState, about: KeptKey, value: Uint8Array | null, of
       state.claim = value === null ? null : { ...decodeClaim(value), epoch: offset + 1 };
       return;
     case Kind.heir:
-      state.heir = value === null ? null : { ...decodeClaim(value), epoch: offset + 1 };
+      if (value !== null) state.heirs ??= new Map();
+      if (value !== null) state.heirs!.set(epoch, { ...decodeClaim(value), epoch: offset + 1 });
+      else state.heirs?.delete(epoch);
+      if (state.heirs?.size === 0) state.heirs = null;
       return;
     case Kind.left:
       state.left = value === null ? 0 : decodeClaim(value).of;
       return;
     case Kind.base:
-      state.base = value === null ? 0 : decodeClaim(value).of;
+      state.bases = put(state.bases, epoch, value);
+      state.base = highest(state.bases);
   }
 }
 
@@ -180,9 +173,21 @@ function put(entry: Entry | null, epoch: number, value: Uint8Array | null): Entr
   return value === null ? older : { epoch, value, older };
 }
 
+function highest(bases: Entry | null): number {
+  let base = 0;
+  for (let at = bases; at !== null; at = at.older) base = Math.max(base, decodeClaim(at.value).of);
+  return base;
+}
+
 /** The newest, unless it is of before the base. */
 export function counting(entry: Entry | null, base: number): Entry | null {
   return entry !== null && entry.epoch >= base ? entry : null;
+}
+
+/** Those that count. @throws HubError INVALID_RECORD, INVALID_REQUEST when one cannot be read */
+export function openIdsOf({ ids, base }: ClientState): OpenId[] {
+  const open = [...(ids?.values() ?? [])].filter((entry) => counting(entry, base) !== null);
+  return open.map(({ value }) => decodeOpenId(value));
 }
 
 /** The epochs in which something is there. */

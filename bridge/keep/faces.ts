@@ -11,7 +11,7 @@ export interface KeepingHub {
   readonly isClustered: boolean;
   /** Makes a topic unless it is there. */
   ensureTopic(name: string): Promise<void>;
-  /** Stores both; on a lone hub in one journal group. Begins before it returns. */
+  /** Of a lone hub: stores both in one journal group. Begins before it returns. */
   storeTogether(topic: string, record: OutRecord, note: TopicRecord): Promise<{ readonly noteOffset: number }>;
 }
 
@@ -56,8 +56,8 @@ export interface SessionKeeper {
   /** Removes all that is kept of the client. */
   end(clientId: string): Promise<void>;
   /**
-   * QoS 2: the record and the packet id in one commit, once, across crashes and hubs. The append begins before this
-   * returns, so that records keep the order of the calls.
+   * QoS 2: the record and the packet id, once, across crashes and hubs, in the order of the calls. Rejects with a
+   * retriable HubError where nobody knows what becomes of it: then the client is to send it again.
    */
   storeOnce(clientId: string, packetId: number, topic: string, record: OutRecord): Promise<void>;
   /** PUBREL: resolves when the id is durably free. */

@@ -11,7 +11,7 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 export interface KeptKey {
   readonly kind: Kind;
   readonly clientId: string;
-  /** Of sessions, wills and ids; 0 for the others, and on a lone hub. */
+  /** Of sessions, wills, ids and bases; of heirs that of the claim; 0 for the others, and on a lone hub. */
   readonly epoch: number;
   /**
    * Of ids; 0 for the others. A place for an open id, used again as soon as it is free: a key for each packet id would

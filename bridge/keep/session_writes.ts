@@ -1,18 +1,11 @@
 // Writes what is kept of clients that this hub looks after, and knows which records of each are to go in the end.
 import { HubError, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
-import { encodeSession, encodeWill, type StoredSession, type StoredWill } from "../session/record.ts";
-import {
-  type ClientState,
-  counting,
-  decodeOpenId,
-  encodeClaim,
-  encodeOpenId,
-  type Entry,
-  epochsOf,
-} from "./clients.ts";
+import { encodeSession, encodeWill, type Past, type StoredSession, type StoredWill } from "../session/record.ts";
+import { type ClientState, counting, encodeClaim, type Entry, epochsOf } from "./clients.ts";
 import type { KeepingHub } from "./faces.ts";
 import type { KeptTopic } from "./kept_topic.ts";
 import { type KeptKey, Kind, keyOf } from "./keys.ts";
+import { decodeOpenId, encodeOpenId, type OpenId } from "./open_id.ts";
 
 /** A client that this hub looks after: in which epochs there are, or are becoming, records of it. */
 export interface Owned {
@@ -31,8 +24,19 @@ export interface Owned {
   takenAt: number | null;
 }
 
-/** By packet id: the slot of its record, and the epochs in which there is one. */
-type Ids = Map<number, { readonly slot: number; readonly epochs: readonly number[] }>;
+/** A QoS 2 id that is not released. */
+export interface OwnedId {
+  readonly slot: number;
+  /** In which there are records of it. */
+  epochs: readonly number[];
+  /** While its message is on its way (once_lines.ts): resolves when that is in its topic, or refused. */
+  fate: Promise<void> | null;
+  /** Its client was told nothing: when the message comes again, it is this one. */
+  isUntold: boolean;
+}
+
+/** By packet id. */
+type Ids = Map<number, OwnedId>;
 
 export interface WritesOptions {
   readonly hub: KeepingHub;
@@ -66,7 +70,7 @@ export class SessionWrites {
 
   /** Takes a client over, with the records there are of it. */
   own(clientId: string, epoch: number, state: ClientState | undefined): Owned {
-    const ids = state?.ids ? idsOf(state.ids) : null;
+    const ids = state?.ids ? idsOf(state.ids, state.base) : null;
     const session = sharedList(epochsOf(state?.session ?? null));
     this.#ids += ids?.size ?? 0;
     if (session.length > 0) this.#sessions++;
@@ -101,12 +105,12 @@ export class SessionWrites {
     owned.session = copy(Kind.session, state.session);
     if (owned.session.length > 0) this.#sessions++;
     owned.will = copy(Kind.will, state.will);
-    for (const [id, { slot }] of [...(owned.ids ?? [])]) {
-      const epochs = copy(Kind.inboundId, state.ids?.get(slot) ?? null, slot);
-      if (epochs.length > 0) owned.ids?.set(id, { slot, epochs });
-      else if (owned.ids !== null) this.#dropId(owned, owned.ids, id);
+    for (const [packetId, id] of [...(owned.ids ?? [])]) {
+      id.epochs = copy(Kind.inboundId, state.ids?.get(id.slot) ?? null, id.slot);
+      if (id.epochs.length === 0 && owned.ids !== null) this.#dropId(owned, owned.ids, packetId);
     }
-    this.#put(owned, keyOf(Kind.base, clientId), encodeClaim(this.#options.hub.hubId, epoch));
+    this.#put(owned, keyOf(Kind.base, clientId, epoch), encodeClaim(this.#options.hub.hubId, epoch));
+    stale.push([Kind.base, epochsOf(state.bases).filter((one) => one !== epoch), 0]);
     for (const [kind, epochs, slot] of stale) this.#remove(owned, kind, epochs, slot);
   }
 
@@ -178,29 +182,21 @@ export class SessionWrites {
     if (offsets.length > 0) await this.#options.confirm(owned, Math.max(...offsets));
   }
 
-  /** The append begins before this returns. */
-  storeOnce(owned: Owned, packetId: number, topic: string, record: OutRecord): Promise<void> {
+  /** Takes a place for an id; one that was there is replaced. @throws HubError THROTTLING_QUOTA_EXCEEDED */
+  openId(owned: Owned, packetId: number): OwnedId {
     if (!owned.ids?.has(packetId)) {
-      if (this.#ids >= limits.mqttQos2IdsMax) return Promise.reject(full(`${this.#ids} QoS 2 ids`));
+      if (this.#ids >= limits.mqttQos2IdsMax) throw full(`${this.#ids} QoS 2 ids`);
       this.#ids++;
     }
     owned.ids ??= new Map();
-    const ids = owned.ids;
-    const slot = ids.get(packetId)?.slot ?? freeSlot(ids);
-    ids.set(packetId, { slot, epochs: sharedList([owned.epoch]) });
-    const key = keyOf(Kind.inboundId, owned.clientId, owned.epoch, slot);
-    const note = {
-      topic: mqttSessionsTopic,
-      record: { key, value: encodeOpenId(packetId), partition: owned.partition },
-    };
-    const stored = this.#options.hub.storeTogether(topic, record, note).then(
-      ({ noteOffset }) => this.#options.confirm(owned, noteOffset),
-      (error: unknown) => {
-        // neither is known to be there: an id without its message would make the next one look like a repetition
-        this.#forgetId(owned, ids, packetId, slot, error);
-        throw error;
-      },
-    );
+    const slot = owned.ids.get(packetId)?.slot ?? freeSlot(owned.ids);
+    const id: OwnedId = { slot, epochs: sharedList([owned.epoch]), fate: null, isUntold: false };
+    owned.ids.set(packetId, id);
+    return id;
+  }
+
+  /** What an end waits for. */
+  track(owned: Owned, stored: Promise<unknown>): void {
     owned.storing ??= new Set();
     const { storing } = owned;
     storing.add(stored);
@@ -209,16 +205,53 @@ export class SessionWrites {
       if (storing.size === 0 && owned.storing === storing) owned.storing = null;
     };
     stored.then(settled, settled);
+  }
+
+  /** The append begins before this returns. */
+  storeOnce(owned: Owned, packetId: number, topic: string, record: OutRecord): Promise<void> {
+    let id: OwnedId;
+    try {
+      id = this.openId(owned, packetId);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    const key = keyOf(Kind.inboundId, owned.clientId, owned.epoch, id.slot);
+    const note = {
+      topic: mqttSessionsTopic,
+      record: { key, value: encodeOpenId({ packetId, batch: null, pending: null }), partition: owned.partition },
+    };
+    const stored = this.#options.hub.storeTogether(topic, record, note).then(
+      ({ noteOffset }) => this.#options.confirm(owned, noteOffset),
+      (error: unknown) => {
+        // neither is known to be there: an id without its message would make the next one look like a repetition
+        this.#failed(owned, error);
+        this.forgetId(owned, packetId, id);
+        throw error;
+      },
+    );
+    this.track(owned, stored);
     return stored;
+  }
+
+  /** Resolves with the offset. */
+  async note(owned: Owned, id: OwnedId, noted: OpenId): Promise<number> {
+    const { clientId, epoch } = owned;
+    const stale = id.epochs.filter((one) => one !== epoch);
+    id.epochs = sharedList([epoch]);
+    const written = this.#write(owned, keyOf(Kind.inboundId, clientId, epoch, id.slot), encodeOpenId(noted));
+    this.#remove(owned, Kind.inboundId, stale, id.slot);
+    return await written;
   }
 
   /** Resolves when the id is durably free. */
   async release(owned: Owned, packetId: number): Promise<void> {
+    await owned.ids?.get(packetId)?.fate;
+    if (owned.takenAt !== null) throw taken(owned.clientId);
     const { ids } = owned;
     const found = ids?.get(packetId);
     if (ids === null || found === undefined) return;
     const offsets = await Promise.all(this.#tombstones(owned, Kind.inboundId, found.epochs, found.slot));
-    this.#dropId(owned, ids, packetId);
+    if (ids.get(packetId) === found) this.#dropId(owned, ids, packetId);
     await this.#options.confirm(owned, Math.max(...offsets));
   }
 
@@ -244,11 +277,11 @@ export class SessionWrites {
     }
   }
 
-  #forgetId(owned: Owned, ids: Ids, packetId: number, slot: number, error: unknown): void {
-    this.#failed(owned, error);
-    if (owned.ids !== ids) return; // ended meanwhile, which removes it
-    this.#dropId(owned, ids, packetId);
-    this.#remove(owned, Kind.inboundId, [owned.epoch], slot);
+  /** The message of an id is nowhere. */
+  forgetId(owned: Owned, packetId: number, id: OwnedId): void {
+    if (owned.ids?.get(packetId) !== id) return; // ended meanwhile, which removes it
+    this.#dropId(owned, owned.ids, packetId);
+    this.#remove(owned, Kind.inboundId, id.epochs, id.slot);
   }
 
   #dropId(owned: Owned, ids: Ids, packetId: number): void {
@@ -263,6 +296,11 @@ export class SessionWrites {
     trace.count("mqtt_keep_failures_total");
     trace.event("warn", "mqtt_keep_failed", { client: owned.clientId, error: String(error) });
   }
+}
+
+/** Without ids whose messages were never appended, or refused. */
+export function knownOnly(past: Past, { ids }: Owned): Past {
+  return { ...past, inboundIds: past.inboundIds.filter((id) => ids?.has(id)) };
 }
 
 export function taken(clientId: string): HubError {
@@ -281,19 +319,26 @@ function sharedList(epochs: readonly number[]): readonly number[] {
   return epochs.length === 1 && epochs[0] === 0 ? alone : epochs;
 }
 
-function idsOf(entries: ReadonlyMap<number, Entry>): Ids {
+/** All there are records of: those that do not count go in the end, too. */
+function idsOf(entries: ReadonlyMap<number, Entry>, base: number): Ids {
   const ids: Ids = new Map();
+  const add = (packetId: number, slot: number, entry: Entry): void => {
+    ids.set(packetId, { slot, epochs: sharedList(epochsOf(entry)), fate: null, isUntold: false });
+  };
+  const rest: [number, Entry][] = [];
   for (const [slot, entry] of entries) {
-    const id = packetIdOf(entry);
-    // one that cannot be read, or is there twice, is nobody's, and goes with the client
-    ids.set(id === 0 || ids.has(id) ? -1 - slot : id, { slot, epochs: sharedList(epochsOf(entry)) });
+    const id = counting(entry, base) === null ? 0 : packetIdOf(entry);
+    if (id === 0 || ids.has(id)) rest.push([slot, entry]);
+    else add(id, slot, entry);
   }
+  // one that does not count, cannot be read, or is there twice, is nobody's, and goes with the client
+  for (const [slot, entry] of rest) add(-1 - slot, slot, entry);
   return ids;
 }
 
 function packetIdOf({ value }: Entry): number {
   try {
-    return decodeOpenId(value);
+    return decodeOpenId(value).packetId;
   } catch {
     return 0;
   }

@@ -1,19 +1,22 @@
 // What the hubs of a cluster keep of their MQTT clients together: one hub at a time looks after a client.
-import { type InRecord, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
+import { type Appender, type InRecord, limits, mqttSessionsTopic, type OutRecord, type Trace } from "../../hub/mod.ts";
 import type { Past, StoredSession, StoredWill } from "../session/record.ts";
 import { encodeSession } from "../session/record.ts";
-import { Clients, encodeClaim, type Owner } from "./clients.ts";
+import { type ClientState, Clients, encodeClaim, epochsOf, openIdsOf, type Owner } from "./clients.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import type { KnownSession, SessionKeeper, SessionKeeperEvents } from "./faces.ts";
 import { KeptTopic } from "./kept_topic.ts";
+import { OnceLines } from "./once_lines.ts";
 import { type KeptKey, Kind, keyOf } from "./keys.ts";
 import { applyTo, type KeeperOptions, knownOf } from "./session_keeper.ts";
-import { type Owned, SessionWrites, taken } from "./session_writes.ts";
+import { knownOnly, type Owned, SessionWrites, taken } from "./session_writes.ts";
 
 /** A client that this hub looks after. */
 interface Held extends Owned {
   /** Its own hub by a claim; else an heir, whom the next claim of another heir replaces. */
   isClaimed: boolean;
+  /** What was kept of it when this began, until the broker writes: what is written anew is read again later. */
+  found: Past | null | undefined;
   /** When its session ended; null: it is there, or its connection is. */
   endedAt: number | null;
 }
@@ -32,9 +35,13 @@ export class SharedSessionKeeper implements SessionKeeper {
   readonly #events: SessionKeeperEvents;
   readonly #topic: KeptTopic;
   readonly #writes: SessionWrites;
+  readonly #lines: OnceLines;
+  readonly #appender: Appender;
   readonly #watch: ClusterWatch;
   readonly #clients = new Clients();
   readonly #held = new Map<string, Held>();
+  /** Clients whose claims are on their way out. */
+  readonly #retired = new Set<string>();
   readonly #claiming = new Map<string, Promise<unknown>>();
   /** Of own claims that are read: who owned the client before. */
   readonly #before = new Map<string, Owner | null>();
@@ -52,41 +59,29 @@ export class SharedSessionKeeper implements SessionKeeper {
     this.#topic = new KeptTopic({ hub, client, topic: mqttSessionsTopic, clock, trace, isShared: true, apply });
     const confirm = (owned: Owned, offset: number): Promise<void> => this.#confirm(owned, offset);
     this.#writes = new SessionWrites({ hub, topic: this.#topic, trace, confirm });
+    this.#appender = client.appender();
+    this.#lines = new OnceLines({ appender: this.#appender, writes: this.#writes, clock, trace, confirm });
     this.#watch = new ClusterWatch({ client, clock, trace, hubId: hub.hubId, looked: () => this.#looked() });
   }
 
   async open(): Promise<readonly KnownSession[]> {
     const opening = this.#open();
     this.#opening = opening;
-    const known = await this.#topic.inTime(opening);
-    if (known !== null) return known;
-    opening.then(
-      (later) => this.#events.onInherited(later),
-      (error: unknown) => this.#failed("", error),
-    );
+    opening.catch((error: unknown) => this.#failed("", error));
+    await this.#topic.inTime(opening);
     return [];
   }
 
-  async #open(): Promise<readonly KnownSession[]> {
+  /** What this hub had in an earlier life it inherits, as from any that died: its last writes may be on their way. */
+  async #open(): Promise<void> {
     await this.#topic.open();
     this.#isOpen = true;
-    const known: KnownSession[] = [];
-    for (const [clientId] of this.#clients.all()) {
-      const owner = this.#clients.ownerOf(clientId);
-      if (owner?.hub !== this.#options.hub.hubId) continue;
-      const found = this.#hold(clientId, owner.epoch, true);
-      if (found !== null) known.push(found);
-    }
     this.#watch.start();
-    return known;
   }
 
   claim(clientId: string): Promise<Claimed> {
     const held = this.#held.get(clientId);
-    if (held?.isClaimed) {
-      held.endedAt = null;
-      return Promise.resolve({ past: this.#pastOf(clientId), epoch: held.epoch });
-    }
+    if (held?.isClaimed) return this.#ready(held);
     const before = this.#claiming.get(clientId) ?? Promise.resolve();
     const claiming = before.then(
       () => this.#claim(clientId),
@@ -103,41 +98,54 @@ export class SharedSessionKeeper implements SessionKeeper {
   async #claim(clientId: string): Promise<Claimed> {
     await this.#opening;
     const held = this.#held.get(clientId);
-    if (held?.isClaimed) return { past: this.#pastOf(clientId), epoch: held.epoch };
+    if (held?.isClaimed) return await this.#ready(held);
     const { hubId } = this.#options.hub;
     const of = this.#clients.ownerOf(clientId)?.epoch ?? 0;
-    const epoch = (await this.#announce(clientId, Kind.claim, encodeClaim(hubId, of))) + 1;
+    const epoch = (await this.#announce(keyOf(Kind.claim, clientId), clientId, of)) + 1;
     const before = this.#before.get(clientId) ?? null;
     this.#before.delete(clientId);
     if (this.#isOwn(clientId, epoch) && before !== null && before.hub !== hubId) {
       await this.#farewellOf(clientId, epoch, before.hub);
     }
     if (!this.#isOwn(clientId, epoch)) throw taken(clientId);
-    const known = this.#hold(clientId, epoch, true, before);
-    this.#held.get(clientId)!.endedAt = null;
-    return { past: known?.past ?? null, epoch };
+    this.#hold(clientId, epoch, true, before);
+    return await this.#ready(this.#mine(clientId));
+  }
+
+  /** What the hub before had not finished comes before anything new. */
+  async #ready(held: Held): Promise<{ readonly past: Past | null; readonly epoch: number }> {
+    const { clientId, epoch } = held;
+    held.endedAt = null;
+    await this.#lines.whenRedone(held);
+    if (this.#held.get(clientId) !== held) throw taken(clientId);
+    const past = held.found === undefined ? this.#pastOf(clientId) : held.found;
+    return { past: past === null ? null : knownOnly(past, held), epoch };
   }
 
   async store(clientId: string, session: StoredSession): Promise<void> {
     const held = this.#mine(clientId);
     held.endedAt = null;
+    held.found = undefined;
     await this.#writes.store(held, session);
   }
 
   keepWill(clientId: string, will: StoredWill | null): void {
     const held = this.#held.get(clientId);
-    if (held !== undefined) this.#writes.keepWill(held, will);
+    if (held === undefined) return;
+    held.found = undefined;
+    this.#writes.keepWill(held, will);
   }
 
   async end(clientId: string): Promise<void> {
     const held = this.#held.get(clientId);
     if (held === undefined) return;
     held.endedAt = this.#options.clock.now();
+    held.found = undefined;
     await this.#writes.end(held);
   }
 
   async storeOnce(clientId: string, packetId: number, topic: string, record: OutRecord): Promise<void> {
-    await this.#writes.storeOnce(this.#mine(clientId), packetId, topic, record);
+    await this.#lines.store(this.#mine(clientId), packetId, topic, record);
   }
 
   async release(clientId: string, packetId: number): Promise<void> {
@@ -146,7 +154,8 @@ export class SharedSessionKeeper implements SessionKeeper {
 
   async close(): Promise<void> {
     this.#isOpen = false;
-    await this.#watch.close();
+    this.#lines.close();
+    await Promise.all([this.#watch.close(), this.#appender.close()]);
     for (const { end } of this.#farewells.values()) end();
     await this.#topic.close();
   }
@@ -173,17 +182,35 @@ export class SharedSessionKeeper implements SessionKeeper {
     const held = this.#held.get(clientId);
     // what was on its way in an earlier epoch of this hub goes on
     if (held !== undefined) Object.assign(held, { epoch, isClaimed, endedAt });
-    else this.#held.set(clientId, { ...this.#writes.own(clientId, epoch, state), isClaimed, endedAt });
+    else
+      this.#held.set(clientId, {
+        ...this.#writes.own(clientId, epoch, state),
+        isClaimed,
+        found: known?.past ?? null,
+        endedAt,
+      });
     const isFirst = held === undefined && (from !== null || this.#clients.isToAdopt(clientId));
     if (state !== undefined && isFirst) this.#writes.adopt(this.#held.get(clientId)!, state);
+    if (state !== undefined && held === undefined) this.#redo(this.#held.get(clientId)!, state);
     if (state !== undefined && state.left > 0) this.#erase(clientId, Kind.left);
-    return known;
+    const of = state?.claim?.epoch ?? 0;
+    for (const earlier of state?.heirs?.keys() ?? []) if (earlier < of) this.#erase(clientId, Kind.heir, earlier);
+    return known === null ? null : { clientId, past: knownOnly(known.past, this.#held.get(clientId)!) };
+  }
+
+  #redo(held: Held, state: ClientState): void {
+    try {
+      this.#lines.redo(held, openIdsOf(state));
+    } catch (error) {
+      this.#failed(held.clientId, error);
+    }
   }
 
   /** Writes a claim; resolves with its offset once it was read. */
-  async #announce(clientId: string, kind: Kind, value: Uint8Array): Promise<number> {
+  async #announce(key: Uint8Array, clientId: string, of: number): Promise<number> {
     const partition = this.#topic.partitionOf(clientId);
-    const offset = await this.#topic.write(partition, { key: keyOf(kind, clientId), value });
+    const value = encodeClaim(this.#options.hub.hubId, of);
+    const offset = await this.#topic.write(partition, { key, value });
     await this.#topic.whenRead(partition, offset);
     return offset;
   }
@@ -223,10 +250,10 @@ export class SharedSessionKeeper implements SessionKeeper {
     const { kind, clientId } = about;
     if (kind === Kind.left) return this.#left(clientId);
     if (kind === Kind.claim || kind === Kind.heir) {
+      this.#retired.delete(clientId);
       if (record.value !== null) this.#owned(about, record.offset, before);
       return;
     }
-    if (kind === Kind.base) return;
     const held = this.#held.get(clientId);
     if (held !== undefined && record.value !== null && about.epoch < held.epoch && !this.#isOwnRecord(held, about)) {
       this.#writes.clearStale(held, about);
@@ -235,15 +262,20 @@ export class SharedSessionKeeper implements SessionKeeper {
 
   /** Of what this hub wrote or found before it claimed the client anew. */
   #isOwnRecord(held: Held, { kind, epoch, slot }: KeptKey): boolean {
+    if (kind === Kind.base) return this.#clients.get(held.clientId)?.base === epoch;
     if (kind === Kind.session) return held.session.includes(epoch);
     if (kind === Kind.will) return held.will.includes(epoch);
     return [...(held.ids?.values() ?? [])].some((id) => id.slot === slot && id.epochs.includes(epoch));
   }
 
   /** The owner of a client changed, or was confirmed. */
-  #owned({ clientId, kind }: KeptKey, offset: number, before: Owner | null): void {
+  #owned({ clientId, kind, epoch }: KeptKey, offset: number, before: Owner | null): void {
     const owner = this.#clients.ownerOf(clientId);
-    if (owner?.epoch !== offset + 1) return; // an heir that came too late
+    if (owner?.epoch !== offset + 1) {
+      // an heir that came too late
+      if (kind === Kind.heir && this.#held.has(clientId)) this.#erase(clientId, Kind.heir, epoch);
+      return;
+    }
     const { hubId } = this.#options.hub;
     if (owner.hub === hubId) {
       if (kind === Kind.claim) this.#before.set(clientId, before);
@@ -289,8 +321,8 @@ export class SharedSessionKeeper implements SessionKeeper {
     else if (this.#isOwn(clientId, left)) this.#farewells.get(clientId)?.end();
   }
 
-  #erase(clientId: string, kind: Kind): void {
-    this.#put(clientId, keyOf(kind, clientId), null);
+  #erase(clientId: string, kind: Kind, epoch = 0): void {
+    this.#put(clientId, keyOf(kind, clientId, epoch), null);
   }
 
   /** Writes what nobody waits for. */
@@ -322,10 +354,11 @@ export class SharedSessionKeeper implements SessionKeeper {
         continue;
       }
       this.#held.delete(clientId);
+      this.#retired.add(clientId);
       const state = this.#clients.get(clientId);
-      if (state?.heir) this.#erase(clientId, Kind.heir);
+      for (const of of state?.heirs?.keys() ?? []) this.#erase(clientId, Kind.heir, of);
       if (state?.left) this.#erase(clientId, Kind.left);
-      if (state?.base) this.#erase(clientId, Kind.base);
+      for (const epoch of epochsOf(state?.bases ?? null)) this.#erase(clientId, Kind.base, epoch);
       this.#erase(clientId, Kind.claim);
     }
   }
@@ -335,15 +368,13 @@ export class SharedSessionKeeper implements SessionKeeper {
     const found: Promise<KnownSession | null>[] = [];
     for (const [clientId] of this.#clients.all()) {
       if (found.length >= limits.mqttInheritedPerLookMax) break;
-      if (this.#held.has(clientId) || this.#claiming.has(clientId)) continue;
+      if (this.#held.has(clientId) || this.#claiming.has(clientId) || this.#retired.has(clientId)) continue;
       const owner = this.#clients.ownerOf(clientId);
-      // its own, whose claim was not answered in time
-      if (owner?.hub === this.#options.hub.hubId) {
-        found.push(Promise.resolve(this.#hold(clientId, owner.epoch, false)));
-        continue;
-      }
-      if (!this.#watch.leads(this.#topic.partitionOf(clientId))) continue;
-      if (owner === null || this.#watch.isDead(owner.hub)) found.push(this.#inheritOne(clientId));
+      // its own of an earlier life, or whose claim was not answered in time
+      const isOwn = owner?.hub === this.#options.hub.hubId;
+      const isNobodys = owner === null || this.#watch.isDead(owner.hub);
+      const isIts = isOwn || (isNobodys && this.#watch.leads(this.#topic.partitionOf(clientId)));
+      if (isIts) found.push(this.#inheritOne(clientId));
     }
     const isHeir = (clientId: string): boolean =>
       this.#held.get(clientId)?.isClaimed === false && !this.#claiming.has(clientId);
@@ -355,7 +386,7 @@ export class SharedSessionKeeper implements SessionKeeper {
     const of = this.#clients.get(clientId)?.claim?.epoch ?? 0;
     const before = this.#clients.ownerOf(clientId);
     try {
-      const offset = await this.#announce(clientId, Kind.heir, encodeClaim(this.#options.hub.hubId, of));
+      const offset = await this.#announce(keyOf(Kind.heir, clientId, of), clientId, of);
       if (!this.#isOwn(clientId, offset + 1)) return null;
       return this.#hold(clientId, offset + 1, false, before);
     } catch (error) {

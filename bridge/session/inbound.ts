@@ -39,6 +39,8 @@ export interface Slot {
   readonly at: number;
   /** Null while its commit is under way. */
   code: ReasonCode | null;
+  /** Nobody knows what becomes of it: neither word would be true, and its client is to send it again. */
+  isUnknown?: boolean;
   /** Called when it is not needed any more, if it was brought by `begin`. */
   left?(): void;
 }
@@ -188,6 +190,7 @@ export class Inbound {
       if (open?.ticket !== ticket) continue;
       if (code < 0x80) open.stage = "stored";
       else this.#ids.delete(packetId); // [MQTT-4.3.3-9]
+      if (slot !== undefined && open.durable && code === Reason.unspecified) slot.isUnknown = true;
     }
     this.#flush(now, effects);
   }
@@ -268,13 +271,13 @@ export class Inbound {
   #flush(now: number, effects: AnswerSink): void {
     let count = 0;
     for (const slot of this.#slots) {
-      const { code, qos, packetId } = slot;
+      const { code, qos, packetId, isUnknown = false } = slot;
       if (code === null) break;
       count++;
       if (qos === 1 || code >= 0x80) this.#quota.delete(packetId);
       if (code === Reason.success && qos === 1 && effects.puback !== undefined) effects.puback(packetId);
       // 3.1.1 has no way to refuse: the acknowledgement is withheld, and the client is closed a while later
-      else if (code >= 0x80 && this.#version === 4) this.#withheldAt ??= now;
+      else if (isUnknown || (code >= 0x80 && this.#version === 4)) this.#withheldAt ??= now;
       else effects.push(answer(qos === 1 ? "puback" : "pubrec", packetId, code));
       slot.left?.();
     }

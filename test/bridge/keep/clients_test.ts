@@ -1,7 +1,8 @@
 // What the records of a client mean: the highest epoch counts, the newest claim owns, and compaction changes nothing.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Clients, encodeClaim, encodeOpenId, epochsOf, type KeptRecord } from "../../../bridge/keep/clients.ts";
+import { Clients, encodeClaim, epochsOf, type KeptRecord } from "../../../bridge/keep/clients.ts";
+import { encodeOpenId } from "../../../bridge/keep/open_id.ts";
 import { Kind, keyOf } from "../../../bridge/keep/keys.ts";
 import { encodeSession } from "../../../bridge/session/record.ts";
 import { seeded } from "../../sim/clock.ts";
@@ -33,21 +34,24 @@ test("what a hub wrote before a takeover counts until the new owner writes, and 
 
 test("an heir owns what it inherits until somebody claims the client", () => {
   const claim = (hub: number): [Uint8Array, Uint8Array] => [keyOf(Kind.claim, "c"), encodeClaim(hub)];
-  const heir = (hub: number, of: number): [Uint8Array, Uint8Array] => [keyOf(Kind.heir, "c"), encodeClaim(hub, of)];
+  const heir = (hub: number, of: number): [Uint8Array, Uint8Array] => [keyOf(Kind.heir, "c", of), encodeClaim(hub, of)];
   assert.deepEqual(all([heir(3, 0)]).ownerOf("c"), { hub: 3, epoch: 1, of: 0 });
   assert.deepEqual(all([claim(1), heir(3, 1)]).ownerOf("c"), { hub: 3, epoch: 2, of: 1 });
   assert.deepEqual(all([claim(1), heir(3, 1), heir(4, 1)]).ownerOf("c")?.hub, 4);
   assert.deepEqual(all([claim(1), claim(2), heir(3, 1)]).ownerOf("c"), { hub: 2, epoch: 2, of: 0 }, "it came too late");
   assert.deepEqual(all([claim(1), heir(3, 1), claim(2)]).ownerOf("c"), { hub: 2, epoch: 3, of: 0 });
+  const late = [claim(1), claim(2), heir(4, 2), heir(3, 1)] as const;
+  assert.deepEqual(all(late).ownerOf("c"), { hub: 4, epoch: 3, of: 2 }, "it takes nobody's place");
   assert.equal(all([]).ownerOf("c"), null);
 });
 
 test("an id is open while its slot holds it in any epoch", () => {
   const id = (epoch: number, slot: number): Uint8Array => keyOf(Kind.inboundId, "c", epoch, slot);
+  const openId = (packetId: number): Uint8Array => encodeOpenId({ packetId, batch: null, pending: null });
   const open = all([
-    [id(1, 5), encodeOpenId(7)],
-    [id(1, 6), encodeOpenId(8)],
-    [id(4, 5), encodeOpenId(7)],
+    [id(1, 5), openId(7)],
+    [id(1, 6), openId(8)],
+    [id(4, 5), openId(7)],
     [id(1, 5), null],
     [id(1, 6), null],
   ]);

@@ -1,6 +1,20 @@
 // A compacted topic and hubs around it, simulated: delays, hubs that die amid their writes, wrong verdicts.
-import type { Consumer, HubClient, InBatch, InRecord, OutRecord, Producer } from "../../../hub/client/faces.ts";
+import { saysItIsThere } from "../../../hub/client/appender.ts";
+import type {
+  Appender,
+  Consumer,
+  HubClient,
+  Identity,
+  InBatch,
+  InRecord,
+  OutRecord,
+  Producer,
+  TopicPartition,
+} from "../../../hub/client/faces.ts";
+import { Producers } from "../../../hub/log/producers.ts";
 import { HubError, limits } from "../../../hub/mod.ts";
+import { readBatchHeader, setBaseOffsetAndEpoch } from "../../../hub/record/batch.ts";
+import { encodeBatch } from "../../../hub/record/builder.ts";
 import type { SimClock } from "../../sim/clock.ts";
 import type { KeepingHub } from "../../../bridge/keep/faces.ts";
 
@@ -11,8 +25,28 @@ interface Stored {
   readonly at: number;
 }
 
+/** A partition of a topic of messages: its log knows batches again as the hub's does. */
+class DataLog {
+  readonly values: string[] = [];
+  readonly #producers = new Producers();
+
+  take(identity: Identity, records: readonly OutRecord[], now: number): void {
+    const batch = encodeBatch(records, { ...identity, baseSequence: 0 }, 0);
+    setBaseOffsetAndEpoch(batch, this.values.length, 0);
+    const header = readBatchHeader(batch, 0);
+    if (this.#producers.check(header) !== null) return;
+    this.#producers.note(header, now, batch);
+    this.values.push(...records.map(({ value }) => new TextDecoder().decode(value!)));
+  }
+}
+
 /** Tombstones are kept so long (`delete.retention.ms`): longer than any reader takes. */
 const tombstoneMs = 20_000;
+/** What is newer is not compacted, and takes no other record's place (`min.compaction.lag.ms`): as long, too. */
+const compactionLagMs = 10_000;
+
+/** Not `String`: of a Buffer that is its text, and bytes that are none look all the same. */
+const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
 
 const never = (): never => {
   throw new Error("not used here");
@@ -57,12 +91,24 @@ export class SimLog {
   leaders: number[] = this.partitions.map(() => 1);
   /** Nobody leads the topic yet. */
   isAway = false;
-  /** Values of QoS 2 messages. */
-  readonly messages: string[] = [];
+  /** Topics of messages, by topic and partition. */
+  readonly #data = new Map<string, DataLog>();
+  #producerIds = 0;
+  /** Topics that nobody leads. */
+  readonly leaderless = new Set<string>();
+  /** Of writes, how many take seconds. */
+  slowShare = 0.1;
+  /** Called when something of a hub lands, or is told to it. */
+  stepped: (hub: SimHub) => void = () => {};
 
   constructor(clock: SimClock, chance: () => number) {
     this.clock = clock;
     this.chance = chance;
+  }
+
+  /** Values of QoS 2 messages, in the order of the log. */
+  messages(topic = "t"): string[] {
+    return this.#data.get(topic)?.values ?? [];
   }
 
   #later(ms: number): Promise<void> {
@@ -80,14 +126,15 @@ export class SimLog {
     }
   }
 
-  /** What a pass of compaction leaves of all but the newest few. */
+  /** What a pass of compaction leaves of all but the newest. */
   compact(): void {
     this.partitions.forEach((records, index) => {
-      const until = records.length - Math.floor(this.chance() * 10);
-      const newest = new Map(records.slice(0, until).map((record) => [String(record.key), record.offset]));
+      const settled = records.filter(({ at }) => at < this.clock.now() - compactionLagMs).length;
+      const until = Math.floor(settled * (0.5 + this.chance() / 2));
+      const newest = new Map(records.slice(0, until).map((record) => [hex(record.key), record.offset]));
       this.partitions[index] = records.filter(({ key, offset, value, at: since }, at) => {
         if (at >= until) return true;
-        return newest.get(String(key)) === offset && (value !== null || since > this.clock.now() - tombstoneMs);
+        return newest.get(hex(key)) === offset && (value !== null || since > this.clock.now() - tombstoneMs);
       });
     });
   }
@@ -101,24 +148,69 @@ export class SimLog {
 
   /** Resolves with the offset, unless the hub dies before it hears of it. */
   async #send(hub: SimHub, partition: number, record: OutRecord): Promise<number> {
-    const entries = hub.sending.get(partition) ?? [];
-    hub.sending.set(partition, entries);
-    const slow = this.chance() < 0.1 ? 4_000 : 20;
+    const offset = await this.#onItsWay(hub, partition, () => this.#append(partition, record));
+    await this.#later(20);
+    return await this.#told(hub, offset ?? -1);
+  }
+
+  /** Lands later, in the order of a place, if it does. */
+  async #onItsWay<T>(hub: SimHub, place: number, land: () => T): Promise<T | null> {
+    const entries = hub.sending.get(place) ?? [];
+    hub.sending.set(place, entries);
+    const slow = this.chance() < this.slowShare ? 4_000 : 20;
     const at = Math.max(this.clock.now() + this.chance() * slow, entries.at(-1)?.at ?? 0);
     const entry = { lands: true, at };
     entries.push(entry);
     await new Promise<void>((resolve) => void this.clock.after(at - this.clock.now(), resolve));
     await hub.whenFree();
     entries.shift();
-    const offset = entry.lands ? this.#append(partition, record) : -1;
-    await this.#later(20);
-    return await this.#told(hub, offset);
+    if (!entry.lands) return null;
+    const landed = land();
+    this.stepped(hub);
+    return landed;
   }
 
   /** The dead are told nothing. */
   async #told<T>(hub: SimHub, value: T): Promise<T> {
     await hub.whenFree();
+    if (!hub.isDead) this.stepped(hub);
     return hub.isDead ? await new Promise<T>(() => {}) : value;
+  }
+
+  #appender(hub: SimHub): Appender {
+    return {
+      identity: async () => {
+        await this.#later(10);
+        return await this.#told(hub, { producerId: ++this.#producerIds, producerEpoch: 0 });
+      },
+      partitionOf: async () => {
+        await this.#later(2);
+        return await this.#told(hub, 0);
+      },
+      append: (at, identity, records) => this.#sendBatch(hub, at, identity, records),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** One attempt; sometimes nobody knows what becomes of it. */
+  async #sendBatch(hub: SimHub, at: TopicPartition, identity: Identity, records: readonly OutRecord[]): Promise<void> {
+    const isLeaderless = this.leaderless.has(at.topic);
+    let refusal: HubError | null = null;
+    const sent = this.#onItsWay(hub, -1, () => {
+      const log = this.#data.get(at.topic) ?? new DataLog();
+      this.#data.set(at.topic, log);
+      try {
+        if (!isLeaderless) log.take(identity, records, this.clock.now());
+      } catch (error) {
+        refusal = error as HubError;
+      }
+    });
+    if (this.chance() < 0.9 && !isLeaderless) await sent;
+    else refusal = new HubError("NETWORK_EXCEPTION", "nobody answers");
+    await this.#later(20);
+    await this.#told(hub, null);
+    const { kind } = (refusal as HubError | null) ?? {};
+    if (kind !== undefined && !saysItIsThere.has(kind)) throw refusal;
   }
 
   hub(hub: SimHub): KeepingHub {
@@ -127,12 +219,7 @@ export class SimLog {
       isClustered: true,
       ensureTopic: () =>
         this.isAway ? Promise.reject(new HubError("LEADER_NOT_AVAILABLE", "not yet")) : Promise.resolve(),
-      storeTogether: async (_topic, record, note) => {
-        await this.#later(20);
-        await this.#told(hub, null);
-        this.messages.push(new TextDecoder().decode(record.value!));
-        return { noteOffset: await this.#send(hub, note.record.partition!, note.record) };
-      },
+      storeTogether: never,
     };
   }
 
@@ -140,6 +227,7 @@ export class SimLog {
     const close = (): Promise<void> => Promise.resolve();
     return {
       producer: () => this.#producer(hub),
+      appender: () => this.#appender(hub),
       consumer: () => this.#consumer(hub),
       admin: () => ({
         offsets: async () => {

@@ -74,6 +74,22 @@ test("a refused commit is told in 5 and withheld in 3.1.1, and others go on", ()
   assert.equal(four.inbound.oldestAt, 2_000);
 });
 
+test("QoS 2 whose fate nobody knows is neither acknowledged nor refused: it comes again, and is that message", () => {
+  for (const version of [4, 5] as const) {
+    const client = open(version);
+    client.publish(publish(7, 2));
+    assert.deepEqual(client.commit([1, Reason.unspecified]), []);
+    assert.notEqual(client.inbound.oldestAt, null, "its connection ends");
+    client.reconnect();
+    assert.equal(client.inbound.oldestAt, null);
+    assert.deepEqual(client.publish(publish(7, 2, { dup: true })), ["append 2 a id 7"]);
+    assert.deepEqual(client.commit([2, 0]), ["pubrec 7 0"]);
+  }
+  const brief = open(5, 10, [], false);
+  brief.publish(publish(7, 2));
+  assert.deepEqual(brief.commit([1, Reason.unspecified]), ["pubrec 7 80"], "no session, nothing to come again");
+});
+
 test("QoS 2: stored once, acknowledged as often as it comes, free after PUBREL [MQTT-4.3.3-10]", () => {
   const client = open();
   assert.deepEqual(client.publish(publish(5, 2)), ["append 1 a id 5"]);
