@@ -126,6 +126,8 @@ export class OnceLines {
         const own = id === undefined || id.fate !== null ? { slot: 0, epochs: [], fate: null, isUntold: false } : id;
         return this.#item(packetId, own, at.topic, record, sizeOf(record));
       });
+      this.#options.trace.count("mqtt_qos2_redone_total", items.length);
+      this.#options.trace.event("info", "mqtt_qos2_redone", { client: owned.clientId, messages: items.length });
       this.#lineOf(owned).redo.push({ at: pending.at, identity: membership.identity, items });
     }
   }
