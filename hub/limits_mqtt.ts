@@ -47,6 +47,8 @@ export const mqttLimits = {
   mqttQos2IdsMax: 20_000,
   /** Bytes of QoS 2 messages on their way in a cluster, those included whose clients were not told in time. */
   mqttOnceBytesMax: 8 * MiB,
+  /** After which one that waits for its PUBREL is noted as stored; long before its log forgets it. */
+  mqttOnceNotedMs: second,
   /** Attempts to append one whose topic is gone, each as long as an appender takes. */
   mqttOnceMissingMax: 5,
   /** QoS 2 messages that wait for their topic to be made. */

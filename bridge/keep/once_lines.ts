@@ -123,7 +123,10 @@ export class OnceLines {
       const items = batch.map(({ packetId, pending: { at, record } }) => {
         // of an id that is there twice one is nobody's, and its message goes along all the same
         const id = owned.ids?.get(packetId);
-        const own = id === undefined || id.fate !== null ? { slot: 0, epochs: [], fate: null, isUntold: false } : id;
+        const own =
+          id === undefined || id.fate !== null
+            ? { slot: 0, epochs: [], fate: null, isReleased: false, isUntold: false }
+            : id;
         return this.#item(packetId, own, at.topic, record, sizeOf(record));
       });
       this.#options.trace.count("mqtt_qos2_redone_total", items.length);
@@ -282,7 +285,10 @@ export class OnceLines {
     }
     for (const [place, item] of items.entries()) {
       const { packetId, id } = item;
-      this.#noteStored(owned, id, { packetId, batch: { identity, place, count: items.length }, pending: null });
+      const stored = { packetId, batch: { identity, place, count: items.length }, pending: null };
+      // of several the one that is released first must not be missed; one alone is mostly released before it is noted
+      if (items.length > 1) this.#noteStored(owned, id, stored);
+      else this.#options.clock.after(limits.mqttOnceNotedMs, () => this.#noteStored(owned, id, stored));
       this.#leave(item, null);
     }
     return true;
@@ -294,7 +300,7 @@ export class OnceLines {
   }
 
   #noteStored(owned: Owned, id: OwnedId, noted: OpenId): void {
-    if (owned.ids?.get(noted.packetId) !== id || owned.takenAt !== null) return;
+    if (owned.ids?.get(noted.packetId) !== id || id.isReleased || owned.takenAt !== null) return;
     const written = this.#options.writes.note(owned, id, { ...noted, pending: null });
     written.catch((error: unknown) => this.#failed(owned, error as Error));
   }

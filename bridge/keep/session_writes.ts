@@ -31,6 +31,8 @@ export interface OwnedId {
   epochs: readonly number[];
   /** While its message is on its way (once_lines.ts): resolves when that is in its topic, or refused. */
   fate: Promise<void> | null;
+  /** Its end is written: nothing else may come after that. */
+  isReleased: boolean;
   /** Its client was told nothing: when the message comes again, it is this one. */
   isUntold: boolean;
 }
@@ -190,7 +192,7 @@ export class SessionWrites {
     }
     owned.ids ??= new Map();
     const slot = owned.ids.get(packetId)?.slot ?? freeSlot(owned.ids);
-    const id: OwnedId = { slot, epochs: sharedList([owned.epoch]), fate: null, isUntold: false };
+    const id: OwnedId = { slot, epochs: sharedList([owned.epoch]), fate: null, isReleased: false, isUntold: false };
     owned.ids.set(packetId, id);
     return id;
   }
@@ -250,6 +252,7 @@ export class SessionWrites {
     const { ids } = owned;
     const found = ids?.get(packetId);
     if (ids === null || found === undefined) return;
+    found.isReleased = true;
     const offsets = await Promise.all(this.#tombstones(owned, Kind.inboundId, found.epochs, found.slot));
     if (ids.get(packetId) === found) this.#dropId(owned, ids, packetId);
     await this.#options.confirm(owned, Math.max(...offsets));
@@ -323,7 +326,7 @@ function sharedList(epochs: readonly number[]): readonly number[] {
 function idsOf(entries: ReadonlyMap<number, Entry>, base: number): Ids {
   const ids: Ids = new Map();
   const add = (packetId: number, slot: number, entry: Entry): void => {
-    ids.set(packetId, { slot, epochs: sharedList(epochsOf(entry)), fate: null, isUntold: false });
+    ids.set(packetId, { slot, epochs: sharedList(epochsOf(entry)), fate: null, isReleased: false, isUntold: false });
   };
   const rest: [number, Entry][] = [];
   for (const [slot, entry] of entries) {

@@ -287,7 +287,7 @@ export class SharedSessionKeeper implements SessionKeeper {
   }
 
   #lose(held: Held, offset: number, saysFarewell: boolean): void {
-    const { clientId, storing, epoch } = held;
+    const { clientId, epoch } = held;
     held.takenAt = offset;
     this.#held.delete(clientId);
     this.#writes.letGo(held);
@@ -295,12 +295,9 @@ export class SharedSessionKeeper implements SessionKeeper {
     if (!this.#events.isKnown(clientId)) this.#takeLater(clientId);
     const last = this.#events.onTaken(clientId);
     if (!saysFarewell) return;
-    const farewell = async (): Promise<void> => {
-      if (storing !== null) await Promise.allSettled(storing);
-      if (last !== null) this.#put(clientId, keyOf(Kind.session, clientId, epoch), encodeSession(last));
-      this.#farewell(clientId, offset + 1);
-    };
-    farewell().catch((error: unknown) => this.#failed(clientId, error));
+    // QoS 2 messages on their way need not be waited for: the next owner finishes them
+    if (last !== null) this.#put(clientId, keyOf(Kind.session, clientId, epoch), encodeSession(last));
+    this.#farewell(clientId, offset + 1);
   }
 
   #takeLater(clientId: string): void {
