@@ -83,7 +83,8 @@ export const rules: readonly Rule[] = [
       const others = releasedOnce(reference.others, (name) => copies(name) === 1 || name.startsWith(nameless));
       const merged = { publishes: byStream(publishes), others };
       // a QoS 0 copy is not sent again, and what it adds with it: one copy has it all the same
-      return [merged, { ...subject, publishes: lessCopies(publishes, subject.publishes, ({ dup }) => dup) }];
+      const less = lessCopies(publishes, subject.publishes, ({ dup }) => dup);
+      return [merged, { ...subject, publishes: byStream(less) }];
     },
   },
   {
@@ -150,7 +151,9 @@ function byStream(list: readonly Seen[]): readonly Seen[] {
 function copiesTogether(stream: readonly Seen[]): readonly Seen[] {
   if (stream.length === 1 || stream[0]!.kind !== "publish") return stream;
   const groups = [...groupsOf(stream).values()];
-  for (const copies of groups) copies.sort((a, b) => a.qos - b.qos || a.ids.join().localeCompare(b.ids.join()));
+  const order = (a: Seen, b: Seen): number =>
+    a.qos - b.qos || Number(a.retain) - Number(b.retain) || a.ids.join().localeCompare(b.ids.join());
+  for (const copies of groups) copies.sort(order);
   return groups.flat();
 }
 

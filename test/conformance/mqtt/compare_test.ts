@@ -43,6 +43,20 @@ test("SEED=1982: what a QoS 0 copy adds is not there when the copies are sent ag
   assert.equal(compare(ours, mosquitto, about), null, "what was there must stay");
 });
 
+test("SEED=4358: copies that were published and copies that were retained, in any order", () => {
+  const copies = [publish("3n37", {}), publish("3n37", { retain: true }), publish("3n37", { qos: 1, retain: true })];
+  const closed = other("closed");
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 2, 0],
+  ]) {
+    const ours = [closed, ...order.map((at) => copies[at]!), publish("1n1", {})];
+    assert.notEqual(compare([...copies, closed], ours, { ...about, isTakeoverWill: (name) => name === "1n1" }), null);
+  }
+  assert.equal(compare(copies, [copies[0]!, copies[2]!, copies[2]!], about), null);
+});
+
 test("SEED=2475: a delivery that came before the cut at one, and after it at the other", () => {
   const end = [publish("1n29", { qos: 1, ids: [120] }), other("pubrel", "code 0", "4n27")];
   const connack = other("connack", "code 0 session present");
