@@ -247,8 +247,12 @@ export class SessionWrites {
 
   /** Resolves when the id is durably free. */
   async release(owned: Owned, packetId: number): Promise<void> {
-    await owned.ids?.get(packetId)?.fate;
-    if (owned.takenAt !== null) throw taken(owned.clientId);
+    const fate = owned.ids?.get(packetId)?.fate ?? null;
+    if (fate !== null) {
+      await fate;
+      await owned.ending; // which removes it, if it came meanwhile
+      if (owned.takenAt !== null) throw taken(owned.clientId);
+    }
     const { ids } = owned;
     const found = ids?.get(packetId);
     if (ids === null || found === undefined) return;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Fields } from "../../../hub/trace.ts";
+import { Kind, readKey } from "../../../bridge/keep/keys.ts";
 import { HubError, limits, mqttSessionsTopic, silentTrace } from "../../../hub/mod.ts";
 import { scratch } from "../../tools/hub_process.ts";
 import { bytes, openKeeper, readAll, record, session, will } from "./stage.ts";
@@ -155,6 +156,28 @@ test("packet ids that come one after the other share a slot, so that few tombsto
     assert.equal(keys.size, 2);
     await client.close();
   } finally {
+    await stage.close();
+  }
+});
+
+test("what is written of a client keeps the order of the calls: a release is not overtaken by what comes after it", async () => {
+  const stage = await openKeeper();
+  const client = stage.hub.hub.client("reader");
+  try {
+    await stage.keeper.storeOnce("c", 1, "t", record("1"));
+    const released = stage.keeper.release("c", 1);
+    await Promise.all([released, stage.keeper.store("c", session(1))]);
+    const consumer = client.consumer();
+    await consumer.assign([{ topic: mqttSessionsTopic, from: "earliest" }]);
+    const kinds: string[] = [];
+    while (kinds.length < 3) {
+      for (const { records } of await consumer.poll(1_000)) {
+        for (const { key, value } of records) kinds.push(`${readKey(key!)?.kind}${value === null ? " removed" : ""}`);
+      }
+    }
+    assert.deepEqual(kinds, [`${Kind.inboundId}`, `${Kind.inboundId} removed`, `${Kind.session}`]);
+  } finally {
+    await client.close();
     await stage.close();
   }
 });
