@@ -42,7 +42,7 @@ export interface SessionKeeperEvents {
 export interface SessionKeeper {
   /** False: there is one hub, so that nobody else can own a client and `claim` is not needed. */
   readonly isShared: boolean;
-  /** Reads all that is kept; once, before anything else. What this hub looks after. */
+  /** Reads all that is kept; once, before anything else. What this hub looks after; in a cluster that is inherited. */
   open(): Promise<readonly KnownSession[]>;
   /**
    * A client connects here: resolves when no other hub writes for it any more, with what is kept of it; a session that

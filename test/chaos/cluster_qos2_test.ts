@@ -1,4 +1,4 @@
-// QoS 2 over three hubs: devices with full windows, which come back wherever they can and send again, while one hub after
+// QoS 2 over three hubs: devices with full windows come back wherever they can and send again, while one hub after
 // the other is killed or stopped for a while. Every message is in the topic exactly once, in the order of its device.
 // `SEED=` chooses the faults, `SECONDS=` how long they last.
 import assert from "node:assert/strict";
