@@ -1,6 +1,6 @@
 // How messages get from the logs to the sessions, as the broker sees it. Types only.
 import type { TailOf, Want } from "../session/cursors.ts";
-import type { SessionEffect, Sink } from "../session/effects.ts";
+import type { DeliverySink } from "../session/effects.ts";
 import type { Message } from "../session/message.ts";
 import type { Session } from "../session/session.ts";
 import type { Subscribed } from "../session/subscriptions.ts";
@@ -9,7 +9,7 @@ import type { Subscribed } from "../session/subscriptions.ts";
 export interface Subscriber {
   readonly session: Session;
   /** Takes the effects of deliveries; they are carried out by `perform`. */
-  readonly sink: Sink<SessionEffect>;
+  readonly sink: DeliverySink;
   /** Carries out what the sink took: called once after each batch of deliveries, so that a socket has one write. */
   perform(): void;
 }

@@ -3,12 +3,13 @@ import type { Clock, Trace } from "../../hub/mod.ts";
 import type { Deliveries, Subscriber } from "../deliver/faces.ts";
 import type { RetainedKeeper, SessionKeeper } from "../keep/faces.ts";
 import type { Options } from "../match/merged.ts";
-import type { SessionEffect, Sink } from "../session/effects.ts";
+import type { DeliverySink, SessionEffect, Sink } from "../session/effects.ts";
 import { SparseMap } from "../session/sparse.ts";
 import type { Committed } from "../session/inbound.ts";
 import { type Message, outgoing } from "../session/message.ts";
 import type { OutboundCounts } from "../session/flight.ts";
 import type { Session } from "../session/session.ts";
+import { plainDelivery, plainRetained } from "../wire/outgoing.ts";
 import { Reason, type ReasonCode } from "../wire/packet.ts";
 import type { Connection } from "./connection.ts";
 import type { Author, Memo } from "./memo.ts";
@@ -44,7 +45,7 @@ const counted: readonly (readonly [keyof OutboundCounts, string])[] = [
   ["lost", "mqtt_deliveries_lost_total"],
 ];
 
-export class Client implements Subscriber, Author, Sink<SessionEffect> {
+export class Client implements Subscriber, Author, DeliverySink {
   readonly session: Session;
   readonly clientId: string;
   readonly clientBytes: Uint8Array;
@@ -76,7 +77,7 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
     this.#host = host;
   }
 
-  get sink(): Sink<SessionEffect> {
+  get sink(): DeliverySink {
     return this;
   }
 
@@ -97,6 +98,10 @@ export class Client implements Subscriber, Author, Sink<SessionEffect> {
       default:
         this.#todo.push(effect);
     }
+  }
+
+  plain(message: Message, retain: boolean): void {
+    this.connection?.publish(outgoing(message), retain ? plainRetained : plainDelivery);
   }
 
   /** Calls the session and carries out what it asks for. */

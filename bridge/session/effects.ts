@@ -23,6 +23,11 @@ export type OutboundEffect =
   /** An offer was refused; there is room again. */
   | { readonly kind: "more" };
 
+/** A sink that takes a PUBLISH of QoS 0 with nothing of this client's own as such: most of a fan-out is that. */
+export interface DeliverySink extends Sink<SessionEffect> {
+  plain?(message: Message, retain: boolean): void;
+}
+
 export type SessionEffect =
   | InboundEffect
   | OutboundEffect

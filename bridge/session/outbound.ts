@@ -12,7 +12,9 @@ import {
   type TailOf,
   wantsOf,
 } from "./cursors.ts";
-import type { OutboundEffect, Sink } from "./effects.ts";
+import type { Merged } from "../match/merged.ts";
+import { deliveryUnder } from "./delivery.ts";
+import type { DeliverySink, OutboundEffect, Sink } from "./effects.ts";
 import {
   type Content,
   type Cursor,
@@ -23,7 +25,7 @@ import {
   type Tickets,
 } from "./flight.ts";
 import { Flights } from "./flights.ts";
-import { hasExpired } from "./message.ts";
+import { hasExpired, type Message } from "./message.ts";
 import { type OutboundOptions, Sender } from "./sender.ts";
 import { type Budget, hasRoom, Queued, Waiting } from "./window.ts";
 
@@ -127,6 +129,26 @@ export class Outbound {
   offer(delivery: Delivery, now: number, effects: Sink<OutboundEffect>): boolean {
     if (delivery.cursor !== null && !delivery.cursor.attached) return false;
     return this.#take(delivery, now, effects);
+  }
+
+  /** `offer` of a record that matches; most are plain QoS 0, and cost no object for each client. */
+  offerRecord(
+    message: Message,
+    merged: Merged,
+    cursor: Cursor,
+    offset: number,
+    now: number,
+    effects: DeliverySink,
+  ): boolean {
+    const { ids, qos, retainAsPublished } = merged;
+    const isQos0 = (qos === 0 || message.qos === 0) && this.#isWritable && !hasExpired(message, now);
+    if (!isQos0 || effects.plain === undefined || this.#sender?.isPlain(message, ids) !== true) {
+      return this.offer(deliveryUnder(message, merged, cursor, offset), now, effects);
+    }
+    if (!cursor.attached) return false;
+    if (offset >= cursor.liveFrom) effects.plain(message, retainAsPublished && message.retain);
+    cursor.next = offset + 1;
+    return true;
   }
 
   /** A delivery that the session, being behind, read by itself. False: there is no room; it goes on after `more`. */

@@ -4,7 +4,7 @@ import { type Delivery as Terms, plainDelivery, sizeOf } from "../wire/outgoing.
 import type { Qos, Version } from "../wire/packet.ts";
 import { AliasesOut } from "./aliases.ts";
 import type { Content } from "./flight.ts";
-import { outgoing, secondsLeft } from "./message.ts";
+import { type Message, outgoing, secondsLeft } from "./message.ts";
 
 export type { Terms };
 
@@ -28,12 +28,21 @@ export interface PublishFields {
 
 export class Sender {
   readonly options: OutboundOptions;
+  /** The client may be sent what is the same for all: it has no aliases and takes any size. */
+  readonly #isPlain: boolean;
   readonly #aliases: AliasesOut;
 
   constructor(options: OutboundOptions) {
     this.options = options;
+    this.#isPlain = (options.version === 4 || options.aliasMax === 0) && options.packetBytesMax === null;
     // [MQTT-3.1.2-26], [MQTT-3.1.2-27]
     this.#aliases = new AliasesOut(options.version === 5 ? Math.min(options.aliasMax, limits.mqttOutTopicAliasMax) : 0);
+  }
+
+  /** Whether a QoS 0 PUBLISH has nothing of this client's own: `plainDelivery` are its terms, but for RETAIN. */
+  isPlain(message: Message, subscriptionIds: readonly number[]): boolean {
+    if (!this.#isPlain) return false;
+    return this.options.version === 4 || (subscriptionIds.length === 0 && message.expiresAt === null);
   }
 
   /** Null: the packet is larger than the client takes ([MQTT-3.1.2-24]). */

@@ -14,8 +14,8 @@ import {
 } from "../wire/packet.ts";
 import { type Admission, accept, type Connection, mayExplain } from "./connect.ts";
 import type { TailOf } from "./cursors.ts";
-import { deliveryOf } from "./delivery.ts";
-import { pushAll, type SessionEffect, type Sink } from "./effects.ts";
+import { deliveryOf, mergedFor } from "./delivery.ts";
+import { type DeliverySink, pushAll, type SessionEffect, type Sink } from "./effects.ts";
 import type { Cursor } from "./flight.ts";
 import { type AnswerSink, type Committed, Inbound, type InboundEffect } from "./inbound.ts";
 import { Lifetime } from "./lifetime.ts";
@@ -226,17 +226,10 @@ export class Session {
   }
 
   /** A record of the shared tail that matches. False: the session is behind now, or was. */
-  deliver(
-    message: Message,
-    both: Both,
-    cursor: Cursor,
-    offset: number,
-    now: number,
-    effects: Sink<SessionEffect>,
-  ): boolean {
+  deliver(message: Message, both: Both, cursor: Cursor, offset: number, now: number, effects: DeliverySink): boolean {
     if (!this.isOpen) return false;
-    const delivery = deliveryOf(message, both, this.clientId, cursor, offset);
-    return delivery === null || this.outbound.offer(delivery, now, effects);
+    const merged = mergedFor(message, both, this.clientId);
+    return merged === null || this.outbound.offerRecord(message, merged, cursor, offset, now, effects);
   }
 
   /**

@@ -36,6 +36,9 @@ export const plainDelivery: Delivery = {
   messageExpiry: undefined,
 };
 
+/** As `plainDelivery`, with RETAIN. */
+export const plainRetained: Delivery = { ...plainDelivery, retain: true };
+
 const nothing = Buffer.alloc(0);
 
 /**
@@ -85,7 +88,7 @@ export class OutgoingMessage {
 
   #encodePlain(version: Version, retain: boolean): Buffer {
     const frame = Buffer.allocUnsafe(sizeOf(this, version, plainDelivery));
-    const at = putFront(frame, 0, this, version, retain ? { ...plainDelivery, retain } : plainDelivery);
+    const at = putFront(frame, 0, this, version, retain ? plainRetained : plainDelivery);
     frame.set(this.payload, at);
     return frame;
   }
