@@ -25,6 +25,7 @@ import { openStore, type Store, type StoreState } from "./log/store.ts";
 import { Acceptor } from "./server/acceptor.ts";
 import { createDispatch } from "./server/dispatch.ts";
 import { directAppend } from "./server/direct_append.ts";
+import { directRead } from "./server/direct_read.ts";
 import type { Dispatch } from "./server/handler.ts";
 import type { ConnectionInfo } from "./server/session.ts";
 import { groupHandlers } from "./server/handlers/groups.ts";
@@ -295,8 +296,8 @@ export class Hub {
       const found = hubs.find((hub) => hub.host === host && hub.port === port);
       return found ? this.#member!.peers.open(found.hubId, id) : null;
     };
-    const append = directAppend(this.#services!);
-    return connectLocal({ dispatch: this.#dispatch, append, clock, clientId, net, isSelf, dialHub });
+    const ways = { append: directAppend(this.#services!), read: directRead(this.#services!) };
+    return connectLocal({ dispatch: this.#dispatch, ways, clock, clientId, net, isSelf, dialHub });
   }
 
   /** Makes a topic unless it is there. */

@@ -3,11 +3,10 @@ import type { Clock, Net } from "../io/ports.ts";
 import { openAdmin } from "./admin.ts";
 import { openAppender } from "./appender.ts";
 import { dial } from "./connection.ts";
-import type { Connection, LocalAppend } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { openConsumer } from "./consumer.ts";
 import type { HubClient } from "./faces.ts";
-import { openLocal } from "./local.ts";
-import type { LocalDispatch } from "./local.ts";
+import { type LocalDispatch, type LocalWays, openLocal } from "./local.ts";
 import { openProducer } from "./producer.ts";
 import { Routes } from "./routes.ts";
 import type { Address } from "./routes.ts";
@@ -18,8 +17,8 @@ export interface LocalOptions {
   readonly clientId: string;
   /** In a cluster partitions are led elsewhere too. */
   readonly net?: Net;
-  /** Takes batches without a request. */
-  readonly append?: LocalAppend;
+  /** Takes batches, and is read, without a request. */
+  readonly ways?: LocalWays;
   /** Whether an address is this hub's. */
   readonly isSelf?: (address: Address) => boolean;
   /** Connects to another hub of the cluster as a hub; null for an address that is none's. */
@@ -35,10 +34,10 @@ export interface NetOptions {
 }
 
 /** Clients of the hub in this process: no socket, no codec, batches by reference. */
-export function connectLocal({ dispatch, append, clock, clientId, net, isSelf, dialHub }: LocalOptions): HubClient {
+export function connectLocal({ dispatch, ways, clock, clientId, net, isSelf, dialHub }: LocalOptions): HubClient {
   const bootstrap = [{ host: "local", port: 0 }];
   return clientOf(clock, bootstrap, clientId, async (address, id) => {
-    if (!net || !isSelf || isSelf(address)) return openLocal(dispatch, id, append);
+    if (!net || !isSelf || isSelf(address)) return openLocal(dispatch, id, ways);
     return await (dialHub?.(address, id) ?? dial({ net, clock, clientId: id, ...address }));
   });
 }

@@ -19,6 +19,27 @@ export type LocalAppend = (
   done: (error: HubError | null, baseOffset: number) => void,
 ) => boolean;
 
+/** What a read at once finds: records, or that there are none yet, and `wake` will be called unless `leave` is. */
+export type LocalReading =
+  | { readonly bytes: Uint8Array | Promise<Uint8Array>; readonly highWatermark: number }
+  | { readonly leave: () => void };
+
+/** Where to read: from `offset` on, at most `bytesMax` bytes beyond the first batch, below the watermark. */
+export interface LocalPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly bytesMax: number;
+  /** Below the last stable offset (KIP-98). */
+  readonly committedOnly: boolean;
+}
+
+/**
+ * Reads a partition that the hub leads; where there is nothing yet, `wake` is called once, when that may have changed.
+ * Null: ask by a request, which also says what is wrong.
+ */
+export type LocalRead = (place: LocalPlace, wake: () => void) => LocalReading | null;
+
 /** A way to one hub, with or without a socket. */
 export interface Connection {
   /** False once it is closed; it does not open again. */
@@ -27,6 +48,8 @@ export interface Connection {
   readonly direct: boolean;
   /** Of a direct one, where the hub takes batches without a request. */
   readonly append?: LocalAppend;
+  /** Likewise, where the hub is read without a request. */
+  readonly read?: LocalRead;
   /** The highest version both sides speak. Throws HubError UNSUPPORTED_VERSION when there is none. */
   version(api: ApiName): number;
   /**

@@ -4,7 +4,7 @@ import type { ErrorName } from "../errors.ts";
 import type { Clock, Millis } from "../io/ports.ts";
 import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, LocalReading } from "./connection.ts";
 import type { ConsumerOptions, InBatch, StartAt, TopicPartition } from "./faces.ts";
 import { openBatches } from "./opening.ts";
 import { findOffsets } from "./places.ts";
@@ -34,10 +34,17 @@ interface Position extends TopicPartition {
   paused: boolean;
   /** Fetched and not yet taken; nothing more is fetched meanwhile. */
   ready: InBatch | null;
+  /** Bytes of `ready`, as they were read. */
+  readyBytes: number;
   failures: number;
+  /** Set while the hub of this process is to wake it. */
+  leave: (() => void) | null;
 }
 
-type PartitionData = ReplyOf<"fetch">["responses"][number]["partitions"][number];
+type PartitionData = Pick<
+  ReplyOf<"fetch">["responses"][number]["partitions"][number],
+  "errorCode" | "abortedTransactions" | "records" | "highWatermark"
+>;
 
 const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}\n${partition}`;
 const graceMs = 10_000;
@@ -64,6 +71,9 @@ export class Fetcher {
   /** A position that was replaced or removed is another object: what comes for the old one is dropped. */
   readonly #positions = new Map<string, Position>();
   readonly #polling = new Set<Connection>();
+  /** Bytes that may still be read without a request in this pump. */
+  #room = 0;
+  #isWoken = false;
   #closed = false;
   /** An error that no retry can heal; poll rejects with it. */
   failure: Error | null = null;
@@ -76,7 +86,7 @@ export class Fetcher {
 
   /** Sets what is read and from where; what is not named is no longer read. */
   assign(places: readonly (TopicPartition & { readonly offset: number })[]): void {
-    this.#positions.clear();
+    this.#clear();
     for (const place of places) this.#put(place, place.offset, false);
     this.pump();
   }
@@ -88,7 +98,7 @@ export class Fetcher {
   }
 
   remove(partitions: readonly TopicPartition[]): void {
-    for (const at of partitions) this.#positions.delete(keyOf(at));
+    for (const at of partitions) this.#drop(keyOf(at));
   }
 
   assignment(): TopicPartition[] {
@@ -116,8 +126,21 @@ export class Fetcher {
   }
 
   #put({ topic, partition }: TopicPartition, next: number, paused: boolean): void {
-    const position = { topic, partition, next, busy: false, paused, ready: null, failures: 0 };
+    const fresh = { busy: false, ready: null, readyBytes: 0, failures: 0, leave: null };
+    const position = { topic, partition, next, paused, ...fresh };
+    this.#drop(keyOf(position));
     this.#positions.set(keyOf(position), position);
+  }
+
+  #drop(key: string): void {
+    const position = this.#positions.get(key);
+    if (position === undefined) return;
+    position.leave?.();
+    this.#positions.delete(key);
+  }
+
+  #clear(): void {
+    for (const key of [...this.#positions.keys()]) this.#drop(key);
   }
 
   /** Everything that is ready, a batch per partition; what was taken is read on from. */
@@ -134,7 +157,7 @@ export class Fetcher {
 
   close(): void {
     this.#closed = true;
-    this.#positions.clear();
+    this.#clear();
   }
 
   #isCurrent(position: Position): boolean {
@@ -152,7 +175,7 @@ export class Fetcher {
     for (const position of this.#positions.values()) {
       if (position.busy || position.paused || position.ready !== null) continue;
       const connection = this.#wayFor(position, untaken);
-      if (connection === null) continue;
+      if (connection === null || this.#readAtOnce(connection, position)) continue;
       const positions = due.get(connection);
       if (positions === undefined) due.set(connection, [position]);
       else positions.push(position);
@@ -160,11 +183,60 @@ export class Fetcher {
     for (const [connection, positions] of due) void this.#fetch(connection, positions);
   }
 
-  /** Connections from which something came that nobody took yet. */
+  /** Without a request, where the hub of this process lets us; false: it is to be asked. */
+  #readAtOnce(connection: Connection, position: Position): boolean {
+    const { fetchBytesMax, committedOnly } = this.#options;
+    if (connection.read === undefined) return false;
+    if (this.#room <= 0) return true; // its turn comes when something of the others is taken
+    const { topic, partition, next: offset } = position;
+    const bytesMax = Math.min(fetchBytesMax, limits.clientFetchPartitionBytes);
+    const place = { topic, partition, offset, bytesMax, committedOnly };
+    const found = connection.read(place, () => this.#woken(position));
+    if (found === null) return false;
+    position.busy = true;
+    if ("leave" in found) position.leave = found.leave;
+    else {
+      this.#room -= found.bytes instanceof Promise ? bytesMax : found.bytes.length;
+      void this.#takeAtOnce(connection, position, found);
+    }
+    return true;
+  }
+
+  async #takeAtOnce(
+    connection: Connection,
+    position: Position,
+    { bytes, highWatermark }: Extract<LocalReading, { readonly bytes: unknown }>,
+  ): Promise<void> {
+    let records: Uint8Array;
+    try {
+      records = bytes instanceof Promise ? await bytes : bytes;
+      if (records.length === 0) throw new HubError("OFFSET_NOT_AVAILABLE");
+    } catch {
+      return void (await this.#fetch(connection, [position])); // which says what is wrong
+    }
+    await this.#received(position, { errorCode: 0, abortedTransactions: null, records, highWatermark }, false);
+  }
+
+  /** Many are woken at once: one pump serves them all. */
+  #woken(position: Position): void {
+    position.leave = null;
+    position.busy = false;
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    void Promise.resolve().then(() => {
+      this.#isWoken = false;
+      this.pump();
+    });
+  }
+
+  /** Connections from which something came that nobody took yet; what it leaves of the room is noted. */
   #untaken(): Set<Connection | undefined> {
     const untaken = new Set<Connection | undefined>();
-    for (const { topic, partition, ready, paused } of this.#positions.values()) {
-      if (ready !== null && !paused) untaken.add(this.#routes.leaderNow(topic, partition, "fetch"));
+    this.#room = this.#options.fetchBytesMax;
+    for (const { topic, partition, ready, readyBytes, paused } of this.#positions.values()) {
+      if (ready === null || paused) continue;
+      untaken.add(this.#routes.leaderNow(topic, partition, "fetch"));
+      this.#room -= readyBytes;
     }
     return untaken;
   }
@@ -235,7 +307,7 @@ export class Fetcher {
           const position = asked.get(keyOf({ topic, partition: data.partitionIndex }));
           if (position === undefined) continue;
           asked.delete(keyOf(position));
-          await this.#received(connection, position, data);
+          await this.#received(position, data, !connection.direct);
         }
       }
     } catch (error) {
@@ -248,7 +320,8 @@ export class Fetcher {
     this.pump();
   }
 
-  async #received(connection: Connection, position: Position, data: PartitionData): Promise<void> {
+  /** @param check whether the bytes' CRC is to be checked: they came over a socket */
+  async #received(position: Position, data: PartitionData, check: boolean): Promise<void> {
     if (!this.#isCurrent(position)) return;
     try {
       const kind = errorNameOf(data.errorCode);
@@ -257,7 +330,7 @@ export class Fetcher {
       const aborted = this.#options.committedOnly ? (data.abortedTransactions ?? []) : [];
       const { onBroken } = this.#options;
       const told = onBroken && ((offset: number, error: HubError) => onBroken(position, offset, error));
-      const opened = await openBatches(position, position.next, data.records, !connection.direct, aborted, told);
+      const opened = await openBatches(position, position.next, data.records, check, aborted, told);
       if (!this.#isCurrent(position)) return;
       const isOn = opened.nextOffset > position.next;
       if (!isOn && (data.records?.length ?? 0) > 0) {
@@ -269,6 +342,7 @@ export class Fetcher {
       if (!isOn) return; // else told even without records: whoever commits or waits for the end goes by nextOffset
       const { topic, partition } = position;
       position.ready = { topic, partition, ...opened, highWatermark: data.highWatermark };
+      position.readyBytes = data.records?.length ?? 0;
       this.#options.onNews();
     } catch (error) {
       this.#troubled(position, error as Error);

@@ -4,7 +4,7 @@ import { apis } from "../wire/apis.ts";
 import type { ApiName, CallOf, ReplyOf, RequestOf, ResponseOf } from "../wire/apis.ts";
 import { fill } from "../wire/codec.ts";
 import type { Message } from "../wire/schema.ts";
-import type { Connection, LocalAppend } from "./connection.ts";
+import type { Connection, LocalAppend, LocalRead } from "./connection.ts";
 import { newestSent } from "./versions.ts";
 
 /** Who asks, as dispatch wants to know it. */
@@ -24,10 +24,16 @@ export type LocalDispatch = <N extends ApiName>(
   context: LocalContext,
 ) => Promise<ResponseOf<N> | null>;
 
+/** What goes to the hub without a request. */
+export interface LocalWays {
+  readonly append?: LocalAppend;
+  readonly read?: LocalRead;
+}
+
 let lastId = 0;
 
 /** Opens a connection to the hub in this process, in the newest versions both know. Nothing is copied or encoded. */
-export function openLocal(dispatch: LocalDispatch, clientId: string, append?: LocalAppend): Connection {
+export function openLocal(dispatch: LocalDispatch, clientId: string, { append, read }: LocalWays = {}): Connection {
   lastId += 1;
   const listener = { host: "127.0.0.1", port: 0 };
   const base = { clientId, clientHost: "local", connectionId: -lastId, listener, inProcess: true as const };
@@ -54,6 +60,7 @@ export function openLocal(dispatch: LocalDispatch, clientId: string, append?: Lo
     },
     direct: true,
     ...(append === undefined ? {} : { append: (...args: Parameters<LocalAppend>) => open && append(...args) }),
+    ...(read === undefined ? {} : { read: (...args: Parameters<LocalRead>) => (open ? read(...args) : null) }),
     version: newestSent,
     async call<N extends ApiName>(api: N, request: CallOf<N>): Promise<ReplyOf<N>> {
       const response = await begin(api, request);

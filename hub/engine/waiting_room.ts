@@ -90,6 +90,23 @@ export class FetchRoom {
     return { woken, leave };
   }
 
+  /** Calls `wake` once, when something becomes readable at the place or changes there; null when it is full. */
+  watch(place: FetchPlace, wake: () => void): { leave(): void } | null {
+    if (this.full) return null;
+    const leave = (): void => {
+      this.#parked.delete(fetch);
+      place.waiting.delete(fetch);
+    };
+    const woken = (): void => {
+      leave();
+      wake();
+    };
+    const fetch: ParkedFetch = { missingBytes: 1, wake: woken, places: [place], timer: null };
+    this.#parked.add(fetch);
+    place.waiting.add(fetch);
+    return { leave };
+  }
+
   /** Bytes became readable at a place. */
   advanced(place: FetchPlace, bytes: number): void {
     place.changes++;
