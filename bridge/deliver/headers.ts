@@ -68,14 +68,17 @@ export function messageOfRecord(record: InRecord): Message | null {
 }
 
 /**
- * A record as a message of this topic, which is legal. Of what is not legal in its headers nothing is taken.
+ * A record as a message of this topic, which is legal. Of what is not legal in its headers nothing is taken. The
+ * payload stays the record's until the message has to wait (`keepOwn`).
  * @param qos when the record names none
  */
 export function messageUnder(topic: string, { headers, value }: InRecord, qos: Qos): Message {
   const found = foundIn(headers);
+  const payload = value ?? nothing;
   return {
     topic,
-    payload: ofItsOwn(value ?? nothing),
+    payload,
+    isBorrowed: payload.length * 4 < payload.buffer.byteLength,
     qos: found.qos ?? qos,
     retain: found.retain,
     properties: found.properties,
@@ -194,9 +197,4 @@ function timeOf(bytes: Uint8Array): number | null {
     time = time * 10 + byte - zero;
   }
   return time;
-}
-
-/** A message may wait long for a slow client: it keeps its own bytes then, not those of all that was read with it. */
-function ofItsOwn(bytes: Uint8Array): Uint8Array {
-  return bytes.length * 4 >= bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
 }

@@ -1,7 +1,7 @@
 // The QoS 1 and 2 deliveries of one session that are on their way, by packet id, in the order of their sending. Pure.
 import { SparseMap } from "./sparse.ts";
 import type { Content, Delivery, Flight } from "./flight.ts";
-import { weight } from "./message.ts";
+import { keepOwn, weight } from "./message.ts";
 
 const idMax = 65_535;
 
@@ -62,6 +62,7 @@ export class Flights {
 
   give(flight: Flight, content: Content): void {
     this.forget(flight);
+    keepOwn(content.message);
     flight.content = content;
     this.#bytes += weight(content.message);
   }

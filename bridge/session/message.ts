@@ -1,4 +1,5 @@
 // An application message on its way through the hub, and the lifetime it has. Pure.
+import { Buffer } from "node:buffer";
 import { OutgoingMessage } from "../wire/outgoing.ts";
 import { noProperties, type Properties, type Publish, type Qos, type Will } from "../wire/packet.ts";
 
@@ -8,7 +9,8 @@ const secondsMax = 0xffff_ffff;
 
 export interface Message {
   readonly topic: string;
-  readonly payload: Uint8Array;
+  /** Changed by `keepOwn` alone. */
+  payload: Uint8Array;
   readonly qos: Qos;
   readonly retain: boolean;
   /** Those that go on to subscribers unaltered (MQTT5 section 3.3.2.3): never an alias, an identifier or an expiry. */
@@ -18,7 +20,17 @@ export interface Message {
   /** Milliseconds; null: never. */
   readonly expiresAt: number | null;
   /** Made by `outgoing` for the first subscriber. */
-  encoded?: OutgoingMessage;
+  encoded?: OutgoingMessage | undefined;
+  /** The payload is a small part of much that was read. */
+  isBorrowed?: boolean;
+}
+
+/** A message that waits keeps its own bytes, not those of all that was read with it. */
+export function keepOwn(message: Message): void {
+  if (message.isBorrowed !== true) return;
+  message.payload = Buffer.from(message.payload);
+  message.isBorrowed = false;
+  message.encoded = undefined;
 }
 
 /** What is the same for all subscribers, encoded once. Whoever makes messages sees to it that the topic is legal. */

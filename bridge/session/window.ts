@@ -2,7 +2,7 @@
 import { limits } from "../../hub/mod.ts";
 import { giveBack } from "./cursors.ts";
 import type { Cursor, Delivery } from "./flight.ts";
-import { weight } from "./message.ts";
+import { keepOwn, weight } from "./message.ts";
 
 /** Bytes that all sessions of a hub share. */
 export interface Budget {
@@ -29,6 +29,7 @@ export class Waiting {
   }
 
   push(delivery: Delivery): void {
+    keepOwn(delivery.message);
     this.#items.push(delivery);
     this.#bytes += weight(delivery.message);
   }

@@ -51,7 +51,7 @@ class AbortedFilter {
  * @throws HubError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE
  */
 export async function openBatches(
-  { topic, partition }: TopicPartition,
+  place: TopicPartition,
   from: number,
   bytes: Uint8Array | null,
   check: boolean,
@@ -71,8 +71,8 @@ export async function openBatches(
     if (header.codec === Codec.Zstd) await loadCodec(header.codec);
     if (header.lastOffset >= from) {
       if (!header.control && !leftOut) {
-        for (const { offset, timestamp, key, value, headers } of recordsOf(batch, header.baseOffset, onBroken)) {
-          if (offset >= from) records.push({ topic, partition, offset, timestamp, key, value, headers });
+        for (const record of recordsOf(batch, place, header.baseOffset, onBroken)) {
+          if (record.offset >= from) records.push(record);
         }
       }
       nextOffset = header.lastOffset + 1;
@@ -84,11 +84,12 @@ export async function openBatches(
 
 function recordsOf(
   batch: Uint8Array,
+  place: TopicPartition,
   offset: number,
   onBroken: ((offset: number, error: HubError) => void) | null,
 ): readonly StoredRecord[] {
   try {
-    return decodeRecords(batch);
+    return decodeRecords(batch, place);
   } catch (error) {
     if (onBroken === null || !(error instanceof HubError)) throw error;
     onBroken(offset, error);

@@ -1,8 +1,8 @@
 // Headers of records: the same few blocks over and over, so that those seen lately are decoded once. Pure.
 import type { RecordHeader } from "./record.ts";
 
-/** A power of two; a block displaces another of its slot. */
-const slots = 1024;
+/** A power of two. A block has the choice of two slots, and displaces the older one of them. */
+const slots = 4096;
 /** Longer blocks, and names, are decoded each time. */
 const blockBytesMax = 256;
 const nameBytesMax = 64;
@@ -43,15 +43,18 @@ export function headersAt(
 ): readonly RecordHeader[] {
   if (to - from > blockBytesMax) return decode(bytes, from, to);
   const hash = hashOf(bytes, from, to);
-  const slot = hash & (slots - 1);
+  const slot = hash & (slots - 2);
   const known = blocks[slot];
   if (known !== undefined && known.hash === hash && isSame(known.bytes, bytes, from, to)) return known.value;
+  const older = blocks[slot + 1];
+  if (older !== undefined && older.hash === hash && isSame(older.bytes, bytes, from, to)) return older.value;
   if (seen[slot] !== hash) {
     seen[slot] = hash;
     return decode(bytes, from, to);
   }
   const copy = copyOf(bytes, from, to);
   const value = Object.freeze(decode(copy, 0, copy.length));
+  blocks[slot + 1] = known;
   blocks[slot] = { hash, bytes: copy, value };
   return value;
 }

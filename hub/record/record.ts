@@ -17,6 +17,9 @@ export interface RecordHeader {
 
 /** One record as it stands in a log. Key, value and header values are views of the (opened) batch. */
 export interface StoredRecord {
+  /** Where it was read; "" and -1 for a reader that did not say. */
+  readonly topic: string;
+  readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;
   readonly key: Uint8Array | null;
@@ -33,6 +36,14 @@ export interface NewRecord {
   readonly timestamp?: number;
 }
 
+/** The partition that records are of. */
+export interface RecordPlace {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+const noPlace: RecordPlace = { topic: "", partition: -1 };
+
 /** Length, attributes, timestamp delta, offset delta, key length, value length, header count: a byte each. */
 const recordBytesMin = 7;
 const noHeaders: readonly RecordHeader[] = Object.freeze([]);
@@ -44,10 +55,10 @@ const kind = "INVALID_RECORD";
  * Codec zstd may first need `loadCodec` (hub/io/compression.ts).
  * @throws HubError INVALID_RECORD, CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE
  */
-export function decodeRecords(batch: Uint8Array): StoredRecord[] {
+export function decodeRecords(batch: Uint8Array, place: RecordPlace = noPlace): StoredRecord[] {
   const header = readBatchHeader(batch);
   if (header.size > batch.length) throw new HubError("CORRUPT_MESSAGE", "a batch is cut short");
-  return decodeOpened(openRecords(batch, header), header);
+  return decodeOpened(openRecords(batch, header), header, place);
 }
 
 /** The bytes of the records, decompressed. */
@@ -55,19 +66,24 @@ export function openRecords(batch: Uint8Array, header: BatchHeader): Uint8Array 
   return decompress(header.codec, batch.subarray(batchHeaderBytes, header.size));
 }
 
-function decodeOpened(bytes: Uint8Array, header: BatchHeader): StoredRecord[] {
+function decodeOpened(bytes: Uint8Array, header: BatchHeader, place: RecordPlace): StoredRecord[] {
   const { count } = header;
   if (count < 0 || count > limits.recordsPerBatchMax || count * recordBytesMin > bytes.length) {
     throw new HubError(kind, `${count} records do not fit into ${bytes.length} bytes`);
   }
   const records: StoredRecord[] = new Array(count);
   const cursor: Cursor = { at: 0 };
-  for (let i = 0; i < count; i += 1) records[i] = readRecord(bytes, cursor, header);
+  for (let i = 0; i < count; i += 1) records[i] = readRecord(bytes, cursor, header, place);
   if (cursor.at !== bytes.length) throw new HubError(kind, "bytes are left behind the last record");
   return records;
 }
 
-function readRecord(bytes: Uint8Array, cursor: Cursor, header: BatchHeader): StoredRecord {
+function readRecord(
+  bytes: Uint8Array,
+  cursor: Cursor,
+  header: BatchHeader,
+  { topic, partition }: RecordPlace,
+): StoredRecord {
   const length = readSigned(bytes, cursor, kind);
   const end = cursor.at + length;
   if (length < recordBytesMin - 1 || end > bytes.length) throw new HubError(kind, "a record is cut short");
@@ -78,7 +94,8 @@ function readRecord(bytes: Uint8Array, cursor: Cursor, header: BatchHeader): Sto
   const value = readBytes(bytes, cursor, end);
   const headers = headersAt(bytes, cursor.at, end, readHeaders); // all that is left of the record
   cursor.at = end;
-  return { offset, timestamp: header.logAppendTime ? header.maxTimestamp : timestamp, key, value, headers };
+  const time = header.logAppendTime ? header.maxTimestamp : timestamp;
+  return { topic, partition, offset, timestamp: time, key, value, headers };
 }
 
 function readBytes(bytes: Uint8Array, cursor: Cursor, end: number): Uint8Array | null {

@@ -14,7 +14,7 @@ const { values } = parseArgs({
     workloads: { type: "string", default: shapes.map(({ name }) => name).join() },
     rounds: { type: "string", default: "5" },
     scale: { type: "string", default: "1" },
-    warm: { type: "string", default: "50000" },
+    warm: { type: "string", default: "200000" },
   },
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { messageOfRecord, messageUnder, propertyHeaders, topicOfRecord } from "../../../bridge/deliver/headers.ts";
 import { isTopic } from "../../../bridge/match/filter.ts";
-import { hasExpired, type Message, outgoing } from "../../../bridge/session/message.ts";
+import { hasExpired, keepOwn, type Message, outgoing } from "../../../bridge/session/message.ts";
 import { noProperties, PacketType, type Properties, type Qos } from "../../../bridge/wire/packet.ts";
 import { plainDelivery, sizeOf } from "../../../bridge/wire/outgoing.ts";
 import { type Header, type InRecord, limits } from "../../../hub/mod.ts";
@@ -64,11 +64,9 @@ for (const seed of seedsOf(3)) {
     const dice = new Dice(seed);
     for (let round = 0; round < 2_000; round++) {
       const message = randomMessage(dice);
-      const found = messageOfRecord(stored(message));
-      assert.deepEqual(found && { ...found, payload: [...found.payload] }, {
-        ...message,
-        payload: [...message.payload],
-      });
+      const { isBorrowed, ...found } = messageOfRecord(stored(message))!;
+      assert.equal(typeof isBorrowed, "boolean");
+      assert.deepEqual({ ...found, payload: [...found.payload] }, { ...message, payload: [...message.payload] });
     }
   });
 
@@ -155,11 +153,18 @@ test("a record that is no message of itself becomes one under a topic", () => {
   assert.deepEqual(message.properties, { userProperties: [["kind", "on"]] });
 });
 
-test("a message keeps its own bytes alone, unless they are most of what was read", () => {
-  const read = new Uint8Array(100_000);
+test("a message that waits keeps its own bytes alone, unless they are most of what was read", () => {
+  const read = new Uint8Array(100_000).fill(7);
   const small = messageUnder("t", recordOf([], read.subarray(0, 200)), 0);
-  assert.notEqual(small.payload.buffer, read.buffer);
+  assert.equal(outgoing(small).payload.buffer, read.buffer, "sent at once, it is not copied");
+  keepOwn(small);
+  read.fill(8);
+  const { payload } = small;
+  for (const kept of [payload, outgoing(small).payload]) assert.ok(kept.every((byte) => byte === 7));
+  keepOwn(small);
+  assert.equal(small.payload, payload, "once");
   const large = messageUnder("t", recordOf([], read.subarray(0, 90_000)), 0);
+  keepOwn(large);
   assert.equal(large.payload.buffer, read.buffer);
 });
 

@@ -10,7 +10,9 @@ import { openTestHub } from "../../tools/test_hub.ts";
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 async function write(producer: Producer, from: number, count: number): Promise<void> {
-  const sent = Array.from({ length: count }, (_, n) => producer.publish("t", { key: null, value: bytes(`${from + n}`) }));
+  const sent = Array.from({ length: count }, (_, n) =>
+    producer.publish("t", { key: null, value: bytes(`${from + n}`) }),
+  );
   await Promise.all(sent);
 }
 
@@ -93,5 +95,9 @@ test("who watches a place is woken once, and takes no room after he left", () =>
   room.disturbed(place);
   assert.equal(woken, 2);
   room.close();
-  assert.equal(room.watch(place, () => woken++), null, "a hub that stops keeps nobody waiting");
+  assert.equal(
+    room.watch(place, () => woken++),
+    null,
+    "a hub that stops keeps nobody waiting",
+  );
 });
