@@ -10,6 +10,8 @@ export const mqttLimits = {
   mqttPacketBytesMax: 1 * MiB,
   mqttConnectionsMax: 20_000,
   mqttConnectMsMax: 10 * second,
+  /** A client whose CONNECT came waits so long for its session: hubs that all start need their quorum first. */
+  mqttClaimMsMax: 60 * second,
   /** CONNECTs taken in one turn: the rest waits in line, unread. */
   mqttConnectsPerTurnMax: 64,
   /** Connections beyond the bound that are kept for a moment, so that they do not come back all at once. */

@@ -157,8 +157,9 @@ export class Front implements ConnectionHost {
       const { client } = connection;
       if (client === null) {
         const age = now - connection.openedAt;
+        const ageMax = connection.isGreeted ? limits.mqttClaimMsMax : connectMsMax;
         // one that ends has its chance to read the last word
-        if (connection.isEnding ? connection.endsFor(now) > limits.mqttEndMsMax : age > connectMsMax) {
+        if (connection.isEnding ? connection.endsFor(now) > limits.mqttEndMsMax : age > ageMax) {
           connection.destroy();
         }
         continue;

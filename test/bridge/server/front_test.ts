@@ -9,6 +9,7 @@ import { limits } from "../../../hub/mod.ts";
 import { SimClock } from "../../sim/clock.ts";
 import { openRecorder, type Recorder } from "../harness.ts";
 import { openStandInHub } from "../stand_in_hub.ts";
+import { openKept, SessionsInMemory } from "./stand_ins.ts";
 import { Wire } from "./wire.ts";
 
 interface World {
@@ -53,6 +54,26 @@ test("who says nothing is closed after the connect timeout, who says half of it 
   await clock.advance(3 * second);
   assert.deepEqual([mute.isDestroyed, half.isDestroyed, whole.isDestroyed], [true, true, false]);
   assert.equal(broker.stats().connections, 1);
+});
+
+test("a client whose session no hub gives up waits longer than one that says nothing, and not for ever", async () => {
+  class Unanswered extends SessionsInMemory {
+    override readonly isShared = true;
+    override claim(): Promise<never> {
+      return new Promise(() => {});
+    }
+  }
+  const hub = openStandInHub();
+  const keepers: BrokerOptions["keepers"] = (events) => {
+    const sessions = new Unanswered(openKept(), () => Promise.resolve());
+    return { ...hub.rooms().keepers(events), sessions };
+  };
+  const { clock, open } = await world({ keepers });
+  const [mute, waiting] = [open(), open("c")];
+  await clock.advance(limits.mqttConnectMsMax + 2 * second);
+  assert.deepEqual([mute.isDestroyed, waiting.isDestroyed], [true, false]);
+  await clock.advance(limits.mqttClaimMsMax);
+  assert.equal(waiting.isDestroyed, true);
 });
 
 test("a keep alive that ran out ends a connection after one and a half of it, unless we do not read it", async () => {

@@ -21,7 +21,7 @@ export function openKept(): Kept {
 }
 
 export class SessionsInMemory implements SessionKeeper {
-  readonly isShared = false;
+  readonly isShared: boolean = false;
   readonly #kept: Kept;
   readonly #append: (topic: string, record: OutRecord) => Promise<void>;
   readonly #settle: () => Promise<void>;
@@ -48,7 +48,7 @@ export class SessionsInMemory implements SessionKeeper {
     }));
   }
 
-  claim(): never {
+  claim(): Promise<never> {
     throw new Error("there is one hub");
   }
 
