@@ -2,14 +2,18 @@
 // Pure.
 import { Buffer } from "node:buffer";
 
+/** So many times in a row there was no slab: too many were not given back, and a new memory is begun. */
+const missesMax = 1_024;
+
 /**
- * Slabs that are not given back are lost to the arena, not to the program: they are as good as any other array. The
- * memory is taken when the first slab is, and the system lends pages of it as they are written.
+ * A slab of which nobody can say when it is free need not be given back: it is as good as any other array. The memory
+ * is taken when the first slab is, and the system lends pages of it as they are written.
  */
 export class Arena {
   readonly slabBytes: number;
   readonly #count: number;
   #whole: Uint8Array | null = null;
+  #misses = 0;
   #source: Buffer | null = null;
   /** Slabs that are free; the one used last is taken first, as it is in the processor's cache. */
   readonly #free: Uint8Array[] = [];
@@ -26,12 +30,16 @@ export class Arena {
 
   /** A slab, with whatever its last user left in it; null when all are taken. */
   take(): Uint8Array | null {
-    if (this.#whole === null) this.#fill();
-    return this.#free.pop() ?? null;
+    if (this.#whole === null || this.#misses >= missesMax) this.#fill();
+    const slab = this.#free.pop() ?? null;
+    this.#misses = slab === null ? this.#misses + 1 : 0;
+    return slab;
   }
 
   #fill(): void {
     const { slabBytes } = this;
+    this.#misses = 0;
+    this.#source = null;
     this.#whole = new Uint8Array(slabBytes * this.#count);
     for (let at = this.#count - 1; at >= 0; at -= 1) {
       this.#free.push(this.#whole.subarray(at * slabBytes, (at + 1) * slabBytes));

@@ -1,10 +1,10 @@
 // One partition as a producer sees it: the open batch, the batches that wait or are under way, and their sequences.
+import type { Arena } from "../bytes/arena.ts";
 import { setInt16, setInt32, setInt64 } from "../bytes/fixed.ts";
 import type { ErrorName, HubError } from "../errors.ts";
 import { At, batchCrc } from "../record/batch.ts";
 import { BatchBuilder, type CopySource, type EncodedRecord } from "../record/builder.ts";
 import type { Delivered, Identity, OutRecord } from "./faces.ts";
-import { slabs } from "./slabs.ts";
 
 /** One sealed batch. */
 export interface Batch {
@@ -51,13 +51,15 @@ export class Lane {
   identity: Identity | null = null;
   /** False once it broke its sequence: from then on its identities are its own. */
   isFirst = true;
-  readonly #builder = new BatchBuilder(slabs);
+  readonly #builder: BatchBuilder;
   #delivered: (Delivered | undefined)[] = [];
   #taken = 0;
   #nextSequence = 0;
   #nextSerial = 0;
 
-  constructor(topic: string, partition: number) {
+  /** @param arena where batches are built that somebody will give back */
+  constructor(topic: string, partition: number, arena: Arena | null = null) {
+    this.#builder = new BatchBuilder(arena);
     this.topic = topic;
     this.partition = partition;
   }
@@ -208,6 +210,18 @@ export function tellAll(
       rethrow(thrown);
     }
   }
+}
+
+/** Batches as a produce request wants them. */
+export function byTopic(batches: readonly Batch[]) {
+  const topics = new Map<string, { index: number; records: Uint8Array }[]>();
+  for (const { lane, bytes } of batches) {
+    const entry = { index: lane.partition, records: bytes };
+    const partitions = topics.get(lane.topic);
+    if (partitions === undefined) topics.set(lane.topic, [entry]);
+    else partitions.push(entry);
+  }
+  return [...topics].map(([name, partitionData]) => ({ name, partitionData }));
 }
 
 /** After these nobody knows whether the batch was stored. */

@@ -1,4 +1,5 @@
 // The producer: records go straight into the open batch of their partition, which leaves at the end of the turn.
+import type { Arena } from "../bytes/arena.ts";
 import { HubError } from "../errors.ts";
 import type { Clock } from "../io/ports.ts";
 import { limits } from "../limits.ts";
@@ -8,6 +9,7 @@ import { Lane } from "./lane.ts";
 import { choosePartition } from "./partitioner.ts";
 import type { Routes } from "./routes.ts";
 import { Sender } from "./sender.ts";
+import { slabs } from "./slabs.ts";
 
 /** Records for a topic whose partitions are not known yet, in order. */
 interface Pending {
@@ -61,6 +63,8 @@ class BatchingProducer implements Producer {
   readonly #routes: Routes;
   readonly #clock: Clock;
   readonly #sender: Sender;
+  /** Nobody says when a batch with acks=0 was sent. */
+  readonly #arena: Arena | null;
   readonly #lingerMs: number;
   readonly #batchBytes: number;
   readonly #topics = new Map<string, Topic>();
@@ -80,6 +84,7 @@ class BatchingProducer implements Producer {
     const acks: Acks = options.acks ?? -1;
     this.#lingerMs = options.lingerMs ?? 0;
     this.#batchBytes = Math.min(options.batchBytes ?? limits.clientBatchBytes, limits.batchBytesMax);
+    this.#arena = acks === 0 ? null : slabs;
     this.#sender = new Sender(routes, acks, options.idempotent, (batch) => this.#release(batch.taken));
   }
 
@@ -225,7 +230,7 @@ class BatchingProducer implements Producer {
     const count = this.#routes.topic(topic.name)?.leaders.length ?? 0;
     if (count <= topic.lanes.length) return;
     const more = Array.from({ length: count - topic.lanes.length }, (_, index) => {
-      return new Lane(topic.name, topic.lanes.length + index);
+      return new Lane(topic.name, topic.lanes.length + index, this.#arena);
     });
     topic.lanes = [...topic.lanes, ...more];
   }

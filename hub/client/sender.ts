@@ -5,7 +5,7 @@ import { limits } from "../limits.ts";
 import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection, LocalAppend } from "./connection.ts";
 import type { Acks, Identity } from "./faces.ts";
-import { judge, tellAll, unclear } from "./lane.ts";
+import { byTopic, judge, tellAll, unclear } from "./lane.ts";
 import type { Batch, Lane } from "./lane.ts";
 import { mustBeNone, pause, retrying, retryPause } from "./routes.ts";
 import type { Routes } from "./routes.ts";
@@ -233,16 +233,18 @@ export class Sender {
   /** Straight into the hub of this process; false: it has to be asked. */
   #append(append: LocalAppend, batch: Batch, connection: Connection): boolean {
     const { lane, sending } = batch;
+    const where = `${lane.topic}-${lane.partition}`;
     let isWithin = true;
+    let isRefusedAtOnce = false;
     const done = (error: HubError | null, baseOffset: number): void => {
       // never within the call that sent the records
-      if (isWithin) return void Promise.resolve().then(() => done(error, baseOffset));
+      if (isWithin) {
+        isRefusedAtOnce = error !== null;
+        return void Promise.resolve().then(() => done(error, baseOffset));
+      }
       if (batch.sending !== sending || !lane.underWay.includes(batch)) return;
-      if (error === null) {
-        this.#delivered(batch, baseOffset);
-        if (sending === 1) slabs.give(batch.bytes); // it is in the log, and was sent nowhere else
-      } else
-        this.#refused(batch, new HubError(error.kind, `${lane.topic}-${lane.partition}: ${error.message}`), connection);
+      if (error === null) this.#delivered(batch, baseOffset);
+      else this.#refused(batch, new HubError(error.kind, `${where}: ${error.message}`), connection, isRefusedAtOnce);
       this.#pumpLater();
     };
     const isTaken = append(lane.topic, lane.partition, batch.bytes, this.#acks, done);
@@ -254,6 +256,12 @@ export class Sender {
     batch.lane.finish(batch);
     batch.lane.lost = 0;
     this.#settle(batch, null, baseOffset);
+    this.#giveBack(batch);
+  }
+
+  /** The hub has it, or would not have it, and nobody else was ever sent it: its bytes are free. */
+  #giveBack(batch: Batch): void {
+    if (batch.sending === 1) slabs.give(batch.bytes);
   }
 
   /** Once for all that is answered in one go. */
@@ -348,7 +356,8 @@ export class Sender {
     this.pump();
   }
 
-  #refused(batch: Batch, error: HubError, connection: Connection): void {
+  /** @param atOnce nothing of it was taken */
+  #refused(batch: Batch, error: HubError, connection: Connection, atOnce = false): void {
     const { lane } = batch;
     if (unclear.has(error.kind)) batch.doubtful = true;
     const verdict = judge(batch, error, connection.direct);
@@ -358,6 +367,7 @@ export class Sender {
       lane.finish(batch);
       if (verdict !== "delivered" && verdict !== "unknown") lane.breakSequence();
       this.#settle(batch, verdict === "delivered" ? null : error, -1);
+      if (atOnce) this.#giveBack(batch);
       return;
     }
     lane.retry(batch);
@@ -383,15 +393,4 @@ export class Sender {
     });
     batch.onDone?.();
   }
-}
-
-function byTopic(batches: readonly Batch[]) {
-  const topics = new Map<string, { index: number; records: Uint8Array }[]>();
-  for (const { lane, bytes } of batches) {
-    const entry = { index: lane.partition, records: bytes };
-    const partitions = topics.get(lane.topic);
-    if (partitions === undefined) topics.set(lane.topic, [entry]);
-    else partitions.push(entry);
-  }
-  return [...topics].map(([name, partitionData]) => ({ name, partitionData }));
 }

@@ -33,3 +33,22 @@ test("copies from its source to a place of a slab, and from nothing else", () =>
   assert.equal(arena.copy(arena.placeOf(slab), Buffer.from("elsewhere"), 0, 4), false);
   assert.equal(arena.placeOf(new Uint8Array(4)), -1);
 });
+
+test("an arena whose slabs do not come back begins anew, and those of before stay what they were", () => {
+  const arena = new Arena(16, 2);
+  const source = arena.takeSource()!;
+  const lost = arena.take()!.fill(7);
+  let misses = 0;
+  let fresh: Uint8Array | null = null;
+  while (fresh === null) {
+    fresh = arena.take();
+    misses++;
+    assert.ok(misses < 10_000);
+  }
+  assert.ok(misses > 1_000, "not at the first miss: most come back soon");
+  fresh.fill(9);
+  assert.ok(lost.every((byte) => byte === 7));
+  arena.give(lost);
+  assert.equal(arena.free, 1, "it is of no use any more");
+  assert.equal(arena.copy(arena.placeOf(fresh), source, 0, 4), false, "nor is the source: it is copied from otherwise");
+});

@@ -1,6 +1,7 @@
 // A producer in the hub's process, whose batches go in without a request: order, offsets, refusals by name.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { slabs } from "../../../hub/client/slabs.ts";
 import { HubError } from "../../../hub/errors.ts";
 import { openTestHub } from "../../tools/test_hub.ts";
 
@@ -46,6 +47,31 @@ test("records keep their order and get their offsets; what is too large is refus
       Array.from({ length: 100 }, (_, n) => n).filter((n) => n !== 50),
     );
     for (const each of [consumer, producer, client]) await each.close();
+  } finally {
+    await close();
+  }
+});
+
+test("the memory of batches comes back, whether they were taken or refused, without a request or by one", async () => {
+  const { hub, close } = await openTestHub();
+  try {
+    const client = hub.client("test");
+    await client.admin().createTopic("t", { partitions: 2, configs: { "max.message.bytes": "2000" } });
+    await hub.ensureTopic("__mqtt_retained"); // internal: by a request
+    const [all, one, none] = [client.producer(), client.producer({ acks: 1 }), client.producer({ acks: 0 })];
+    await all.publish("t", { key: null, value: bytes("first") });
+    const before = slabs.free;
+    for (let round = 0; round < 50; round++) {
+      const tooLarge = all.publish("t", { key: null, value: new Uint8Array(5_000) });
+      await assert.rejects(tooLarge, { kind: "MESSAGE_TOO_LARGE" });
+      await all.publish("t", { key: null, value: bytes("a") });
+      await one.publish("t", { key: bytes("key"), value: bytes("b") });
+      await all.publish("__mqtt_retained", { key: bytes("key"), value: bytes("asked by a request") });
+      none.send("t", { key: null, value: bytes("c") });
+      await none.flush();
+    }
+    assert.equal(slabs.free, before);
+    for (const each of [all, one, none, client]) await each.close();
   } finally {
     await close();
   }
