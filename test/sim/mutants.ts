@@ -203,10 +203,10 @@ export const mutants: readonly Mutant[] = [
     id: "19c",
     name: "PUBACKs in the order of the commits",
     file: "bridge/session/inbound.ts",
-    find: "    for (const slot of this.#slots) {\n      const { code, qos, packetId } = slot;\n",
+    find: "    for (const slot of this.#slots) {\n      const { code, qos, packetId, isUnknown = false } = slot;\n",
     replace:
       "    this.#slots.sort((a, b) => Number(a.code === null) - Number(b.code === null));\n" +
-      "    for (const slot of this.#slots) {\n      const { code, qos, packetId } = slot;\n",
+      "    for (const slot of this.#slots) {\n      const { code, qos, packetId, isUnknown = false } = slot;\n",
     world: "pubacks",
     breaks: /^MQTT-4\.6\.0 /,
     seed: 1,
