@@ -175,6 +175,7 @@ export class SessionWrites {
     owned.will = none;
     this.letGo(owned);
     const gone = [...this.#tombstones(owned, Kind.session, session), ...this.#tombstones(owned, Kind.will, will)];
+    for (const tombstone of gone) tombstone.catch(() => {}); // a failure is told below, maybe much later
     if (storing !== null) await Promise.allSettled(storing);
     const inUse = slotsOf(owned.ids); // by the client's next session
     for (const { slot, epochs } of had.values()) {
