@@ -7,7 +7,7 @@ import type { ReplyOf } from "../wire/apis.ts";
 import type { Connection, LocalReading } from "./connection.ts";
 import type { ConsumerOptions, InBatch, StartAt, TopicPartition } from "./faces.ts";
 import { openBatches } from "./opening.ts";
-import { findOffsets } from "./places.ts";
+import { fetchTopics, findOffsets } from "./places.ts";
 import { pause, retryPause } from "./routes.ts";
 import type { Purpose, Routes } from "./routes.ts";
 
@@ -73,7 +73,7 @@ export class Fetcher {
   readonly #polling = new Set<Connection>();
   /** Bytes that may still be read without a request in this pump. */
   #room = 0;
-  #isWoken = false;
+  #isPumping = false;
   #closed = false;
   /** An error that no retry can heal; poll rejects with it. */
   failure: Error | null = null;
@@ -99,6 +99,7 @@ export class Fetcher {
 
   remove(partitions: readonly TopicPartition[]): void {
     for (const at of partitions) this.#drop(keyOf(at));
+    this.#pumpSoon(); // what it held of the room is for others
   }
 
   assignment(): TopicPartition[] {
@@ -215,16 +216,21 @@ export class Fetcher {
       return void (await this.#fetch(connection, [position])); // which says what is wrong
     }
     await this.#received(position, { errorCode: 0, abortedTransactions: null, records, highWatermark }, false);
+    this.#pumpSoon();
   }
 
   /** Many are woken at once: one pump serves them all. */
   #woken(position: Position): void {
     position.leave = null;
     position.busy = false;
-    if (this.#isWoken) return;
-    this.#isWoken = true;
+    this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
     void Promise.resolve().then(() => {
-      this.#isWoken = false;
+      this.#isPumping = false;
       this.pump();
     });
   }
@@ -296,7 +302,7 @@ export class Fetcher {
           minBytes: 1,
           maxBytes: fetchBytesMax,
           isolationLevel: committedOnly ? 1 : 0,
-          topics: requestTopics(positions, Math.min(fetchBytesMax, limits.clientFetchPartitionBytes)),
+          topics: fetchTopics(positions, Math.min(fetchBytesMax, limits.clientFetchPartitionBytes)),
         },
         fetchWaitMs + graceMs,
       );
@@ -384,15 +390,4 @@ export class Fetcher {
     const [found] = await findOffsets(this.#routes, [{ ...position, at }], this.#options.committedOnly);
     return found?.offset ?? position.next;
   }
-}
-
-function requestTopics(positions: readonly Position[], partitionMaxBytes: number) {
-  const topics = new Map<string, { partition: number; fetchOffset: number; partitionMaxBytes: number }[]>();
-  for (const { topic, partition, next } of positions) {
-    const entry = { partition, fetchOffset: next, partitionMaxBytes };
-    const partitions = topics.get(topic);
-    if (partitions === undefined) topics.set(topic, [entry]);
-    else partitions.push(entry);
-  }
-  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
 }

@@ -106,3 +106,18 @@ export async function findStarts(
     return { topic, partition, offset: Math.max(0, end?.offset ?? offset) };
   });
 }
+
+/** Positions as a fetch request wants them. */
+export function fetchTopics(
+  positions: readonly (TopicPartition & { readonly next: number })[],
+  partitionMaxBytes: number,
+) {
+  const topics = new Map<string, { partition: number; fetchOffset: number; partitionMaxBytes: number }[]>();
+  for (const { topic, partition, next } of positions) {
+    const entry = { partition, fetchOffset: next, partitionMaxBytes };
+    const partitions = topics.get(topic);
+    if (partitions === undefined) topics.set(topic, [entry]);
+    else partitions.push(entry);
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}

@@ -81,6 +81,31 @@ test("more than one read takes is read on, and a paused partition keeps none of 
   }
 });
 
+test("partitions that are let go of make room for the others at once", async () => {
+  const { hub, close } = await openTestHub();
+  try {
+    const client = hub.client("test");
+    await client.admin().createTopic("t", { partitions: 8 });
+    const producer = client.producer();
+    await write(producer, 0, 2_000);
+    const consumer = client.consumer({ from: "earliest", fetchBytesMax: 1_000 });
+    for (let round = 0; round < 5; round++) {
+      consumer.add(upTo(0, 8).map((partition) => ({ topic: "t", partition, offset: 0 })));
+      for (const left = new Set(upTo(0, 8)); left.size > 0; ) {
+        const batches = await consumer.poll(2_000);
+        assert.ok(batches.length > 0, `nothing comes of ${[...left]}`);
+        for (const batch of batches) {
+          left.delete(batch.partition);
+          consumer.remove([batch]);
+        }
+      }
+    }
+    for (const each of [consumer, producer, client]) await each.close();
+  } finally {
+    await close();
+  }
+});
+
 test("who watches a place is woken once, and takes no room after he left", () => {
   const room = new FetchRoom(openClock());
   const place = new FetchPlace();
