@@ -15,6 +15,7 @@ export class Arena {
   #whole: Uint8Array | null = null;
   #misses = 0;
   #source: Buffer | null = null;
+  #hadSource = false;
   /** Slabs that are free; the one used last is taken first, as it is in the processor's cache. */
   readonly #free: Uint8Array[] = [];
 
@@ -40,6 +41,7 @@ export class Arena {
     const { slabBytes } = this;
     this.#misses = 0;
     this.#source = null;
+    this.#free.length = 0; // those of the memory before, if any came back just now
     this.#whole = new Uint8Array(slabBytes * this.#count);
     for (let at = this.#count - 1; at >= 0; at -= 1) {
       this.#free.push(this.#whole.subarray(at * slabBytes, (at + 1) * slabBytes));
@@ -64,10 +66,11 @@ export class Arena {
 
   /**
    * Sets a slab aside for good: what is read into it is copied from it by `copy`. One for the arena; null when all are
-   * taken.
+   * taken, or the memory was begun anew: batches of the one before may still be open, and are no place for `copy`.
    */
   takeSource(): Buffer | null {
-    if (this.#source !== null) return this.#source;
+    if (this.#source !== null || this.#hadSource) return this.#source;
+    this.#hadSource = true;
     const slab = this.take();
     if (slab !== null) this.#source = Buffer.from(slab.buffer, slab.byteOffset, slab.length);
     return this.#source;

@@ -51,4 +51,5 @@ test("an arena whose slabs do not come back begins anew, and those of before sta
   arena.give(lost);
   assert.equal(arena.free, 1, "it is of no use any more");
   assert.equal(arena.copy(arena.placeOf(fresh), source, 0, 4), false, "nor is the source: it is copied from otherwise");
+  assert.equal(arena.takeSource(), null, "nor is there a new one: what was begun before it must not be copied into");
 });
